@@ -1,0 +1,1 @@
+"""histoscale: arbitrary-scale super-resolution for H&E histopathology."""

@@ -1,0 +1,1 @@
+"""Which images, which crops, which degradation."""

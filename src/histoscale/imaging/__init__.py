@@ -1,0 +1,1 @@
+"""Coordinates, interpolation, degradation and tiles: tensors and integers only."""

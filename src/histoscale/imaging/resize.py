@@ -1,0 +1,49 @@
+"""Bicubic interpolation as Pillow does it (Keys' kernel, a = -1/2), as one small matrix per axis.
+
+The matrix form answers at any set of positions, so a tile and the whole image get the same pixels.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def keys_kernel(t: Float[Tensor, "*n"], a: float = -0.5) -> Float[Tensor, "*n"]:
+    """Keys' cubic convolution kernel at signed distance ``t`` (R. Keys, IEEE TASSP 1981)."""
+    t = t.abs()
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+    return torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
+
+
+def bicubic_matrix(positions: Float[Tensor, " q"], n_in: int, support: float = 1.0) -> Float[Tensor, "q n"]:
+    """Rows of interpolation weights that take ``n_in`` samples to ``positions``.
+
+    Args:
+        positions: output positions in input pixels (pixel ``i`` centred at ``i``).
+        n_in: number of input samples; taps outside are dropped and the rest renormalised, as in Pillow.
+        support: 1 to enlarge; the reduction factor to reduce with antialiasing.
+    """
+    index = torch.arange(n_in, dtype=positions.dtype, device=positions.device)
+    weights = keys_kernel((index[None] - positions[:, None]) / support)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def bicubic_render(
+    image: Float[Tensor, "b c h w"], rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]
+) -> Float[Tensor, "b c H W"]:
+    """Bicubic enlargement of ``image`` at a grid of positions (rows, columns) in its own pixels."""
+    down = bicubic_matrix(rows.to(torch.float64), image.shape[2]).to(image)
+    across = bicubic_matrix(cols.to(torch.float64), image.shape[3]).to(image)
+    with torch.autocast(image.device.type, enabled=False):
+        return down @ (image @ across.T)
+
+
+def bicubic_resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c H W"]:
+    """Pillow's ``Image.resize(BICUBIC)`` on floats: antialiased where an axis shrinks."""
+    for axis, n_out in ((2, size[0]), (3, size[1])):
+        n_in = image.shape[axis]
+        positions = (torch.arange(n_out, dtype=torch.float64) + 0.5) * (n_in / n_out) - 0.5
+        matrix = bicubic_matrix(positions, n_in, support=max(1.0, n_in / n_out)).to(image)
+        image = matrix @ image if axis == 2 else image @ matrix.T
+    return image

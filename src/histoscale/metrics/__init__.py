@@ -1,0 +1,1 @@
+"""How good is an image: PSNR, SSIM and paired statistics."""

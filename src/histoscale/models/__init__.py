@@ -1,0 +1,1 @@
+"""Super-resolution models behind one promise (`base.py`); torch only."""

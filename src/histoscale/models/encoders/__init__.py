@@ -1,0 +1,1 @@
+"""Feature extractors: SwinIR, EDSR, RDN without their upsamplers."""

@@ -1,0 +1,1 @@
+"""ISTE, one file a section of the paper."""

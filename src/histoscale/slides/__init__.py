@@ -1,0 +1,1 @@
+"""Pictures and slides on disk: the only room that knows file formats."""
