@@ -14,7 +14,7 @@ class ResidualBlock(nn.Module):
         self.residual_scale = residual_scale
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        residual = self.conv2(nn.functional.relu(self.conv1(x)))
+        residual: Tensor = self.conv2(nn.functional.relu(self.conv1(x)))
         return x + (residual if self.residual_scale == 1 else residual * self.residual_scale)
 
 
@@ -39,4 +39,5 @@ class EDSREncoder(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         """Features of an image already normalised to [-1, 1]."""
         shallow: Tensor = self.first(image)
-        return shallow + self.body(shallow)
+        deep: Tensor = self.body(shallow)
+        return shallow + deep
