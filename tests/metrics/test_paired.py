@@ -1,0 +1,50 @@
+"""The paired test against the textbook formula; Holm's correction against a worked example."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from histoscale.errors import InputError
+from histoscale.metrics.paired import holm, paired_t_test
+
+
+def test_equals_the_textbook_formula() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(30, 2, 12), rng.normal(29.6, 2, 12)
+    d = first - second
+    error = d.std(ddof=1) / math.sqrt(12)
+    t = d.mean() / error
+    reach = stats.t.ppf(0.975, 11) * error
+    result = paired_t_test(first.tolist(), second.tolist())
+    assert (result.n, result.difference) == (12, pytest.approx(d.mean()))
+    assert result.t == pytest.approx(t)
+    assert result.p == pytest.approx(2 * stats.t.sf(abs(t), 11))
+    assert (result.low, result.high) == (pytest.approx(d.mean() - reach), pytest.approx(d.mean() + reach))
+
+
+def test_sign_follows_first_minus_second() -> None:
+    better, worse = [31.0, 30.2, 29.5], [30.0, 29.6, 29.1]
+    assert paired_t_test(better, worse).difference > 0 > paired_t_test(worse, better).t
+
+
+def test_no_spread_is_certain_either_way() -> None:
+    same = paired_t_test([1.0, 2.0], [1.0, 2.0])
+    assert (same.p, same.t, same.low, same.high) == (1.0, 0.0, 0.0, 0.0)
+    shifted = paired_t_test([1.0, 2.0], [1.5, 2.5])
+    assert (shifted.p, shifted.t, shifted.high) == (0.0, -math.inf, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([1.0], [2.0]), ([1.0, 2.0], [1.0, 2.0, 3.0]), ([1.0, math.inf], [1.0, 2.0])]
+)
+def test_unusable_scores_are_refused(first: list[float], second: list[float]) -> None:
+    with pytest.raises(InputError, match="paired test needs"):
+        paired_t_test(first, second)
+
+
+def test_holm_on_a_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
