@@ -1,0 +1,88 @@
+"""The four cells around a position and their area weights S_t / S, shared by Eqs. 6 and 7, LIIF and its kin.
+
+**Convention.** Positions are low-resolution pixels, rows first, pixel ``i`` centred at ``i`` (float64);
+offsets and cells are in the paper's units, where one low-resolution pixel measures 2.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Steps (row, column) from a position to its four corners: the paper's t = 00, 01, 10, 11."""
+
+_NUDGE_PX = 1e-6
+"""A position on the border of two cells belongs to the later one, as in LIIF's code."""
+
+
+class Corner(NamedTuple):
+    """One of the four cells around each of ``q`` positions.
+
+    Attributes:
+        cell: number of the cell in row-major order, ``row * w + column``.
+        offset: 2 * (position - centre of the cell): within [-2, 2] inside the image.
+        weight: area of the rectangle towards the opposite corner, as a share of the four; they sum to 1.
+    """
+
+    cell: Int[Tensor, "*b q"]
+    offset: Float[Tensor, "*b q 2"]
+    weight: Float[Tensor, "*b q"]
+
+
+def nearest_cells(positions: Float[Tensor, "*q"], step: int = 0) -> Int[Tensor, "*q"]:
+    """The cell each coordinate lies in after a move by ``step`` half pixels; may lie outside the image."""
+    return torch.floor(positions.to(torch.float64) + (step + 1) / 2 + _NUDGE_PX).long()
+
+
+def corners(
+    positions: Float[Tensor, "*b q 2"], size: tuple[int, int], dtype: torch.dtype = torch.float32
+) -> list[Corner]:
+    """The four corners of every position, in the order of `CORNERS`.
+
+    At the image's border two corners may be the same cell, as in the published code.
+
+    Args:
+        positions: (row, column) in low-resolution pixels.
+        size: height and width of the feature map.
+        dtype: type of offsets and weights; the arithmetic is float64.
+    """
+    positions = positions.to(torch.float64)
+    last = torch.tensor(size, device=positions.device) - 1
+    # Rows and columns separate: two cells along each axis make the four corners.
+    cells = [torch.minimum(nearest_cells(positions, step).clamp(min=0), last) for step in (-1, 1)]
+    offsets = [2 * (positions - cell) for cell in cells]
+    found = []
+    for down, right in CORNERS:
+        i, j = (down + 1) // 2, (right + 1) // 2
+        index = cells[i][..., 0] * size[1] + cells[j][..., 1]
+        found.append((index, torch.stack((offsets[i][..., 0], offsets[j][..., 1]), dim=-1)))
+    areas = torch.stack([offset.prod(dim=-1).abs() + 1e-9 for _, offset in found])
+    weights = areas.flip(0) / areas.sum(dim=0)  # the diagonally opposite rectangle weighs a corner
+    return [
+        Corner(cell, offset.to(dtype), weight.to(dtype))
+        for (cell, offset), weight in zip(found, weights, strict=True)
+    ]
+
+
+def relative_cell(cell: Float[Tensor, "*b 2"], max_scale: float | None = None) -> Float[Tensor, "*b 2"]:
+    """The decoders' input ``c``: an output pixel's size, one low-resolution pixel measuring 2.
+
+    Args:
+        cell: height and width of one output pixel in low-resolution pixels.
+        max_scale: beyond this scale pretend to be at it, as LTE's and ISTE's code does at 4; never if None.
+    """
+    return 2 * (cell if max_scale is None else cell.clamp(min=1 / max_scale))
+
+
+def as_rows(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c"]:
+    """A feature map as a list of cells, row-major: what a corner's ``cell`` picks from."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def pick(rows: Float[Tensor, "b n c"], cells: Int[Tensor, "b q"]) -> Float[Tensor, "b q c"]:
+    """The cells numbered by ``cells``, image by image."""
+    first = torch.arange(rows.shape[0], device=rows.device)[:, None] * rows.shape[1]
+    picked = rows.flatten(0, 1).index_select(0, (cells + first).flatten())
+    return picked.view(*cells.shape, -1)
