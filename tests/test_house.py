@@ -1,0 +1,142 @@
+"""The rules of the house that no linter knows: sizes, names, equations, floors, what is tracked."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import jaxtyping
+import pytest
+import torch
+
+from histoscale.imaging.resize import bicubic_resize
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "histoscale"
+MODULES = sorted(SOURCE.rglob("*.py"))
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Documented = ast.Module | ast.ClassDef | Function
+
+EQUATIONS = range(1, 12)
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+MEDIAN_FUNCTION = 12
+TRACKED_MIB = 40
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "lib", "tools"}
+FOREIGN_WORDS = re.compile(
+    r"(?<![\w.])/(work|home|root|Users)/\w"  # a place on one machine
+    r"|\+cpu\b|--(extra-)?index-url|--find-links"  # where one machine gets its packages
+    r"|\bissue #?\d|\bsub-?agents?\b|\b(TODO|FIXME|XXX)\b",
+    re.IGNORECASE,
+)
+TEXT = {".py", ".md", ".toml", ".txt", ".json", ".cff", ".csv", "", ".yml", ".html"}
+
+
+def nodes(kind: type | tuple[type, ...]) -> Iterator[tuple[Path, ast.AST]]:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, kind):
+                yield path.relative_to(ROOT), node
+
+
+def body_lines(function: Function) -> int:
+    """Lines of code of a function: its docstring tells, it does not do."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return 1 + (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 1
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    """Every file that git holds."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_files_are_short() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = {f"{path}::{node.name}": body_lines(node) for path, node in nodes(Function)}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
+    assert statistics.median(lengths.values()) < MEDIAN_FUNCTION
+
+
+def test_every_equation_opens_exactly_one_docstring() -> None:
+    docstrings = (ast.get_docstring(node) or "" for _, node in nodes(Documented))
+    opened = Counter(int(m[1]) for text in docstrings if (m := re.match(r"Eq\. \((\d+)\)", text)))
+    assert opened == dict.fromkeys(EQUATIONS, 1)
+
+
+def test_modules_have_meaningful_names() -> None:
+    names = {part.removesuffix(".py") for path in MODULES for part in path.relative_to(SOURCE).parts}
+    assert names.isdisjoint(VAGUE_NAMES)
+
+
+def test_nobody_imports_through_the_roof() -> None:
+    """The public names are for users; inside, a file names the floor it stands on."""
+    imports = [(path, node) for path, node in nodes((ast.Import, ast.ImportFrom)) if path.name != "cli.py"]
+    through = [
+        f"{path}:{node.lineno}"
+        for path, node in imports
+        if (isinstance(node, ast.ImportFrom) and node.module == "histoscale" and not node.level)
+        or (isinstance(node, ast.Import) and any(alias.name == "histoscale" for alias in node.names))
+    ]
+    assert through == []
+
+
+def test_import_floors_hold() -> None:
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", ["histoscale", "histoscale.cli"])
+def test_importing_is_light(module: str) -> None:
+    heavy = "{'torch', 'PIL', 'tifffile', 'imagecodecs', 'openslide', 'matplotlib', 'skimage', 'accelerate'}"
+    command = f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", command], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_a_wrong_shape_is_caught_in_tests() -> None:
+    """Guards the pytest option that turns signatures into checks."""
+    with pytest.raises(jaxtyping.TypeCheckError, match="image"):
+        bicubic_resize(torch.zeros(3, 4, 4), (8, 8))
+
+
+def test_a_wrong_type_is_caught_in_tests() -> None:
+    with pytest.raises(jaxtyping.TypeCheckError, match="size"):
+        bicubic_resize(torch.zeros(1, 3, 4, 4), [8, 8])
+
+
+def test_the_repository_stays_small(tracked: list[Path]) -> None:
+    total = sum(path.stat().st_size for path in tracked)
+    assert total < TRACKED_MIB * 2**20
+
+
+def test_the_text_speaks_of_the_project_only(tracked: list[Path]) -> None:
+    found = []
+    for path in tracked:
+        if path.suffix not in TEXT or path == Path(__file__).resolve():
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if FOREIGN_WORDS.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert found == []
+
+
+def test_weights_are_small_and_carded() -> None:
+    weights = sorted((SOURCE / "shipped").glob("*.safetensors"))
+    assert weights, "the package ships no weights"
+    assert [w.name for w in weights if w.stat().st_size > 16 * 2**20] == []
+    assert [w.name for w in weights if not w.with_suffix(".json").is_file()] == []
