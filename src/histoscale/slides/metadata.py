@@ -1,0 +1,125 @@
+"""Micrometres per pixel and objective power, out of the fields that formats offer."""
+
+import json
+import re
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from histoscale.slides.description import Mpp
+
+UM_PER_INCH = 25_400.0
+PLAUSIBLE_MPP = (0.01, 10.0)
+"""A bare print density is believed to be a microscope's in this range: 72, 300 or 2400 dots per inch
+(353 to 10.6 um) are those of screens, printers, flatbeds. Fields made for microscopy are always believed."""
+
+UM_PER_UNIT = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3}
+
+
+class Resolution(NamedTuple):
+    """Micrometres per pixel, the field that gave them, and a remark if a field was not believed."""
+
+    mpp: Mpp | None = None
+    source: str | None = None
+    note: str | None = None
+
+
+class OmeRecord(NamedTuple):
+    """What OME-XML says about the first image."""
+
+    mpp: Mpp | None
+    power: float | None
+    channels: int
+    is_fluorescence: bool
+
+
+def from_density(per_inch_xy: tuple[float, float], source: str) -> Resolution:
+    """A print density as micrometres per pixel, if a microscope could have it.
+
+    Args:
+        per_inch_xy: pixels per inch along x and y.
+        source: the name of the field, for the person.
+    """
+    x, y = (float(d) for d in per_inch_xy)
+    if not (x > 1 and y > 1):  # 0 and 1 are what writers put who do not know
+        return Resolution()
+    mpp = Mpp(UM_PER_INCH / x, UM_PER_INCH / y)
+    low, high = PLAUSIBLE_MPP
+    if low <= min(mpp) and max(mpp) <= high:
+        return Resolution(mpp, source)
+    return Resolution(
+        note=f"the {source} of {x:.6g} dpi ({mpp.x:.4g} um/px) is not a microscope's and was ignored"
+    )
+
+
+def first_known(*candidates: Resolution) -> Resolution:
+    """The first candidate that knows the mpp, else the first that has a remark."""
+    for candidate in candidates:
+        if candidate.mpp is not None:
+            return candidate
+    return next((c for c in candidates if c.note), Resolution())
+
+
+def parse_aperio(description: str) -> tuple[Mpp | None, float | None]:
+    """``MPP = 0.4990`` and ``AppMag = 20`` in a TIFF ImageDescription as Aperio writes it; (mpp, power)."""
+    fields = re.findall(r"(?:^|\|)\s*(MPP|AppMag)\s*=\s*([0-9.]+)\s*(?=\||$)", description)
+    found = {key: positive(value) for key, value in fields}
+    mpp = found.get("MPP")
+    return (Mpp(mpp, mpp) if mpp else None), found.get("AppMag")
+
+
+def parse_ome(xml: str) -> OmeRecord | None:
+    """The first image of an OME-XML document; None if it is damaged or describes no pixels."""
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError:
+        return None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # the schema's year is of no interest
+    pixels = root.find("Image/Pixels")
+    if pixels is None:
+        return None
+    x, y = (_micrometres(pixels.attrib, axis) for axis in "XY")
+    objective = root.find(".//Objective")
+    power = None if objective is None else positive(objective.get("NominalMagnification"))
+    channels = pixels.findall("Channel")
+    return OmeRecord(
+        Mpp(x, y) if x and y else None,
+        power,
+        len(channels),
+        any("EmissionWavelength" in c.attrib or c.get("ContrastMethod") == "Fluorescence" for c in channels),
+    )
+
+
+def _micrometres(attributes: dict[str, str], axis: str) -> float | None:
+    length = positive(attributes.get(f"PhysicalSize{axis}"))
+    unit = UM_PER_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "µm"))
+    return length * unit if length and unit else None
+
+
+def positive(text: Any) -> float | None:
+    """A positive finite number, or None."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def parse_provenance(text: str | None) -> dict[str, Any] | None:
+    """The record of `histoscale.slides.provenance` in a description, if that is what it is."""
+    if not text or not text.startswith('{"histoscale"'):
+        return None
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def from_provenance(record: dict[str, Any] | None) -> Resolution:
+    """The mpp in a provenance record."""
+    values = (record or {}).get("mpp")
+    if not isinstance(values, list) or len(values) != 2:
+        return Resolution()
+    x, y = (positive(v) for v in values)
+    return Resolution(Mpp(x, y), "provenance record") if x and y else Resolution()

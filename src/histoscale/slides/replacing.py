@@ -1,0 +1,81 @@
+"""A file appears whole or not at all: written under another name beside it, then renamed."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from histoscale.errors import OutputError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """A binary file that becomes ``target`` when the block ends, and leaves nothing if the block fails.
+
+    Raises:
+        OutputError: if the disk is full, the folder cannot be written, or ``target`` exists in spite of
+            ``overwrite`` being off.
+    """
+    partial = target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if not overwrite:
+            refuse_existing(target)
+        partial.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise `OutputError` if there is something under that name."""
+    if target.exists() or target.is_symlink():
+        raise OutputError(f"{target} exists already: give --overwrite to replace it.")
+
+
+def refuse_unwritable(target: Path) -> None:
+    """Find out before hours of work whether the folder takes files.
+
+    Raises:
+        OutputError: if ``target`` is a folder or its folder cannot be written.
+    """
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder, and a file of that name was wanted.")
+    folder = target.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"{target} cannot be written: {folder} is not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{target} cannot be written: {folder} is read-only for you.")
+
+
+def _sentence(target: Path, error: OSError) -> str:
+    if error.errno in NO_SPACE:
+        return f"{target} was not written: no space is left on the disk."
+    return f"{target} was not written: {error.strerror or error}."
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename last through a power cut, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

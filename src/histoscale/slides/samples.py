@@ -1,0 +1,57 @@
+"""From a file's samples to eight bits a channel, upright: arrays in, arrays out."""
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from histoscale.errors import InputError
+
+TRANSPOSING = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+def upright(array: Shaped[np.ndarray, "h w *c"], orientation: int) -> Shaped[np.ndarray, "H W *c"]:
+    """Undo an EXIF/TIFF orientation (1 to 8), as viewers do."""
+    if orientation in TRANSPOSING:
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)
+
+
+def upright_size(size_xy: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Width and height after `upright`."""
+    return (size_xy[1], size_xy[0]) if orientation in TRANSPOSING else size_xy
+
+
+def to_eight_bits(array: Shaped[np.ndarray, "*shape"], bits: int, name: str) -> UInt8[np.ndarray, "*shape"]:
+    """Samples of ``bits`` bits, full range, to 0..255, rounded.
+
+    Args:
+        name: of the file, for the message.
+
+    Raises:
+        InputError: if 16-bit samples use a sixteenth of their range or less, as a 12-bit camera leaves them:
+            made eight bits they would be nearly black.
+    """
+    if bits == 8:
+        return array.astype(np.uint8, copy=False)
+    highest = int(array.max(initial=0))
+    if bits == 16 and 0 < highest < 4096:
+        raise InputError(
+            f"{name} has 16-bit samples that end at {highest} of 65535, so their true range is unknown: "
+            "stretch them to the full range or to 8 bits first."
+        )
+    full = 2**bits - 1
+    rounded = (array.astype(np.uint32) * 255 + full // 2) // full
+    return np.asarray(rounded, np.uint8)
+
+
+def unpremultiplied(
+    colour: UInt8[np.ndarray, "h w c"], alpha: UInt8[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w c"]:
+    """Colours as they were before a writer multiplied them by the opacity."""
+    opacity = np.maximum(alpha, 1)[..., None].astype(np.uint32)
+    restored = (colour.astype(np.uint32) * 255 + opacity // 2) // opacity
+    return np.asarray(np.minimum(restored, 255), np.uint8)
