@@ -18,7 +18,9 @@ PUBLISHED_BLOCKS = {"edsr": 16, "rdn": 16, "swinir": 6}
 
 
 def build_encoder(name: str, blocks: int | None = None, channels: int = 64) -> Encoder:
-    """The encoder called ``name``: ``edsr`` (EDSR-baseline), ``rdn`` (its configuration B), ``swinir`` (SwinIR-M).
+    """The encoder called ``name``.
+
+    ``edsr`` is EDSR-baseline, ``rdn`` is RDN's configuration B, ``swinir`` is SwinIR-M.
 
     Args:
         blocks: residual, dense or residual Swin blocks; the published number (16, 16, 6) if None.

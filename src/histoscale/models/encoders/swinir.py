@@ -1,16 +1,50 @@
 """SwinIR without its upsampler (Liang et al., ICCV Workshops 2021): attention within shifted windows.
 
-Shapes stay symbolic, so the trunk exports with dynamic height and width. The masks of the shifted windows are
-computed from the size at hand, once a call for all layers: no state survives.
+A window is a run of 64 tokens after one gather, and its shift is part of the gather. Orders and masks are
+computed from the size at hand, once a call for all layers: no state survives, and height and width stay
+symbolic when the trunk is exported.
 """
 
+from typing import NamedTuple
+
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 WINDOW_PX = 8
 TOKENS = WINDOW_PX * WINDOW_PX
 MASKED = -100.0
+
+
+class Windows(NamedTuple):
+    """One way to cut a map of ``n`` tokens into windows.
+
+    Attributes:
+        order: tokens of the map window by window, row-major in both.
+        inverse: from that order back to the map's.
+        mask: added to the attention logits of each window; None where every pair may attend.
+    """
+
+    order: Int[Tensor, " n"]
+    inverse: Int[Tensor, " n"]
+    mask: Float[Tensor, "windows 1 64 64"] | None
+
+
+def cut_windows(h: int, w: int, shift_px: int, like: Float[Tensor, "b ..."]) -> Windows:
+    """Windows of a map of ``h`` x ``w`` tokens (multiples of 8), moved by ``shift_px`` with wrap-around.
+
+    A shifted window that wraps joins opposite borders of the map; the mask keeps its parts apart.
+    """
+    index = torch.arange(h * w, device=like.device)
+    window, token = index // TOKENS, index % TOKENS
+    row = window // (w // WINDOW_PX) * WINDOW_PX + token // WINDOW_PX + shift_px
+    col = window % (w // WINDOW_PX) * WINDOW_PX + token % WINDOW_PX + shift_px
+    order = row % h * w + col % w
+    if shift_px == 0:
+        return Windows(order, order.argsort(), None)
+    part = ((row >= h).long() + 2 * (col >= w).long()).view(-1, 1, 1, TOKENS)
+    mask = (part != part.transpose(2, 3)).to(like.dtype) * MASKED
+    return Windows(order, order.argsort(), mask.repeat(like.shape[0], 1, 1, 1))
 
 
 def mirrored_index(n: int, n_padded: int, device: torch.device) -> Int[Tensor, " n_padded"]:
@@ -27,33 +61,20 @@ def pad_to_windows(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
     return image.index_select(2, rows).index_select(3, cols)
 
 
-def to_windows(x: Shaped[Tensor, "b h w c"]) -> Shaped[Tensor, "n 64 c"]:
-    """Cut a map into windows, batch first, then row-major."""
-    b, h, w, c = x.shape
-    x = x.view(b, h // WINDOW_PX, WINDOW_PX, w // WINDOW_PX, WINDOW_PX, c)
-    return x.transpose(2, 3).reshape(-1, TOKENS, c)
+def crop(padded: Float[Tensor, "b c H W"], h: int, w: int) -> Float[Tensor, "b c h w"]:
+    """The first ``h`` rows and ``w`` columns; a slice would bind both to multiples of 8 on export."""
+    rows, cols = (torch.arange(n, device=padded.device) for n in (h, w))
+    return padded.index_select(2, rows).index_select(3, cols)
 
 
-def from_windows(windows: Float[Tensor, "n 64 c"], b: int, h: int, w: int) -> Float[Tensor, "b h w c"]:
-    """The inverse of `to_windows`."""
-    x = windows.view(b, h // WINDOW_PX, w // WINDOW_PX, WINDOW_PX, WINDOW_PX, -1)
-    return x.transpose(2, 3).reshape(b, h, w, -1)
+def as_tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c"]:
+    """A map as a row-major list of tokens."""
+    return x.flatten(2).transpose(1, 2)
 
 
-def shifted_mask(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 1 64 64"]:
-    """What to add to the logits of the shifted windows of ``x``: the roll joins pixels from opposite borders.
-
-    Such pixels lie in different regions of the rolled map: its bulk, and the strips before and after the cut.
-    """
-    b, _, h, w = x.shape
-
-    def regions(n: int) -> Tensor:
-        index = torch.arange(n, device=x.device)
-        return (index >= n - WINDOW_PX).long() + (index >= n - WINDOW_PX // 2).long()
-
-    region = to_windows((3 * regions(h)[:, None] + regions(w)[None])[None, :, :, None])
-    masked = (region != region.transpose(1, 2)).to(x.dtype) * MASKED
-    return masked[:, None].repeat(b, 1, 1, 1)
+def as_map(tokens: Float[Tensor, "b n c"], h: int, w: int) -> Float[Tensor, "b c h w"]:
+    """The inverse of `as_tokens`."""
+    return tokens.transpose(1, 2).reshape(*tokens.shape[::2], h, w)
 
 
 def relative_index() -> Int[Tensor, "64 64"]:
@@ -93,23 +114,24 @@ class WindowAttention(nn.Module):
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.register_buffer("relative_index", relative_index(), persistent=False)
 
-    def forward(self, x: Float[Tensor, "n 64 c"], mask: Float[Tensor, "n 1 64 64"] | None) -> Tensor:
-        n, _, c = x.shape
-        query, key, value = self.qkv(x).view(n, TOKENS, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    def forward(self, x: Float[Tensor, "b n c"], windows: Windows) -> Float[Tensor, "b n c"]:
+        qkv = self.qkv(x.index_select(1, windows.order)).view(
+            -1, TOKENS, 3, self.heads, x.shape[2] // self.heads
+        )
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (windows, heads, 64, c / heads)
         bias = self.bias_table[self.relative_index].permute(2, 0, 1)[None]
-        if mask is not None:
-            bias = bias + mask
+        if windows.mask is not None:
+            bias = bias + windows.mask
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
-        out: Tensor = self.projection(mixed.transpose(1, 2).reshape(n, TOKENS, c))
-        return out
+        out: Tensor = self.projection(mixed.transpose(1, 2).reshape(x.shape))
+        return out.index_select(1, windows.inverse)
 
 
 class SwinLayer(nn.Module):
-    """x + attention(norm(x)), x + MLP(norm(x)); the windows of a shifted layer lie half a window further."""
+    """x + attention(norm(x)), then x + MLP(norm(x))."""
 
-    def __init__(self, embedding: int, heads: int, shifted: bool, drop_rate: float):
+    def __init__(self, embedding: int, heads: int, drop_rate: float):
         super().__init__()
-        self.shift_px = WINDOW_PX // 2 if shifted else 0
         self.norm1 = nn.LayerNorm(embedding)
         self.attention = WindowAttention(embedding, heads)
         self.norm2 = nn.LayerNorm(embedding)
@@ -118,17 +140,8 @@ class SwinLayer(nn.Module):
         )
         self.drop = StochasticDepth(drop_rate)
 
-    def attend(self, x: Float[Tensor, "b h w c"], mask: Tensor | None) -> Float[Tensor, "b h w c"]:
-        """Attention within this layer's windows."""
-        b, h, w, _ = x.shape
-        if self.shift_px == 0:
-            return from_windows(self.attention(to_windows(x), None), b, h, w)
-        x = x.roll((-self.shift_px, -self.shift_px), dims=(1, 2))
-        x = from_windows(self.attention(to_windows(x), mask), b, h, w)
-        return x.roll((self.shift_px, self.shift_px), dims=(1, 2))
-
-    def forward(self, x: Float[Tensor, "b h w c"], mask: Tensor | None) -> Float[Tensor, "b h w c"]:
-        x = x + self.drop(self.attend(self.norm1(x), mask))
+    def forward(self, x: Float[Tensor, "b n c"], windows: Windows) -> Float[Tensor, "b n c"]:
+        x = x + self.drop(self.attention(self.norm1(x), windows))
         out: Tensor = x + self.drop(self.mlp(self.norm2(x)))
         return out
 
@@ -138,27 +151,25 @@ class ResidualSwinBlock(nn.Module):
 
     def __init__(self, embedding: int, heads: int, drop_rates: list[float]):
         super().__init__()
-        self.layers = nn.ModuleList(
-            SwinLayer(embedding, heads, shifted=i % 2 == 1, drop_rate=rate)
-            for i, rate in enumerate(drop_rates)
-        )
+        self.layers = nn.ModuleList(SwinLayer(embedding, heads, rate) for rate in drop_rates)
         self.conv = nn.Conv2d(embedding, embedding, 3, padding=1)
 
-    def forward(self, x: Float[Tensor, "b h w c"], mask: Tensor) -> Float[Tensor, "b h w c"]:
+    def forward(
+        self, x: Float[Tensor, "b n c"], h: int, w: int, by_turns: tuple[Windows, Windows]
+    ) -> Float[Tensor, "b n c"]:
         y = x
-        for layer in self.layers:
-            y = layer(y, mask)
-        out: Tensor = x + self.conv(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return out
+        for i, layer in enumerate(self.layers):
+            y = layer(y, by_turns[i % 2])
+        return x + as_tokens(self.conv(as_map(y, h, w)))
 
 
 class SwinIREncoder(nn.Module):
     """SwinIR-M's trunk and the convolution that stands before its upsampler.
 
-    **Tiles.** The windows are anchored to the first pixel, hence ``alignment_px``. The receptive field grows by
-    half a window a layer and by a pixel a convolution: about 200 pixels on each side for SwinIR-M. ``halo_px`` is
-    a practical margin instead: the dependence fades with distance, and the seam that remains has to be measured
-    on trained weights.
+    **Tiles.** The windows are anchored to the first pixel, hence ``alignment_px``. The receptive field
+    reaches 151 pixels to each side, half a window a layer and a pixel a convolution. ``halo_px`` is a
+    practical margin: the dependence fades with distance, and what remains of the seam has to be measured on
+    trained weights.
 
     Args:
         blocks, layers: residual Swin blocks and the layers of each, 6 and 6 for SwinIR-M.
@@ -181,7 +192,7 @@ class SwinIREncoder(nn.Module):
         self.channels = channels
         self.halo_px = 4 * WINDOW_PX
         self.alignment_px = WINDOW_PX
-        rates = torch.linspace(0, drop_rate, blocks * layers, device="cpu").tolist()
+        rates = [drop_rate * i / max(blocks * layers - 1, 1) for i in range(blocks * layers)]
         self.first = nn.Conv2d(3, embedding, 3, padding=1)
         self.norm_in = nn.LayerNorm(embedding)
         self.blocks = nn.ModuleList(
@@ -194,15 +205,14 @@ class SwinIREncoder(nn.Module):
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         """Features of an image already normalised to [-1, 1]; any size, cropped back after padding."""
-        h, w = image.shape[-2:]
-        shallow = self.first(pad_to_windows(image))
-        mask = shifted_mask(shallow)
-        x = self.norm_in(shallow.permute(0, 2, 3, 1))
+        shallow: Tensor = self.first(pad_to_windows(image))
+        h, w = shallow.shape[-2:]
+        by_turns = (cut_windows(h, w, 0, shallow), cut_windows(h, w, WINDOW_PX // 2, shallow))
+        x = self.norm_in(as_tokens(shallow))
         for block in self.blocks:
-            x = block(x, mask)
-        deep = self.last(self.norm_out(x).permute(0, 3, 1, 2))
-        out: Tensor = self.reduce(shallow + deep)[..., :h, :w]
-        return out
+            x = block(x, h, w, by_turns)
+        deep: Tensor = self.last(as_map(self.norm_out(x), h, w))
+        return crop(self.reduce(shallow + deep), *image.shape[-2:])
 
 
 def initialise_linear(module: nn.Module) -> None:
