@@ -1,0 +1,159 @@
+"""One image, made small and enlarged again by every model: the unit of work of every comparison.
+
+The low-resolution image is made from the whole high-resolution one by Pillow: sides ``floor(side / scale)``,
+the truth cropped at its top left to what these sides enlarge to. Two protocols stand side by side: the
+official code's (floats, border shaved) and the equations' (bytes, whole image). Bicubic is treated
+as models are.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from histoscale.data.degradation import DEGRADATIONS, Degradation, degrade, enlarge_bicubic
+from histoscale.data.folders import ImageRecord, read_rgb
+from histoscale.errors import ConfigError, DataError, InputError, ScaleError
+from histoscale.imaging.coords import rounded_size
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.inference import Precision, to_uint8, upscale
+from histoscale.metrics.psnr import psnr_shaved, psnr_whole
+from histoscale.metrics.ssim import ssim, ssim_gaussian
+from histoscale.models.base import SuperResolver
+from histoscale.workflows.scores import BICUBIC, Score
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image to be made small by one degradation and enlarged again."""
+
+    record: ImageRecord
+    degradation: Degradation
+    scale: float
+
+
+def plan(records: Sequence[ImageRecord], scales: Sequence[float], degradations: Sequence[str]) -> list[Case]:
+    """Every image by every degradation at every scale.
+
+    Raises:
+        ScaleError: if a scale is below 1 or no number.
+        ConfigError: if a degradation is unknown.
+        DataError: if two images of one set share a name.
+    """
+    for scale in scales:
+        if not (math.isfinite(scale) and scale >= 1):
+            raise ScaleError(f"Wanted scales of at least 1, got {scale:g}.")
+    seen: dict[tuple[str, str], ImageRecord] = {}
+    for record in records:
+        twin = seen.setdefault((record.set, record.id), record)
+        if twin is not record:
+            raise DataError(f"Wanted a name of its own for each image, got {twin.path} and {record.path}.")
+    pairs = [
+        (kind, float(scale))
+        for kind in map(_known, dict.fromkeys(degradations))
+        for scale in dict.fromkeys(scales)
+    ]
+    return [Case(record, kind, scale) for record in records for kind, scale in pairs]
+
+
+def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecord]:
+    """At most ``limit`` images of each set, evenly spread over it; all where ``limit`` is None."""
+    chosen = []
+    for name in dict.fromkeys(record.set for record in records):
+        members = [record for record in records if record.set == name]
+        n = len(members) if limit is None else min(limit, len(members))
+        chosen += [members[index * len(members) // n] for index in range(n)]
+    return chosen
+
+
+def make_pair(image: Picture, scale: float, degradation: Degradation) -> tuple[Picture, Picture]:
+    """The low-resolution image and the truth it is to be enlarged to.
+
+    Raises:
+        InputError: if no pixel is left at this scale.
+    """
+    lr_size = (math.floor(image.shape[0] / scale + 1e-9), math.floor(image.shape[1] / scale + 1e-9))
+    if min(lr_size) < 1:
+        raise InputError(
+            f"Wanted at least {math.ceil(scale)} pixels a side, got {image.shape[0]} x {image.shape[1]}."
+        )
+    height, width = (rounded_size(side, scale) for side in lr_size)
+    truth = np.ascontiguousarray(image[:height, :width])
+    return degrade(truth, lr_size, scale, degradation), truth
+
+
+def score_case(
+    case: Case, models: Mapping[str, SuperResolver], precision: Precision = "fp32", device: str = "cpu"
+) -> list[Score]:
+    """Scores of bicubic and then of each model on one case; NaN where a model cannot make the size.
+
+    Raises:
+        DataError: if the image cannot be read.
+        InputError: if the image is too small to be scored.
+    """
+    image = read_rgb(case.record.path)
+    try:
+        lr, truth = make_pair(image, case.scale, case.degradation)
+        enlarged = enlarge(lr, (truth.shape[0], truth.shape[1]), models, precision, device)
+        return [_score(case, truth, one) for one in enlarged]
+    except InputError as error:
+        raise InputError(f"{case.record.path} cannot be scored at x{case.scale:g}: {error}") from None
+
+
+class Enlarged(NamedTuple):
+    """What a model made: floats (not clipped) for one protocol, bytes for the other; None where it cannot."""
+
+    model: str
+    floats: Float[np.ndarray, "H W 3"] | None
+    bytes: Picture | None
+
+
+def enlarge(
+    lr: Picture,
+    size: tuple[int, int],
+    models: Mapping[str, SuperResolver],
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> Iterator[Enlarged]:
+    """Bicubic's and then each model's enlargement of ``lr`` to ``size`` (height, width)."""
+    image = torch.from_numpy(lr.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+    # Bytes of bicubic are Pillow's, which rounds between its two passes as well; floats are ours.
+    yield Enlarged(BICUBIC, _channels_last(bicubic_resize(image, size)), enlarge_bicubic(lr, size))
+    for name, model in models.items():
+        try:
+            pixels = upscale(model, image, size, precision=precision, device=device)
+        except ScaleError:
+            yield Enlarged(name, None, None)
+        else:
+            yield Enlarged(name, _channels_last(pixels), _channels_last(to_uint8(pixels)))
+
+
+def _known(kind: str) -> Degradation:
+    for known in DEGRADATIONS:
+        if kind == known:
+            return known
+    raise ConfigError(f"Wanted a degradation of {', '.join(DEGRADATIONS)}, got {kind}.")
+
+
+def _channels_last(pixels: Shaped[Tensor, "1 3 H W"]) -> Shaped[np.ndarray, "H W 3"]:
+    return pixels[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def _score(case: Case, truth: Picture, enlarged: Enlarged) -> Score:
+    about = (case.record.set, case.record.prep, case.record.id, case.degradation, case.scale, enlarged.model)
+    if enlarged.floats is None or enlarged.bytes is None:
+        return Score(*about, *[math.nan] * 4)
+    return Score(
+        *about,
+        psnr_shaved=psnr_shaved(enlarged.floats, truth.astype(np.float32) / 255, case.scale),
+        psnr_whole=psnr_whole(enlarged.bytes, truth),
+        ssim=ssim(enlarged.bytes, truth),
+        ssim_gaussian=ssim_gaussian(enlarged.bytes, truth),
+    )

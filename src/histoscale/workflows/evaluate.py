@@ -1,0 +1,158 @@
+"""``histoscale evaluate``: how close do models come to the truth, at any scale, beside bicubic."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from histoscale import weights
+from histoscale.data.folders import find_images
+from histoscale.errors import ConfigError, HistoscaleError, OutputError
+from histoscale.inference import Precision
+from histoscale.models.base import SuperResolver
+from histoscale.workflows.cases import Case, plan, score_case, spread
+from histoscale.workflows.scores import BICUBIC, Score, plain_summaries, write_csv
+from histoscale.workflows.tables import markdown
+
+SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
+"""All scales of the paper's Tables 1 and 2."""
+FILES = ("scores.csv", "tables.md", "summary.json")
+"""What an evaluation writes into its folder."""
+Sources = tuple[tuple[str, str], ...]
+"""For each model its name in the tables and what it is loaded from."""
+
+
+def evaluate(
+    models: Sequence[str | Path],
+    data: Path,
+    output: Path,
+    *,
+    sets: Sequence[str] = (),
+    split: str = "test",
+    scales: Sequence[float] = SCALES,
+    degradations: Sequence[str] = ("B", "none"),
+    limit: int | None = None,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Score]:
+    """Score weights on images and write `FILES` into ``output``.
+
+    Args:
+        models: shipped names or .safetensors paths; bicubic is always there besides.
+        data: a manifest or its folder, a folder of pictures, or one picture.
+        sets: data sets of the manifest wanted; all where empty.
+        split: split of the manifest wanted; all where empty.
+        scales: any real numbers from 1.
+        limit: at most so many images of each set, evenly spread over it.
+        workers: processes, one thread each; 1 stays in this process with the threads it has.
+        overwrite: replace the results of an earlier evaluation.
+        progress: called after every case with the number done and their total.
+
+    Returns:
+        One score for each image, degradation, scale and model.
+
+    Raises:
+        DataError: if there is no image, or no such set or split.
+        ScaleError: if a scale is below 1 or no number.
+        ConfigError: if a degradation is unknown or two models share a name.
+        WeightsError: if weights are missing or damaged.
+        InputError: if an image is too small to be scored at a scale.
+        OutputError: if results are there already or cannot be written.
+    """
+    cases = plan(spread(find_images(data, sets, split), limit), scales, degradations)
+    sources = name_models(models)
+    _load(sources, device)
+    _prepare(output, overwrite)
+    scores: list[Score] = []
+    score = partial(_score, sources=sources, precision=precision, device=device)
+    for done, found in enumerate(_run(score, cases, workers), start=1):
+        scores += found
+        if progress is not None:
+            progress(done, len(cases))
+    settings = {
+        "histoscale": version("histoscale"),
+        "models": {
+            name: {"source": source, "sha256": weights.card(source).sha256} for name, source in sources
+        },
+        "data": {"source": str(data), "sets": list(sets), "split": split, "limit": limit},
+        "precision": precision,
+    }
+    write_results(scores, settings, output)
+    return scores
+
+
+def name_models(models: Sequence[str | Path]) -> Sources:
+    """A short name for each model, and what to load it from.
+
+    Raises:
+        ConfigError: if two would have the same name in the tables.
+    """
+    sources = [str(model) for model in models if str(model) != BICUBIC]
+    names = [Path(source).stem if source.endswith(".safetensors") else source for source in sources]
+    for name in names:
+        if names.count(name) > 1 or name == BICUBIC:
+            raise ConfigError(f"Wanted a name of its own for each model beside bicubic, got {name} again.")
+    return tuple(zip(names, sources, strict=True))
+
+
+def write_results(scores: Sequence[Score], settings: Mapping[str, object], output: Path) -> None:
+    """Write `FILES`: scores an image, tables made from them, and summaries with how they were come by.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    table, tables, summary = (output / name for name in FILES)
+    try:
+        write_csv(scores, table)
+        tables.write_text(markdown(scores), encoding="utf-8")
+        content = {"settings": settings, "summaries": plain_summaries(scores)}
+        summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"The results cannot be written to {output}: {error.strerror}.") from None
+
+
+def _prepare(output: Path, overwrite: bool) -> None:
+    """Find out that the folder is no good before the hours of work, not after."""
+    present = [name for name in FILES if (output / name).exists()]
+    if present and not overwrite:
+        raise OutputError(f"{output / present[0]} exists already; pass --overwrite to replace it.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {output} cannot be made: {error.strerror}.") from None
+
+
+def _run(score: Callable[[Case], list[Score]], cases: Sequence[Case], workers: int) -> Iterator[list[Score]]:
+    """The scores of each case, in order; ``workers`` processes of one thread each where more than one."""
+    if workers <= 1:
+        yield from map(score, cases)
+        return
+    context = get_context("spawn")  # a forked child inherits torch's locked thread pool
+    pool = ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(score, cases)
+    except BrokenProcessPool:
+        raise HistoscaleError(
+            "A worker process was ended from outside, probably for want of memory."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@lru_cache(maxsize=1)
+def _load(sources: Sources, device: str) -> dict[str, SuperResolver]:
+    """The models, once a process."""
+    return {name: weights.load(source, device) for name, source in sources}
+
+
+def _score(case: Case, sources: Sources, precision: Precision, device: str) -> list[Score]:
+    return score_case(case, _load(sources, device), precision, device)

@@ -1,0 +1,81 @@
+"""The scores of an evaluation as Markdown, made from the per-image rows alone: no figure is typed by hand."""
+
+import math
+from collections.abc import Sequence
+
+from histoscale.workflows.scores import BICUBIC, Score, Summary, summarise
+
+FULL_COLUMNS = (
+    *("scale", "model", "PSNR shaved", "PSNR whole", "SSIM 7x7", "SSIM Gaussian"),
+    *("gain shaved", "gain whole", "below bicubic"),
+)
+
+
+def markdown(scores: Sequence[Score]) -> str:
+    """The tables of an evaluation: gain over bicubic at a glance, then every figure, group by group."""
+    summaries = summarise(scores)
+    tables = [gain_table(summaries)]
+    for key in dict.fromkeys((s.group, s.degradation) for s in summaries):
+        tables.append(full_table([s for s in summaries if (s.group, s.degradation) == key]))
+    return "\n\n".join(tables) + "\n"
+
+
+def gain_table(summaries: Sequence[Summary]) -> str:
+    """Whole-image PSNR and the gain over bicubic: a line a group, degradation and model, a column a scale."""
+    scales = sorted({s.scale for s in summaries})
+    lines = [
+        "### PSNR of the whole image in dB and, in brackets, the gain over bicubic",
+        "",
+        _line(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)]),
+        _line(["---"] * (4 + len(scales))),
+    ]
+    keys = dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC)
+    for key in keys:
+        row = {s.scale: s for s in summaries if (s.group, s.n, s.degradation, s.model) == key}
+        cells = [_gain_cell(row[scale]) if scale in row else "-" for scale in scales]
+        lines.append(_line([key[0], str(key[1]), key[2], key[3], *cells]))
+    if any(s.below for s in summaries):
+        lines += ["", "† below bicubic on at least one image, in either protocol."]
+    return "\n".join(lines)
+
+
+def full_table(summaries: Sequence[Summary]) -> str:
+    """Every measure as mean ± sd, the gains and the number of images below bicubic, for one group."""
+    first = summaries[0]
+    lines = [
+        f"### {first.group} ({first.n} image{'s' if first.n > 1 else ''}), degradation {first.degradation}",
+        "",
+        _line(FULL_COLUMNS),
+        _line(["---"] * len(FULL_COLUMNS)),
+    ]
+    for s in summaries:
+        cells = [_mean_sd(m, d, places) for m, d, places in zip(s.mean, s.sd, (2, 2, 4, 4), strict=True)]
+        against = [
+            _signed(s.gain_shaved),
+            _signed(s.gain_whole),
+            f"**{s.below} of {s.n}**" if s.below else "0",
+        ]
+        lines.append(
+            _line([f"x{s.scale:g}", s.model, *cells, *(["", "", ""] if s.model == BICUBIC else against)])
+        )
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _mean_sd(mean: float, sd: float, places: int) -> str:
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.{places}f}" + ("" if math.isnan(sd) else f" ± {sd:.{places}f}")
+
+
+def _signed(gain: float) -> str:
+    return "-" if math.isnan(gain) else f"{gain:+.2f}"
+
+
+def _gain_cell(summary: Summary) -> str:
+    if math.isnan(summary.mean[1]):
+        return "-"
+    return f"{summary.mean[1]:.2f} ({summary.gain_whole:+.2f}){'†' if summary.below else ''}"
