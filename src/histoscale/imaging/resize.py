@@ -4,7 +4,7 @@ The matrix form answers at any set of positions, so a tile and the whole image g
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -47,3 +47,29 @@ def bicubic_resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Fl
         matrix = bicubic_matrix(positions, n_in, support=max(1.0, n_in / n_out)).to(image)
         image = matrix @ image if axis == 2 else image @ matrix.T
     return image
+
+
+def bicubic_points(
+    image: Float[Tensor, "b c h w"], positions: Float[Tensor, "b q 2"]
+) -> Float[Tensor, "b q c"]:
+    """Bicubic interpolation at scattered positions (row, column), equal to `bicubic_render` there."""
+    h, w = image.shape[2:]
+    row_index, row_weight = _cubic_taps(positions[..., 0], h)
+    col_index, col_weight = _cubic_taps(positions[..., 1], w)
+    flat = image.flatten(2).transpose(1, 2)
+    result = image.new_zeros(image.shape[0], positions.shape[1], image.shape[1])
+    for i in range(4):
+        for j in range(4):
+            index = row_index[..., i] * w + col_index[..., j]
+            weight = (row_weight[..., i] * col_weight[..., j]).to(image)
+            result = result + weight[..., None] * flat.gather(
+                1, index[..., None].expand(-1, -1, flat.shape[2])
+            )
+    return result
+
+
+def _cubic_taps(positions: Float[Tensor, "*q"], n: int) -> tuple[Int[Tensor, "*q 4"], Float[Tensor, "*q 4"]]:
+    """The four samples around each position and their weights; samples outside weigh nothing."""
+    index = positions.floor().long()[..., None] + torch.arange(-1, 3, device=positions.device)
+    weight = keys_kernel(positions[..., None] - index) * ((index >= 0) & (index < n))
+    return index.clamp(0, n - 1), weight / weight.sum(-1, keepdim=True)

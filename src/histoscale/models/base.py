@@ -50,8 +50,10 @@ class CoordinateSuperResolver(SuperResolver):
         """Everything `decode` and `render` need, computed once per image."""
 
     @abstractmethod
-    def decode(self, features: Any, positions: Float[Tensor, "b q 2"], cell: Cell) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column), as training samples them."""
+    def decode(
+        self, features: Any, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions (row, column), as training samples them; ``cell`` per image of the batch."""
 
     @abstractmethod
     def render(
@@ -62,7 +64,9 @@ class CoordinateSuperResolver(SuperResolver):
     def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
         h, w = image.shape[-2:]
         if size[0] < h or size[1] < w:
-            raise ScaleError(f"Super-resolution enlarges: wanted at least {h} x {w}, got {size[0]} x {size[1]}.")
+            raise ScaleError(
+                f"Super-resolution enlarges: wanted at least {h} x {w}, got {size[0]} x {size[1]}."
+            )
         rows = output_positions(size[0], h).to(image.device)
         cols = output_positions(size[1], w).to(image.device)
         return self.render(self.encode(image), rows, cols, (h / size[0], w / size[1]))

@@ -1,0 +1,163 @@
+"""Run files: TOML to frozen models. An unknown key is an error that names the known ones."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from histoscale.data.degradation import Degradation
+from histoscale.data.pairs import PairRecipe
+from histoscale.errors import ConfigError
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """A table of a run file: frozen, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelTable(Table):
+    """Which model: a name of the catalogue and its builder's arguments.
+
+    Attributes:
+        start_from: weights whose tensors of the same name and shape are taken over before training.
+    """
+
+    name: str
+    arguments: dict[str, Any] = {}
+    start_from: Path | None = None
+
+
+class DataTable(Table):
+    """Which images and how pairs are made of them; see `histoscale.data.pairs.PairRecipe`."""
+
+    root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    sets: tuple[str, ...] = ()
+    split: str = "train"
+    scale_range: tuple[float, float] = (1.0, 4.0)
+    scales: tuple[float, ...] = ()
+    scale_per: Literal["batch", "sample"] = "batch"
+    patch_px: Positive = 48
+    largest_hr_px: Positive = 192
+    queries: Annotated[int, Field(ge=0)] = 0
+    degradations: dict[Degradation, Annotated[float, Field(gt=0)]] = {"B": 1.0}
+    noise_sigma: Annotated[float, Field(ge=0)] = 0.0
+    jpeg_share: Share = 0.0
+    jpeg_quality: tuple[int, int] = (70, 95)
+
+    @field_validator("root")
+    @classmethod
+    def _expand(cls, root: Path) -> Path:
+        expanded = os.path.expandvars(root)
+        if "$" in expanded:
+            raise ValueError(f"{root} names a variable that is not set")
+        return Path(expanded)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.scale_per == "sample" and not self.queries:
+            raise ValueError('scale_per = "sample" needs queries: whole grids of unlike sizes make no batch')
+        if min(self.scales or self.scale_range) < 1:
+            raise ValueError("scales start at 1")
+        return self
+
+    def recipe(self) -> PairRecipe:
+        """The part that says how a pair is made."""
+        return PairRecipe(**{name: getattr(self, name) for name in PairRecipe.__dataclass_fields__})
+
+
+class TrainingTable(Table):
+    """Optimiser, schedule and budget.
+
+    Attributes:
+        steps: length of the run; or
+        minutes: wall-clock budget instead, the schedule running on elapsed time.
+        rate: Adam's step size at its height; ``warmup`` is the share of the run that leads up to it.
+        schedule: "cosine" to ``final_rate``, "milestones" halving at shares of the run, or "constant".
+        clip: largest gradient norm; 0 for no clipping.
+        average: decay of the moving average of the weights, ramped by (1 + t) / (10 + t); 0 for none.
+        checkpoint_minutes: how often the state is written.
+    """
+
+    steps: Annotated[int, Field(ge=0)] = 0
+    minutes: Annotated[float, Field(ge=0)] = 0.0
+    batch: Positive = 16
+    rate: Annotated[float, Field(gt=0)] = 1e-4
+    final_rate: Annotated[float, Field(gt=0)] = 1e-7
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: Share = 0.0
+    schedule: Literal["cosine", "milestones", "constant"] = "constant"
+    milestones: tuple[float, ...] = ()
+    clip: Annotated[float, Field(ge=0)] = 0.0
+    average: Share = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    threads: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] = 0
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+    log_every: Positive = 50
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.steps > 0) == (self.minutes > 0):
+            raise ValueError("exactly one of steps and minutes sets the length of a run")
+        return self
+
+
+class ValidationTable(Table):
+    """What is measured while training: PSNR (whole image, RGB, uint8) on centre crops."""
+
+    sets: tuple[str, ...] = ()
+    split: str = "val"
+    scales: tuple[float, ...] = (2.0, 3.0, 4.0)
+    degradation: Degradation = "B"
+    crop_px: Positive = 384
+    images_per_set: Positive = 8
+    minutes: Annotated[float, Field(gt=0)] = 10.0
+
+
+class Run(Table):
+    """One run file."""
+
+    name: str
+    seed: int = 1
+    model: ModelTable
+    data: DataTable
+    training: TrainingTable
+    validation: ValidationTable = ValidationTable()
+
+
+def read_run(path: Path) -> Run:
+    """Read and check a run file.
+
+    Raises:
+        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    content.setdefault("data", {})
+    try:
+        return Run.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}.") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as part of a sentence."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] != "extra_forbidden":
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{place}: {message[0].lower()}{message[1:]}"
+    table = Run
+    for part in first["loc"][:-1]:
+        table = table.model_fields[str(part)].annotation  # type: ignore[assignment]
+    return f"unknown key {place}; known here are {', '.join(table.model_fields)}"

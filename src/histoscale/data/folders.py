@@ -1,0 +1,108 @@
+"""Which images there are: a folder of pictures, or a manifest with sets and splits."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+
+from histoscale.errors import DataError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One high-resolution image and what is known of it.
+
+    Attributes:
+        id: name, unique within its set.
+        path: the file.
+        set: name of the data set; the folder's name where there is no manifest.
+        split: train, val, test, or an empty string.
+        mpp: micrometres per pixel as the manifest writes it, or an empty string.
+        prep: preparation (FFPE, frozen), or an empty string.
+        sha256: digest of the raw RGB bytes, or an empty string.
+    """
+
+    id: str
+    path: Path
+    set: str
+    split: str = ""
+    mpp: str = ""
+    prep: str = ""
+    sha256: str = ""
+
+
+def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list[ImageRecord]:
+    """Images under ``source``, in a fixed order.
+
+    Args:
+        source: a folder with ``manifest.csv``, the manifest itself, a folder of pictures, or one picture.
+        sets: names of the sets wanted; all where empty. Manifests only.
+        split: the split wanted; all where empty. Manifests only.
+
+    Raises:
+        DataError: if nothing is there, or a set or split is not in the manifest.
+    """
+    manifest = source / "manifest.csv" if source.is_dir() else source
+    if manifest.suffix == ".csv":
+        if manifest.is_file():
+            return _select(read_manifest(manifest), manifest, sets, split)
+        records = [_bare(path) for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    else:
+        records = [_bare(source)] if source.is_file() else []
+    if not records:
+        raise DataError(f"Wanted a folder of pictures, a picture or a manifest.csv, found none at {source}.")
+    return records
+
+
+def read_manifest(path: Path) -> list[ImageRecord]:
+    """Rows of a manifest; its ``file`` column is relative to its folder."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        missing = {"id", "file", "set", "split"} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{path} lacks the column(s) {', '.join(sorted(missing))}.")
+        return [
+            ImageRecord(
+                id=row["id"],
+                path=path.parent / row["file"],
+                set=row["set"],
+                split=row["split"],
+                mpp=row.get("mpp") or "",
+                prep=row.get("prep") or "",
+                sha256=row.get("sha256_pixels") or "",
+            )
+            for row in reader
+        ]
+
+
+def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture as 8-bit RGB."""
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
+
+
+def _bare(path: Path) -> ImageRecord:
+    return ImageRecord(id=path.stem, path=path, set=path.parent.name)
+
+
+def _select(records: list[ImageRecord], manifest: Path, sets: Sequence[str], split: str) -> list[ImageRecord]:
+    for wanted, known, what in (
+        (set(sets), {r.set for r in records}, "set"),
+        ({split} - {""}, {r.split for r in records}, "split"),
+    ):
+        if wanted - known:
+            names = ", ".join(sorted(wanted - known))
+            raise DataError(f"{manifest} has no {what} {names}; it has {', '.join(sorted(known))}.")
+    chosen = [r for r in records if (not sets or r.set in sets) and (not split or r.split == split)]
+    if not chosen:
+        raise DataError(f"{manifest} has no image of split {split} in {', '.join(sets)}.")
+    return chosen

@@ -1,0 +1,151 @@
+"""Pairs of low- and high-resolution patches, each a pure function of the seed and its number.
+
+So a run is the same with any number of workers, and a resumed run sees what the first one would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from histoscale.data.degradation import Degradation, add_noise, compress_jpeg, degrade
+from histoscale.errors import DataError
+from histoscale.imaging.coords import output_positions
+
+Picture = UInt8[np.ndarray, "H W 3"]
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """How a pair is cut and spoiled.
+
+    Attributes:
+        scale_range: bounds of the uniform distribution of the scale.
+        scales: a fixed list to draw from instead, where not empty.
+        scale_per: draw the scale once per "batch" (dense grids need it) or per "sample".
+        patch_px: side of the low-resolution patch.
+        largest_hr_px: the patch shrinks where its high-resolution side would exceed this.
+        queries: high-resolution pixels sampled per patch; 0 for the whole grid.
+        degradations: share of each degradation.
+        noise_sigma, jpeg_share, jpeg_quality: upper bound of added noise in grey levels; share of patches
+            that pass through JPEG, and the range of its quality.
+    """
+
+    scale_range: tuple[float, float] = (1.0, 4.0)
+    scales: tuple[float, ...] = ()
+    scale_per: str = "batch"
+    patch_px: int = 48
+    largest_hr_px: int = 192
+    queries: int = 0
+    degradations: dict[Degradation, float] = field(default_factory=lambda: {"B": 1.0})
+    noise_sigma: float = 0.0
+    jpeg_share: float = 0.0
+    jpeg_quality: tuple[int, int] = (70, 95)
+
+
+class Pair(NamedTuple):
+    """A patch pair; a batch of them has a leading axis on every entry.
+
+    Attributes:
+        lr: 8-bit low-resolution patch, channels first.
+        target: 8-bit RGB: the whole high-resolution patch (3 H W), or the sampled pixels (q 3).
+        positions: where the sampled pixels lie, in low-resolution pixels; empty for a whole patch.
+        cell: size of a high-resolution pixel in low-resolution pixels.
+    """
+
+    lr: UInt8[Tensor, "*b 3 h w"]
+    target: UInt8[Tensor, "..."]
+    positions: Float[Tensor, "*b q 2"]
+    cell: Float[Tensor, "*b 2"]
+
+
+class PairDataset(Dataset[Pair]):
+    """Endless pairs: number ``i`` is always the same pair.
+
+    Args:
+        pictures: high-resolution images; each is drawn in proportion to its area.
+        recipe: how to cut and spoil.
+        batch: samples that share one scale if the recipe draws it per batch.
+        seed: of the whole stream.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], recipe: PairRecipe, batch: int, seed: int):
+        self.pictures = pictures
+        self.recipe = recipe
+        self.batch = batch
+        self.seed = seed
+        areas = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
+        self._cumulative = np.cumsum(areas / areas.sum())
+        largest = max(self.recipe.scales or self.recipe.scale_range)
+        side = round(min(recipe.patch_px * largest, recipe.largest_hr_px))
+        smallest = min(min(p.shape[:2]) for p in pictures)
+        if smallest < side:
+            raise DataError(
+                f"Patches of {side} px are wanted, but the smallest image has a side of {smallest} px."
+            )
+
+    def __getitem__(self, number: int) -> Pair:
+        rng = np.random.default_rng((self.seed, 1, number))
+        group = number // self.batch if self.recipe.scale_per == "batch" else number
+        lr_px, hr_px = self._sides(np.random.default_rng((self.seed, 0, group)))
+        hr = self._crop(hr_px, rng)
+        lr = self._spoil(hr, lr_px, rng)
+        lr, hr = augment(lr, hr, rng)
+        target, positions = self._sample(hr, lr_px, rng)
+        cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)
+        return Pair(channels_first(lr), target, positions, cell)
+
+    def _sides(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Sides of the low- and high-resolution patch at a drawn scale."""
+        recipe = self.recipe
+        scale = float(rng.choice(recipe.scales)) if recipe.scales else float(rng.uniform(*recipe.scale_range))
+        lr_px = min(recipe.patch_px, int(recipe.largest_hr_px / scale))
+        return lr_px, round(lr_px * scale)
+
+    def _crop(self, side: int, rng: np.random.Generator) -> Picture:
+        chosen = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.pictures) - 1)
+        picture = self.pictures[chosen]
+        top = int(rng.integers(picture.shape[0] - side + 1))
+        left = int(rng.integers(picture.shape[1] - side + 1))
+        return picture[top : top + side, left : left + side]
+
+    def _spoil(self, hr: Picture, lr_px: int, rng: np.random.Generator) -> Picture:
+        recipe = self.recipe
+        kinds, shares = zip(*recipe.degradations.items(), strict=True)
+        kind = kinds[int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))]
+        lr = degrade(np.ascontiguousarray(hr), (lr_px, lr_px), hr.shape[0] / lr_px, kind)
+        if recipe.noise_sigma > 0:
+            lr = add_noise(lr, rng.uniform(0, recipe.noise_sigma), rng)
+        if recipe.jpeg_share > 0 and rng.random() < recipe.jpeg_share:
+            lr = compress_jpeg(lr, int(rng.integers(recipe.jpeg_quality[0], recipe.jpeg_quality[1] + 1)))
+        return lr
+
+    def _sample(
+        self, hr: Picture, lr_px: int, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "..."], Float[Tensor, "q 2"]]:
+        if not self.recipe.queries:
+            return channels_first(hr), torch.empty(0, 2, dtype=torch.float64)
+        side = hr.shape[0]
+        chosen = rng.choice(side * side, size=min(self.recipe.queries, side * side), replace=False)
+        axis = output_positions(side, lr_px)
+        row, col = np.divmod(chosen, side)
+        return torch.from_numpy(hr[row, col]), torch.stack((axis[row], axis[col]), dim=1)
+
+
+def augment(lr: Picture, hr: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
+    """Flip each way and transpose, each with probability 1/2, both pictures alike."""
+    flips = rng.random(3) < 0.5
+    for on, move in zip(flips, (np.flipud, np.fliplr, lambda p: p.transpose(1, 0, 2)), strict=True):
+        if on:
+            lr, hr = move(lr), move(hr)
+    return lr, hr
+
+
+def channels_first(picture: Picture) -> UInt8[Tensor, "3 h w"]:
+    """NumPy H x W x 3 to a tensor 3 x H x W."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))

@@ -1,0 +1,173 @@
+"""A texture series per low-resolution cell, rendered at any density without an MLP per output pixel.
+
+Every cell carries the coefficients of the same few plane waves: Eq. 3 with its frequencies shared by all
+cells and its decoder removed. A cell's series also covers its neighbours' ground, faded by a window; the
+windows of neighbouring cells add up to one, so the picture runs smoothly across cell borders. Three ways to
+evaluate it, one result: a strided convolution where the scale is a simple fraction, two table products
+elsewhere, a gather for scattered points.
+"""
+
+import math
+from fractions import Fraction
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from histoscale.models.base import Cell
+
+REACH = 1  # cells beyond its own that a series reaches, each way
+LARGEST_STRIDE = 4  # simple fractions p / q up to this q go through the convolution
+COLUMNS_AT_ONCE = 24  # cells a table product spans: small enough to skip most of the zeros
+
+
+class CellSeries(nn.Module):
+    """Windowed plane waves ``exp(-k |w|^2 cell^2) sin(w . d + phase)`` at offset d from a cell's centre.
+
+    The exponential is the Gaussian point spread of an output pixel: it damps what is finer than a pixel.
+
+    Args:
+        waves: number of sines; one constant is added.
+
+    Attributes:
+        terms: coefficients per cell and colour, ``waves + 1``.
+    """
+
+    def __init__(self, waves: int = 47):
+        super().__init__()
+        self.terms = waves + 1
+        angle = math.pi * (torch.arange(waves) * 0.6180339887 % 1)  # golden-ratio spread over the half circle
+        radius = 2 * math.pi * ((torch.arange(waves) + 0.5) / waves).sqrt()
+        self.frequency = nn.Parameter(torch.stack((radius * angle.sin(), radius * angle.cos()), dim=1))
+        self.phase = nn.Parameter(2 * math.pi * (torch.arange(waves) * 0.7548776662 % 1))
+        self.log_damping = nn.Parameter(torch.tensor(math.log(1 / 24)))
+
+    def axis_tables(
+        self, offsets: Float[Tensor, "*n"], axis: int, cell: Float[Tensor, "..."] | float
+    ) -> tuple[Float[Tensor, "*n k"], Float[Tensor, "*n k"]]:
+        """Windowed, damped sine and cosine of every term along one axis; the phase goes with the rows."""
+        wave = nn.functional.pad(self.frequency[:, axis], (1, 0)).to(offsets.dtype)
+        phase = nn.functional.pad(self.phase, (1, 0), value=math.pi / 2).to(offsets.dtype)
+        argument = offsets[..., None] * wave + (phase if axis == 0 else 0.0)
+        damping = torch.exp(-self.log_damping.exp().to(offsets.dtype) * wave**2 * cell**2)
+        envelope = raised_cosine(offsets)[..., None] * damping
+        return envelope * argument.sin(), envelope * argument.cos()
+
+    def grid(
+        self,
+        series: Float[Tensor, "n k h w"],
+        rows: Float[Tensor, " H"],
+        cols: Float[Tensor, " W"],
+        cell: Cell,
+    ) -> Float[Tensor, "n H W"]:
+        """Evaluate on a grid of positions, counted from the first cell of ``series``, `REACH` within its rim."""
+        row_step, col_step = simple_period(rows, cell[0]), simple_period(cols, cell[1])
+        if row_step and col_step:
+            return self._strided(series, row_step, col_step, cell)
+        return self._separable(series, rows, cols, cell)
+
+    def _strided(
+        self, series: Float[Tensor, "n k h w"], rows: tuple[int, int], cols: tuple[int, int], cell: Cell
+    ) -> Float[Tensor, "n H W"]:
+        """Scale p / q: q cells give p pixels, so one convolution of stride q makes all p * p phases."""
+        row_sin, row_cos = self.axis_tables(phase_offsets(*rows).to(series.device), 0, cell[0])
+        col_sin, col_cos = self.axis_tables(phase_offsets(*cols).to(series.device), 1, cell[1])
+        kernel = torch.einsum("iak,jbk->ijkab", row_sin, col_cos) + torch.einsum(
+            "iak,jbk->ijkab", row_cos, col_sin
+        )
+        weight = kernel.flatten(0, 1).to(series.dtype).contiguous(memory_format=torch.channels_last)
+        phases = nn.functional.conv2d(series, weight, stride=(rows[1], cols[1]))
+        n, _, h, w = phases.shape
+        shuffled = phases.view(n, rows[0], cols[0], h, w).permute(0, 3, 1, 4, 2)
+        return shuffled.reshape(n, h * rows[0], w * cols[0])
+
+    def _separable(
+        self,
+        series: Float[Tensor, "n k h w"],
+        rows: Float[Tensor, " H"],
+        cols: Float[Tensor, " W"],
+        cell: Cell,
+    ) -> Float[Tensor, "n H W"]:
+        """Any scale: sin(a + b) splits into a row table applied first and a column table applied second."""
+        taps, offsets = nearest_cells(rows)
+        tables = [t.to(series.dtype) for t in self.axis_tables(offsets, 0, cell[0])]
+        by_row = series.permute(0, 2, 1, 3)  # n h k w
+        picked = [by_row.index_select(1, taps[:, t]) for t in range(taps.shape[1])]
+        sines, cosines = (sum(p * table[:, t, :, None] for t, p in enumerate(picked)) for table in tables)
+        waves = torch.cat((sines, cosines), dim=2)  # n H 2k w
+        taps, offsets = nearest_cells(cols)
+        col_sin, col_cos = self.axis_tables(offsets, 1, cell[1])
+        table = torch.cat((col_cos, col_sin), dim=2).to(series.dtype)  # W t 2k
+        return torch.cat(
+            [self._columns(waves, taps[c], table[c]) for c in column_chunks(taps, COLUMNS_AT_ONCE)], dim=2
+        )
+
+    @staticmethod
+    def _columns(
+        waves: Float[Tensor, "n H j w"], taps: Int[Tensor, "c t"], table: Float[Tensor, "c t j"]
+    ) -> Float[Tensor, "n H c"]:
+        """One dense product over the few cells that a run of columns touches."""
+        first, last = int(taps.min()), int(taps.max())
+        matrix = table.new_zeros(last - first + 1, taps.shape[0], table.shape[2])
+        column = torch.arange(taps.shape[0], device=taps.device)
+        for t in range(taps.shape[1]):
+            matrix = matrix.index_put((taps[:, t] - first, column), table[:, t], accumulate=True)
+        part = waves[:, :, :, first : last + 1].flatten(2)
+        return part @ matrix.permute(2, 0, 1).reshape(part.shape[2], -1)
+
+    def scattered(
+        self,
+        series: Float[Tensor, "b 3 k h w"],
+        positions: Float[Tensor, "b q 2"],
+        cell: Float[Tensor, "b 2"],
+    ) -> Float[Tensor, "b q 3"]:
+        """Evaluate at scattered positions, counted from the first cell; cells beyond the rim repeat it."""
+        b, _, k, h, w = series.shape
+        flat = series.permute(0, 3, 4, 1, 2).reshape(b, h * w, 3 * k)
+        row_taps, row_offsets = nearest_cells(positions[..., 0])
+        col_taps, col_offsets = nearest_cells(positions[..., 1])
+        row_sin, row_cos = self.axis_tables(row_offsets, 0, cell[:, :1, None, None].to(positions))
+        col_sin, col_cos = self.axis_tables(col_offsets, 1, cell[:, 1:, None, None].to(positions))
+        result = series.new_zeros(b, positions.shape[1], 3)
+        for i in range(row_taps.shape[-1]):
+            for j in range(col_taps.shape[-1]):
+                index = row_taps[..., i].clamp(0, h - 1) * w + col_taps[..., j].clamp(0, w - 1)
+                near = flat.gather(1, index[..., None].expand(-1, -1, 3 * k)).unflatten(2, (3, k))
+                basis = row_sin[:, :, i] * col_cos[:, :, j] + row_cos[:, :, i] * col_sin[:, :, j]
+                result = result + (near * basis[:, :, None].to(near.dtype)).sum(-1)
+        return result
+
+
+def raised_cosine(offsets: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """``cos^2(pi d / 2)`` within one cell, zero beyond: neighbouring windows add up to one."""
+    return torch.where(offsets.abs() < 1, (offsets * (math.pi / 2)).cos() ** 2, torch.zeros_like(offsets))
+
+
+def nearest_cells(positions: Float[Tensor, "*n"]) -> tuple[Int[Tensor, "*n 2"], Float[Tensor, "*n 2"]]:
+    """The two cells around each position, and the signed distance to their centres."""
+    first = positions.floor()
+    cells = torch.stack((first, first + 1), dim=-1)
+    return cells.long(), positions[..., None] - cells
+
+
+def simple_period(positions: Float[Tensor, " q"], cell: float) -> tuple[int, int] | None:
+    """(p, q) if the positions repeat every p pixels = q cells with small q, starting on a cell border."""
+    ratio = Fraction(1 / cell).limit_denominator(LARGEST_STRIDE)
+    p, q = ratio.numerator, ratio.denominator
+    if abs(p / q * cell - 1) > 1e-9 or len(positions) % p:
+        return None
+    start = float(positions[0]) - (0.5 * q / p - 0.5)
+    return (p, q) if abs(start - REACH) < 1e-6 else None
+
+
+def phase_offsets(p: int, q: int) -> Float[Tensor, "p c"]:
+    """Signed distance from each of p pixels to the q cells below them and `REACH` more on either side."""
+    pixels = (torch.arange(p, dtype=torch.float64) + 0.5) * q / p - 0.5
+    return pixels[:, None] - torch.arange(-REACH, q + REACH, dtype=torch.float64)
+
+
+def column_chunks(taps: Int[Tensor, "W t"], cells: int) -> list[slice]:
+    """Runs of columns whose first cells lie within ``cells`` of each other."""
+    group = ((taps[:, 0] - taps[0, 0]) // cells).tolist()
+    starts = [c for c in range(len(group)) if c == 0 or group[c] != group[c - 1]]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(group)], strict=True)]

@@ -1,0 +1,51 @@
+"""How the step size changes over a run, and how far the run has come."""
+
+import math
+import time
+from dataclasses import dataclass
+
+from histoscale.config import TrainingTable
+
+
+@dataclass
+class Progress:
+    """Steps done, seconds spent (earlier parts of a resumed run included), and what that is of the budget."""
+
+    table: TrainingTable
+    step: int = 0
+    spent_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._started = time.monotonic() - self.spent_s
+
+    def elapsed_s(self) -> float:
+        """Wall-clock seconds of training so far."""
+        return time.monotonic() - self._started
+
+    def share(self) -> float:
+        """Share of the budget that is used, in [0, 1]: of steps, or of minutes."""
+        if self.table.steps:
+            return min(1.0, self.step / self.table.steps)
+        return min(1.0, self.elapsed_s() / (60 * self.table.minutes))
+
+    def remaining_s(self) -> float:
+        """Estimated seconds to the end at the present pace."""
+        share = self.share()
+        return self.elapsed_s() * (1 - share) / share if share > 0 else math.inf
+
+
+def step_size(table: TrainingTable, share: float) -> float:
+    """Adam's step size when ``share`` of the budget is used."""
+    if share < table.warmup:
+        return table.rate * max(share / table.warmup, 1e-3)
+    if table.schedule == "milestones":
+        return float(table.rate * 0.5 ** sum(share >= m for m in table.milestones))
+    if table.schedule == "cosine":
+        phase = (share - table.warmup) / (1 - table.warmup) if table.warmup < 1 else 1.0
+        return table.final_rate + (table.rate - table.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+    return table.rate
+
+
+def average_decay(average: float, step: int) -> float:
+    """Decay of the moving average at ``step``, ramped so that early weights are forgotten soon."""
+    return min(average, (1 + step) / (10 + step))

@@ -1,0 +1,55 @@
+"""The state of a run on disk: one file, written atomically, read without unpickling code."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from histoscale.errors import WeightsError
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values so that an interrupted write leaves the old file."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote.
+
+    Raises:
+        WeightsError: if the file is missing or damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise WeightsError(
+            f"Wanted the state of a run to resume, but {path} cannot be read ({error})."
+        ) from error
+    return state
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the model's; buffers are copied."""
+    ours = [p.detach() for p in average.parameters()]
+    theirs = [p.detach() for p in model.parameters()]
+    torch._foreach_lerp_(ours, theirs, 1 - decay)
+    for kept, new in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(new)
+
+
+def take_over(model: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Copy every tensor whose name and shape the model knows; the names taken.
+
+    Raises:
+        WeightsError: if nothing fits.
+    """
+    own = model.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise WeightsError("Wanted weights to start from, but none of their tensors fits this model.")
+    model.load_state_dict({**own, **fitting})
+    return sorted(fitting)

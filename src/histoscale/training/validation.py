@@ -1,0 +1,78 @@
+"""PSNR on centre crops while a model trains, bicubic beside it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from histoscale.config import ValidationTable
+from histoscale.data.degradation import degrade, enlarge_bicubic
+from histoscale.data.folders import ImageRecord, read_rgb
+from histoscale.metrics.psnr import psnr_whole
+from histoscale.models.base import SuperResolver
+
+Picture = UInt8[np.ndarray, "H W 3"]
+
+
+def choose_images(records: Sequence[ImageRecord], per_set: int) -> list[ImageRecord]:
+    """Evenly spaced images of every set, in a fixed order."""
+    chosen = []
+    for name in sorted({r.set for r in records}):
+        of_set = [r for r in records if r.set == name]
+        chosen += of_set[:: max(1, len(of_set) // per_set)][:per_set]
+    return chosen
+
+
+class Validation:
+    """A fixed set of pairs, made once.
+
+    Args:
+        table: what to measure.
+        records: the images to take crops of.
+
+    Attributes:
+        bicubic: mean PSNR of bicubic enlargement, per set and scale.
+    """
+
+    def __init__(self, table: ValidationTable, records: Sequence[ImageRecord]):
+        self.pairs: list[tuple[str, float, Picture, Picture]] = []
+        for record in choose_images(records, table.images_per_set):
+            picture = read_rgb(record.path)
+            for scale in table.scales:
+                lr_px = int(min(table.crop_px, *picture.shape[:2]) / scale)
+                hr = np.ascontiguousarray(centre_crop(picture, round(lr_px * scale)))
+                lr = degrade(hr, (lr_px, lr_px), scale, table.degradation)
+                self.pairs.append((record.set, scale, hr, lr))
+        enlarged = [psnr_whole(enlarge_bicubic(lr, hr.shape[:2]), hr) for _, _, hr, lr in self.pairs]
+        self.bicubic = self._means(enlarged)
+
+    @torch.inference_mode()
+    def measure(self, model: SuperResolver, device: torch.device) -> dict[str, float]:
+        """Mean PSNR of a model, per set and scale."""
+        model.eval()
+        scores = []
+        for _, _, hr, lr in self.pairs:
+            image = torch.from_numpy(lr.copy()).to(device).permute(2, 0, 1)[None] / 255
+            scores.append(psnr_whole(to_bytes(model(image, hr.shape[:2])[0]), hr))
+        model.train()
+        return self._means(scores)
+
+    def _means(self, scores: Sequence[float]) -> dict[str, float]:
+        grouped: dict[str, list[float]] = {}
+        for (name, scale, _, _), score in zip(self.pairs, scores, strict=True):
+            grouped.setdefault(f"{name} x{scale:g}", []).append(score)
+        return {key: float(np.mean(values)) for key, values in grouped.items()}
+
+
+def centre_crop(picture: Picture, side: int) -> Picture:
+    """The middle ``side`` x ``side`` pixels."""
+    top, left = ((n - side) // 2 for n in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def to_bytes(image: Float[Tensor, "3 H W"]) -> Picture:
+    """A float image to 8-bit, rounded."""
+    scaled = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return scaled.permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,291 @@
+"""``histoscale train RUN.toml``: Eq. 1 by Adam, on one processor or many."""
+
+import copy
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from histoscale import weights
+from histoscale.config import Run, read_run
+from histoscale.data.folders import ImageRecord, find_images, read_rgb
+from histoscale.data.pairs import Pair, PairDataset
+from histoscale.errors import ConfigError, OutputError
+from histoscale.imaging.coords import output_positions
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver, count_parameters
+from histoscale.models.catalog import build
+from histoscale.training.curves import draw_curves
+from histoscale.training.schedule import Progress, average_decay, step_size
+from histoscale.training.state import read_state, take_over, update_average, write_state
+from histoscale.training.validation import Validation
+
+Report = Callable[[Progress, float], None]
+
+
+class Objective(nn.Module):
+    """Eq. (1): mean absolute error on (x - 0.5) / 0.5, of a whole patch or of sampled pixels."""
+
+    def __init__(self, model: SuperResolver):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pair: Pair) -> Float[Tensor, ""]:
+        """Loss of one batch of 8-bit pairs."""
+        target = pair.target.float() / 255
+        predicted = predict(self.model, pair)
+        return 2 * (predicted.float() - target).abs().mean()
+
+
+def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
+    """The model's answer in the shape of ``pair.target``."""
+    image = (pair.lr.float() / 255).contiguous(memory_format=torch.channels_last)
+    if pair.positions.shape[1] and isinstance(model, CoordinateSuperResolver):
+        return model.decode(model.encode(image), pair.positions, pair.cell)
+    size = (pair.target.shape[-2], pair.target.shape[-1])
+    if not isinstance(model, CoordinateSuperResolver):
+        return model(image, size)
+    h, w = image.shape[-2:]
+    rows = output_positions(size[0], h).to(image.device)
+    cols = output_positions(size[1], w).to(image.device)
+    return model.render(model.encode(image), rows, cols, (h / size[0], w / size[1]))
+
+
+@dataclass
+class Trainer:
+    """One run from its first step, or from where it was left, to its end.
+
+    Args:
+        run: the run file's content.
+        output: folder of the run.
+        report: called after every step with the progress and the last loss.
+    """
+
+    run: Run
+    output: Path
+    report: Report | None = None
+    stopping: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        table = self.run.training
+        if table.threads:
+            torch.set_num_threads(table.threads)
+        torch.manual_seed(self.run.seed)
+        self.accelerator = Accelerator(mixed_precision="bf16" if table.precision == "bf16" else "no")
+        data = self.run.data
+        self.records = find_images(data.root, data.sets, data.split)
+        self.model = build(self.run.model.name, **self.run.model.arguments)
+        if self.run.model.start_from:
+            take_over(self.model, weights.load(self.run.model.start_from).state_dict())
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).requires_grad_(False).to(self.accelerator.device)
+        optimiser = torch.optim.Adam(self.model.parameters(), lr=table.rate, betas=table.betas)
+        self.objective, self.optimiser = self.accelerator.prepare(Objective(self.model), optimiser)
+        self.progress = Progress(table)
+        self.validation = Validation(
+            self.run.validation,
+            find_images(data.root, self.run.validation.sets or data.sets, self.run.validation.split),
+        )
+
+    def train(self) -> None:
+        """Train to the end of the budget, or to an interrupt, and leave weights, curves and state behind."""
+        saved = measured = time.monotonic()
+        self._measure()
+        for pair in self._pairs():
+            loss = self._step(pair)
+            now = time.monotonic()
+            if self.progress.step % self.run.training.log_every == 0:
+                self._log(loss=loss, rate=self.optimiser.param_groups[0]["lr"])
+            if now - measured > 60 * self.run.validation.minutes:
+                self._measure()
+                measured = time.monotonic()
+            if now - saved > 60 * self.run.training.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
+            if self.report:
+                self.report(self.progress, loss)
+            if self.stopping or self.progress.share() >= 1:
+                break
+        self._measure()
+        self.save()
+        self._export()
+
+    def _pairs(self) -> Iterator[Pair]:
+        """Batches from the present step on; each process takes its own part of every batch."""
+        table, accelerator = self.run.training, self.accelerator
+        world, rank = accelerator.num_processes, accelerator.process_index
+        dataset = PairDataset(
+            [read_rgb(record.path) for record in self.records],
+            self.run.data.recipe(),
+            table.batch * world,
+            self.run.seed,
+        )
+        batches = (
+            [(step * world + rank) * table.batch + i for i in range(table.batch)]
+            for step in range(self.progress.step, table.steps or 10**9)
+        )
+        loader: DataLoader[Pair] = DataLoader(dataset, batch_sampler=batches, num_workers=table.workers)
+        for pair in loader:
+            yield Pair(*(tensor.to(accelerator.device) for tensor in pair))
+
+    def _step(self, pair: Pair) -> float:
+        """One step of Adam."""
+        table = self.run.training
+        for group in self.optimiser.param_groups:
+            group["lr"] = step_size(table, self.progress.share())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.objective(pair)
+        self.accelerator.backward(loss)
+        if table.clip:
+            self.accelerator.clip_grad_norm_(self.objective.parameters(), table.clip)
+        self.optimiser.step()
+        if table.average:
+            update_average(self.average, self.model, average_decay(table.average, self.progress.step))
+        self.progress.step += 1
+        return float(loss.detach())
+
+    def best(self) -> SuperResolver:
+        """The weights to keep: the moving average if there is one."""
+        return self.average if self.run.training.average else self.model
+
+    def _measure(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        with self.accelerator.autocast():
+            scores = self.validation.measure(self.best(), self.accelerator.device)
+        self._log(psnr=scores, bicubic=self.validation.bicubic)
+        draw_curves(self.output / "metrics.jsonl", self.output / "curves.png")
+
+    def _log(self, **values: Any) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        line = {"step": self.progress.step, "elapsed_s": round(self.progress.elapsed_s(), 1), **values}
+        with (self.output / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        """Write everything that the next step depends on."""
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "step": self.progress.step,
+            "spent_s": self.progress.elapsed_s(),
+            "run": self.run.model_dump_json(),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        write_state(self.output / "state.pt", state)
+
+    def resume(self) -> None:
+        """Go back to where `save` left off.
+
+        Raises:
+            ConfigError: if the run file has changed since.
+        """
+        state = read_state(self.output / "state.pt")
+        if state["run"] != self.run.model_dump_json():
+            raise ConfigError(f"The run file differs from the one that {self.output} was started with.")
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["random"])
+        self.progress = Progress(self.run.training, state["step"], state["spent_s"])
+
+    def _export(self) -> None:
+        """Write the weights with their card."""
+        if not self.accelerator.is_main_process:
+            return
+        draw_curves(self.output / "metrics.jsonl", self.output / "curves.png")
+        weights.save(self.output / f"{self.run.name}.safetensors", self.best(), self._card())
+
+    def _card(self) -> dict[str, Any]:
+        data = self.run.data
+        return {
+            "name": self.run.name,
+            "architecture": {"name": self.run.model.name, "arguments": self.run.model.arguments},
+            "parameters": count_parameters(self.model),
+            "data": describe_data(self.records, data.split),
+            "recipe": json.loads(self.run.model_dump_json(exclude={"data": {"root"}})),
+            "code_version": code_version(),
+            "scales": [min(data.scales or data.scale_range), max(data.scales or data.scale_range)],
+            "budget": {"steps": self.progress.step, "seconds": round(self.progress.elapsed_s())},
+            "metrics": {},
+        }
+
+
+def train(run_file: Path, output: Path, *, resume: bool = False, report: Report | None = None) -> Path:
+    """Carry out a run file.
+
+    Args:
+        run_file: TOML, see `histoscale.config.Run`.
+        output: folder for state, metrics, curves and weights.
+        resume: continue what is in ``output``.
+
+    Returns:
+        The weights file; where the run was interrupted, of the weights so far.
+
+    Raises:
+        ConfigError, DataError, OutputError: one sentence each.
+    """
+    run = read_run(run_file)
+    if (output / "state.pt").exists() and not resume:
+        raise OutputError(
+            f"{output} already holds a run; continue it with --resume or choose another folder."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(run, output, report)
+    if resume:
+        trainer.resume()
+    else:
+        shutil.copyfile(run_file, output / "run.toml")
+    record_origin(run, trainer.records, output / "origin.json")
+    signal.signal(signal.SIGINT, lambda *_: setattr(trainer, "stopping", True))
+    signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "stopping", True))
+    trainer.train()
+    return output / f"{run.name}.safetensors"
+
+
+def record_origin(run: Run, records: list[ImageRecord], path: Path) -> None:
+    """Configuration, seed, data hashes and code version of a run."""
+    origin = {
+        "run": json.loads(run.model_dump_json()),
+        "code_version": code_version(),
+        "torch": torch.__version__,
+        "images": {f"{r.set}/{r.id}": r.sha256 or hash_file(r.path) for r in records},
+    }
+    path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+
+
+def describe_data(records: list[ImageRecord], split: str) -> list[dict[str, Any]]:
+    """Per set: how many images of which split."""
+    names = sorted({r.set for r in records})
+    return [{"set": n, "split": split, "images": sum(r.set == n for r in records)} for n in names]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def code_version() -> str:
+    """Version of the package and, in a checkout, the commit."""
+    here = Path(__file__).parent
+    asked = subprocess.run(
+        ["git", "-C", str(here), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    commit = f"+{asked.stdout.strip()}" if asked.returncode == 0 else ""
+    return version("histoscale") + commit
