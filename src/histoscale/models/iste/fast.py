@@ -48,8 +48,10 @@ class FourierSubPixelHead(nn.Module):
         self.series = CellSeries(waves)
         self.spread = nn.Conv2d(channels, hidden, 3, padding=1)
         self.modulation = ScaleModulation(hidden)
-        self.coefficients = nn.Conv2d(hidden, 3 * self.series.terms, 1, bias=True)
-        nn.init.normal_(self.coefficients.weight, std=1e-3)  # starts at bicubic, almost
+        self.coefficients = nn.Conv2d(hidden, 3 * self.series.terms, 1)
+        with torch.no_grad():  # starts at bicubic, almost
+            for parameter in self.coefficients.parameters():
+                parameter.normal_(std=1e-3)
 
     def per_cell(
         self, hidden: Float[Tensor, "b c h w"], cell: Float[Tensor, "#b 2"]
