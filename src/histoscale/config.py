@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from histoscale.data.degradation import Degradation
 from histoscale.data.pairs import PairRecipe
 from histoscale.errors import ConfigError
+from histoscale.imaging.degrade import Degradation
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,7 +34,11 @@ class ModelTable(Table):
 
 
 class DataTable(Table):
-    """Which images and how pairs are made of them; see `histoscale.data.pairs.PairRecipe`."""
+    """Which images and how pairs are made of them; see `histoscale.data.pairs.PairRecipe`.
+
+    Attributes:
+        on_device: keep the images on the device and degrade there, for GPUs.
+    """
 
     root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
     sets: tuple[str, ...] = ()
@@ -49,6 +53,7 @@ class DataTable(Table):
     noise_sigma: Annotated[float, Field(ge=0)] = 0.0
     jpeg_share: Share = 0.0
     jpeg_quality: tuple[int, int] = (70, 95)
+    on_device: bool = False
 
     @field_validator("root")
     @classmethod

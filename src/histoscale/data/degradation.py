@@ -4,19 +4,12 @@ The same on tensors, batched, is `histoscale.imaging.degrade`.
 """
 
 import io
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageFilter
 
-from histoscale.errors import ConfigError
-
-Degradation = Literal["B", "C", "D", "none"]
-"""B: blur of sigma (m - 1) / 2 at high resolution, then bicubic (the official code). C: sigma m / 2 instead.
-D: bicubic, then sigma m / 2 at low resolution (the paper's words). none: bicubic alone."""
-
-DEGRADATIONS: tuple[Degradation, ...] = get_args(Degradation)
+from histoscale.imaging.degrade import Degradation, blur_sigmas
 
 
 def degrade(
@@ -35,20 +28,6 @@ def degrade(
     if after > 0:
         picture = picture.filter(ImageFilter.GaussianBlur(after))
     return np.asarray(picture)
-
-
-def blur_sigmas(scale: float, kind: Degradation) -> tuple[float, float]:
-    """Gaussian sigma before (high-resolution pixels) and after (low-resolution pixels) the reduction."""
-    match kind:
-        case "B":
-            return (scale - 1) / 2, 0.0
-        case "C":
-            return scale / 2, 0.0
-        case "D":
-            return 0.0, scale / 2
-        case "none":
-            return 0.0, 0.0
-    raise ConfigError(f"Wanted a degradation of {', '.join(DEGRADATIONS)}, got {kind}.")
 
 
 def enlarge_bicubic(lr: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:

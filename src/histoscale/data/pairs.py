@@ -13,9 +13,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from histoscale.data.degradation import Degradation, add_noise, compress_jpeg, degrade
+from histoscale.data.degradation import add_noise, compress_jpeg, degrade
 from histoscale.errors import DataError
 from histoscale.imaging.coords import output_positions
+from histoscale.imaging.degrade import Degradation
 
 Picture = UInt8[np.ndarray, "H W 3"]
 
@@ -81,31 +82,18 @@ class PairDataset(Dataset[Pair]):
         self.seed = seed
         areas = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
         self._cumulative = np.cumsum(areas / areas.sum())
-        largest = max(self.recipe.scales or self.recipe.scale_range)
-        side = round(min(recipe.patch_px * largest, recipe.largest_hr_px))
-        smallest = min(min(p.shape[:2]) for p in pictures)
-        if smallest < side:
-            raise DataError(
-                f"Patches of {side} px are wanted, but the smallest image has a side of {smallest} px."
-            )
+        largest_side(pictures, recipe)
 
     def __getitem__(self, number: int) -> Pair:
         rng = np.random.default_rng((self.seed, 1, number))
         group = number // self.batch if self.recipe.scale_per == "batch" else number
-        lr_px, hr_px = self._sides(np.random.default_rng((self.seed, 0, group)))
+        lr_px, hr_px = draw_sides(self.recipe, np.random.default_rng((self.seed, 0, group)))
         hr = self._crop(hr_px, rng)
         lr = self._spoil(hr, lr_px, rng)
         lr, hr = augment(lr, hr, rng)
         target, positions = self._sample(hr, lr_px, rng)
         cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)
         return Pair(channels_first(lr), target, positions, cell)
-
-    def _sides(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Sides of the low- and high-resolution patch at a drawn scale."""
-        recipe = self.recipe
-        scale = float(rng.choice(recipe.scales)) if recipe.scales else float(rng.uniform(*recipe.scale_range))
-        lr_px = min(recipe.patch_px, int(recipe.largest_hr_px / scale))
-        return lr_px, round(lr_px * scale)
 
     def _crop(self, side: int, rng: np.random.Generator) -> Picture:
         chosen = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.pictures) - 1)
@@ -135,6 +123,26 @@ class PairDataset(Dataset[Pair]):
         axis = output_positions(side, lr_px)
         row, col = np.divmod(chosen, side)
         return torch.from_numpy(hr[row, col]), torch.stack((axis[row], axis[col]), dim=1)
+
+
+def draw_sides(recipe: PairRecipe, rng: np.random.Generator) -> tuple[int, int]:
+    """Sides of the low- and the high-resolution patch at a scale drawn from the recipe."""
+    scale = float(rng.choice(recipe.scales)) if recipe.scales else float(rng.uniform(*recipe.scale_range))
+    lr_px = min(recipe.patch_px, int(recipe.largest_hr_px / scale))
+    return lr_px, round(lr_px * scale)
+
+
+def largest_side(pictures: Sequence[Picture], recipe: PairRecipe) -> int:
+    """Side of the largest high-resolution patch the recipe asks for.
+
+    Raises:
+        DataError: if an image is smaller.
+    """
+    side = round(min(recipe.patch_px * max(recipe.scales or recipe.scale_range), recipe.largest_hr_px))
+    smallest = min(min(p.shape[:2]) for p in pictures)
+    if smallest < side:
+        raise DataError(f"Patches of {side} px are wanted, but an image has a side of {smallest} px.")
+    return side
 
 
 def augment(lr: Picture, hr: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:

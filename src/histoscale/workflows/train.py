@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from histoscale import weights
 from histoscale.config import Run, read_run
+from histoscale.data.device_pairs import DevicePairs
 from histoscale.data.folders import ImageRecord, find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
 from histoscale.errors import ConfigError, OutputError
@@ -126,12 +127,14 @@ class Trainer:
         """Batches from the present step on; each process takes its own part of every batch."""
         table, accelerator = self.run.training, self.accelerator
         world, rank = accelerator.num_processes, accelerator.process_index
-        dataset = PairDataset(
-            [read_rgb(record.path) for record in self.records],
-            self.run.data.recipe(),
-            table.batch * world,
-            self.run.seed,
-        )
+        pictures = [read_rgb(record.path) for record in self.records]
+        recipe = self.run.data.recipe()
+        if self.run.data.on_device:
+            seed = self.run.seed * 1000 + rank
+            yield from DevicePairs(pictures, recipe, table.batch, seed, accelerator.device).batches(
+                self.progress.step
+            )
+        dataset = PairDataset(pictures, recipe, table.batch * world, self.run.seed)
         batches = (
             [(step * world + rank) * table.batch + i for i in range(table.batch)]
             for step in range(self.progress.step, table.steps or 10**9)

@@ -1,0 +1,79 @@
+"""Pairs made where the model is: high-resolution images stay on the device as bytes and are degraded there.
+
+For GPUs, which the loader of `histoscale.data.pairs` would starve. One scale and one degradation per batch.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from histoscale.data.pairs import Pair, PairRecipe, Picture, draw_sides, largest_side
+from histoscale.errors import DataError
+from histoscale.imaging.coords import output_positions
+from histoscale.imaging.degrade import degrade
+
+
+class DevicePairs:
+    """Endless batches; batch ``i`` is always the same on the same kind of device.
+
+    Args:
+        pictures: high-resolution images; each is drawn in proportion to its area.
+        recipe: how to cut and spoil. Noise and JPEG are not done here.
+        batch: samples of this process per batch.
+        seed: of the whole stream; give every process its own.
+        device: where to keep the images.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], recipe: PairRecipe, batch: int, seed: int, device: torch.device
+    ):
+        if recipe.noise_sigma or recipe.jpeg_share or recipe.scale_per == "sample":
+            raise DataError("Pairs made on the device know no noise, no JPEG and no scale per sample.")
+        largest_side(pictures, recipe)
+        self.pictures = [torch.from_numpy(p.copy()).permute(2, 0, 1).to(device) for p in pictures]
+        areas = np.array([p.shape[1] * p.shape[2] for p in self.pictures], dtype=np.float64)
+        self._shares = areas / areas.sum()
+        self.recipe, self.batch, self.seed, self.device = recipe, batch, seed, device
+
+    def batches(self, start: int) -> Iterator[Pair]:
+        """Batches from number ``start`` on."""
+        number = start
+        while True:
+            yield self.make(number)
+            number += 1
+
+    def make(self, number: int) -> Pair:
+        """Batch ``number``."""
+        rng = np.random.default_rng((self.seed, number))
+        lr_px, hr_px = draw_sides(self.recipe, rng)
+        kinds, shares = zip(*self.recipe.degradations.items(), strict=True)
+        kind = kinds[int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))]
+        hr = torch.stack([self._crop(hr_px, rng) for _ in range(self.batch)])
+        lr = degrade(hr.float() / 255, (lr_px, lr_px), hr_px / lr_px, kind)
+        cell = torch.full((self.batch, 2), lr_px / hr_px, dtype=torch.float64, device=self.device)
+        target, positions = self._sample(hr, lr_px, rng)
+        return Pair((lr * 255).round().to(torch.uint8), target, positions, cell)
+
+    def _crop(self, side: int, rng: np.random.Generator) -> UInt8[Tensor, "3 H W"]:
+        """A random patch, flipped and transposed at random."""
+        picture = self.pictures[int(rng.choice(len(self.pictures), p=self._shares))]
+        top, left = (int(rng.integers(n - side + 1)) for n in picture.shape[1:])
+        patch = picture[:, top : top + side, left : left + side]
+        flips = [axis for axis in (1, 2) if rng.random() < 0.5]
+        return patch.flip(flips).transpose(1, 2) if rng.random() < 0.5 else patch.flip(flips)
+
+    def _sample(
+        self, hr: UInt8[Tensor, "b 3 H W"], lr_px: int, rng: np.random.Generator
+    ) -> tuple[UInt8[Tensor, "..."], Tensor]:
+        side, queries = hr.shape[-1], self.recipe.queries
+        if not queries:
+            return hr, torch.empty(self.batch, 0, 2, dtype=torch.float64, device=self.device)
+        count = min(queries, side * side)
+        chosen = np.stack([rng.choice(side * side, size=count, replace=False) for _ in range(self.batch)])
+        index = torch.from_numpy(chosen).to(self.device)
+        axis = output_positions(side, lr_px).to(self.device)
+        target = hr.flatten(2).gather(2, index[:, None].expand(-1, 3, -1)).transpose(1, 2)
+        return target, torch.stack((axis[index // side], axis[index % side]), dim=2)
