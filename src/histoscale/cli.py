@@ -1,0 +1,320 @@
+"""The command line: verbs and their options, words and progress bars; the work is done in `workflows`."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from histoscale.errors import HistoscaleError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
+
+
+class Verbs(typer.core.TyperGroup):
+    """Turns what is expected to go wrong into one sentence and an exit code, for every verb."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; anything but our own errors and Ctrl-C is a bug and may trace."""
+        try:
+            return super().invoke(ctx)
+        except HistoscaleError as error:
+            complain(str(error))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            complain("stopped; no half-written file is left.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+class PrecisionName(StrEnum):
+    """`auto` is bf16 where the processor multiplies it natively, else fp32."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    help="Arbitrary-scale super-resolution for H&E histopathology. Not for primary diagnosis.",
+)
+
+
+def main() -> None:
+    """Entry point of the ``histoscale`` command."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags; errors still raise
+    app()
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"histoscale {version('histoscale')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Arbitrary-scale super-resolution for H&E histopathology. Not for primary diagnosis."""
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Pictures, slides or folders.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A file; a folder for several inputs, which keep their names."),
+    ],
+    scale: Annotated[float | None, typer.Option(help="Factor for both sides, such as 2.7.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Pixels of the output, such as 1500x900.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option(help="Micrometres per pixel of the output, such as 0.25.")
+    ] = None,
+    magnification: Annotated[
+        float | None, typer.Option(help="Objective power that the output stands for, such as 40.")
+    ] = None,
+    source_mpp: Annotated[
+        float | None, typer.Option(help="Micrometres per pixel of the input, where its metadata lack them.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Name (see `histoscale models`) or .safetensors path.")
+    ] = "iste-fast",
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Input pixels of a tile's side; automatic by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.auto,
+    quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of JPEG (95 by default) and WebP (lossless by default)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+) -> None:
+    """Enlarge pictures to any size, with exactly one of --scale, --size, --mpp and --magnification.
+
+    PNG, JPEG, TIFF and WebP in and out, told apart by the suffix of OUTPUT. Below a scale of 1 the picture is
+    reduced by antialiased bicubic, without a model. Micrometres per pixel are written where they are known.
+    """
+    if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
+        raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
+    size_xy = parse_size(size) if size else None
+    from histoscale.workflows.upscale.batch import plan_jobs, upscale_files
+    from histoscale.workflows.upscale.engine import Engine
+    from histoscale.workflows.upscale.outcome import Failure
+    from histoscale.workflows.upscale.picture import Options
+    from histoscale.workflows.upscale.target import Wish
+
+    wish = Wish(scale=scale, size_xy=size_xy, mpp=mpp, magnification=magnification)
+    options = Options(wish, source_mpp, quality, overwrite)
+    engine = Engine(model, device, precision.value, tile)
+    jobs = plan_jobs(inputs, output)
+    failed = 0
+    with file_progress() as progress:
+        for result in upscale_files(jobs, options, engine, progress):
+            if isinstance(result, Failure):
+                failed += 1
+                complain(result.sentence)
+                continue
+            for remark in result.remarks:
+                complain(f"{result.source.name}: {remark}.", "warning")
+            say(result.line())
+    if len(jobs) > 1:
+        say(f"{len(jobs) - failed} of {len(jobs)} files written to {output}.")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A picture or a slide.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what a file is: size, micrometres per pixel, power, levels, compression, profile."""
+    from histoscale.workflows import inform
+
+    description = inform.info(file)
+    if as_json:
+        typer.echo(inform.info_json(description))
+        return
+    for label, value in inform.info_rows(description):
+        say(f"{label + ':':<13}{value}")
+
+
+@app.command()
+def models() -> None:
+    """List the weights that ship: parameters, range, data, licence, metrics."""
+    from rich.table import Table
+
+    from histoscale.workflows.inform import ModelRow, model_rows
+
+    rows = model_rows()
+    if not rows:
+        raise HistoscaleError("This copy of the package ships no weights: give --model a .safetensors path.")
+    table = Table(show_lines=True)
+    for heading in ModelRow._fields:
+        table.add_column(heading.capitalize(), overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+@app.command()
+def train(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/ for examples.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+) -> None:
+    """Train a model as a run file says."""
+    from histoscale.workflows.train import train as carry_out
+
+    folder = output or Path("out") / run_file.stem
+    with bar("training", "{task.fields[state]}") as advance:
+        written = carry_out(
+            run_file,
+            folder,
+            resume=resume,
+            report=lambda progress, loss: advance(
+                progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
+            ),
+        )
+    say(f"Weights, curves and state are in {written.parent}: {written.name}.")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Name or .safetensors path; may be repeated.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
+        "out/evaluation"
+    ),
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    scale: Annotated[
+        list[float] | None, typer.Option(help="May be repeated; the paper's by default.")
+    ] = None,
+    degradation: Annotated[list[str] | None, typer.Option(help="B, C, D or none; may be repeated.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
+    precision: Annotated[PrecisionName, typer.Option(help="auto is fp32 here.")] = PrecisionName.fp32,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+) -> None:
+    """Score weights beside bicubic: PSNR and SSIM at any scale, two protocols, CSV, Markdown and JSON."""
+    if data is None:
+        raise typer.BadParameter("give --data, or set $HISTOSCALE_DATA.")
+    from histoscale.workflows import evaluate as workflow
+
+    with bar("evaluating") as advance:
+        workflow.evaluate(
+            model or ["iste-fast"],
+            data,
+            output,
+            sets=sets or (),
+            split=split,
+            scales=scale or workflow.SCALES,
+            degradations=degradation or ("B", "none"),
+            limit=limit,
+            precision="bf16" if precision is PrecisionName.bf16 else "fp32",
+            device=device,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda done, total: advance(done / total),
+        )
+    typer.echo((output / "tables.md").read_text(encoding="utf-8"))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``1500x900`` to (width, height).
+
+    Raises:
+        typer.BadParameter: if it is not of that form.
+    """
+    found = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", text.strip())
+    if not found:
+        raise typer.BadParameter(f"--size is WIDTHxHEIGHT in pixels, such as 1500x900, got {text}.")
+    return int(found[1]), int(found[2])
+
+
+def console(stderr: bool = False) -> "Console":
+    """Where words go; rich is slow to import, so only when there are some."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def say(sentence: str) -> None:
+    """A line on standard output, never wrapped, so that programs can read it."""
+    typer.echo(sentence)
+
+
+def complain(sentence: str, kind: str = "error") -> None:
+    """A line on standard error."""
+    colour = typer.colors.RED if kind == "error" else typer.colors.YELLOW
+    typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {sentence}", err=True)
+
+
+@contextmanager
+def bar(title: str, extra: str = "") -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error where that is a terminal; yields a function of the share done."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    out = console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %" + extra)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=out, transient=True, disable=not out.is_terminal
+    ) as progress:
+        task = progress.add_task(title, total=1.0, state="")
+
+        def advance(share: float, **fields: Any) -> None:
+            progress.update(task, completed=share, **fields)
+
+        yield advance
+
+
+@contextmanager
+def file_progress() -> Iterator[Callable[[Path, int, int], None]]:
+    """A progress bar that names the file at hand."""
+    with bar("") as advance:
+
+        def report(file: Path, done: int, total: int) -> None:
+            advance(done / total, description=file.name)
+
+        yield report
+
+
+if __name__ == "__main__":
+    main()

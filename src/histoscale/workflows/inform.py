@@ -1,0 +1,123 @@
+"""Say what a file is and which weights ship: facts as rows of words, and as JSON."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from histoscale.slides.description import Description, Mpp
+from histoscale.slides.memory import in_words
+from histoscale.slides.reader import describe
+
+
+class ModelRow(NamedTuple):
+    """One line of the table of models, in words."""
+
+    name: str
+    parameters: str
+    scales: str
+    data: str
+    licence: str
+    metrics: str
+
+
+def info(path: Path) -> Description:
+    """What a picture or slide is, from its header.
+
+    Raises:
+        InputError: if it is missing, damaged or of an unknown kind.
+    """
+    return describe(path)
+
+
+def info_rows(description: Description) -> Iterator[tuple[str, str]]:
+    """Label and value, in the order a person asks; what is unknown says so where it matters."""
+    width, height = description.size_xy
+    yield "file", f"{description.path} ({in_words(description.path.stat().st_size)})"
+    yield "format", description.format
+    yield "size", f"{width} x {height} px ({width * height / 1e6:.3g} MP)"
+    yield "channels", f"{description.channels}, {description.bits} bits"
+    yield "mpp", _mpp(description.mpp, description.mpp_source)
+    if description.mpp:
+        x, y = (side * mpp / 1000 for side, mpp in zip(description.size_xy, description.mpp, strict=True))
+        yield "extent", f"{x:.4g} x {y:.4g} mm"
+    yield "power", f"{description.power:g}x" if description.power else "unknown"
+    yield "levels", ", ".join(f"{x} x {y}" for x, y in description.levels_xy)
+    yield "compression", description.compression or "unknown"
+    yield "profile", profile_name(description.icc_profile) or "none"
+    if description.associated:
+        yield "associated", ", ".join(description.associated)
+    if description.provenance:
+        yield "made by", _made_by(description.provenance)
+    for note in description.notes:
+        yield "note", note
+    if description.refusal:
+        yield "upscale", f"refused: it {description.refusal}"
+
+
+def info_json(description: Description) -> str:
+    """The same facts for programs."""
+    record: dict[str, Any] = {
+        "file": str(description.path),
+        "bytes": description.path.stat().st_size,
+        "format": description.format,
+        "size": description.size_xy,
+        "channels": description.channels,
+        "bits": description.bits,
+        "mpp": description.mpp,
+        "mpp_source": description.mpp_source,
+        "power": description.power,
+        "levels": description.levels_xy,
+        "compression": description.compression,
+        "profile": profile_name(description.icc_profile),
+        "associated": description.associated,
+        "provenance": description.provenance,
+        "notes": description.notes,
+        "refusal": description.refusal,
+    }
+    return json.dumps(record, indent=2)
+
+
+def profile_name(profile: bytes | None) -> str | None:
+    """The name inside an ICC profile."""
+    if not profile:
+        return None
+    import io
+
+    from PIL import ImageCms
+
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return f"unreadable ({in_words(len(profile))})"
+
+
+def model_rows() -> list[ModelRow]:
+    """What ships, from the cards of the weights."""
+    from histoscale import weights
+
+    return [_model_row(weights.card(name)) for name in weights.shipped()]
+
+
+def _model_row(card: Any) -> ModelRow:
+    low, high = card.scales
+    return ModelRow(
+        name=card.name,
+        parameters=f"{card.parameters / 1e6:.2f} M, {card.stored}",
+        scales=f"x{low:g} to x{high:g}",
+        data="\n".join(f"{source.name} ({source.licence})" for source in card.data),
+        licence=card.licence,
+        metrics="\n".join(f"{name} {value:.4g}" for name, value in card.metrics.items()),
+    )
+
+
+def _mpp(mpp: Mpp | None, source: str | None) -> str:
+    if mpp is None:
+        return "unknown"
+    values = f"{mpp.x:.4g}" if f"{mpp.x:.4g}" == f"{mpp.y:.4g}" else f"{mpp.x:.4g} x {mpp.y:.4g}"
+    return f"{values} um/px ({source})"
+
+
+def _made_by(record: dict[str, Any]) -> str:
+    by = f" with {record['model']}" if record.get("model") else ""
+    return f"histoscale {record.get('histoscale')}{by} from {record.get('source')}: {record.get('note')}"
