@@ -18,7 +18,7 @@ from histoscale.errors import DataError
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.degrade import Degradation
 
-Picture = UInt8[np.ndarray, "H W 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PairDataset(Dataset[Pair]):
         group = number // self.batch if self.recipe.scale_per == "batch" else number
         lr_px, hr_px = draw_sides(self.recipe, np.random.default_rng((self.seed, 0, group)))
         hr = self._crop(hr_px, rng)
-        lr = self._spoil(hr, lr_px, rng)
+        lr = self._spoil(hr, lr_px, np.random.default_rng((self.seed, 2, number)))
         lr, hr = augment(lr, hr, rng)
         target, positions = self._sample(hr, lr_px, rng)
         cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)

@@ -1,7 +1,8 @@
 """The degradations of the data on batches of tensors, equal to Pillow's within two grey levels.
 
 Pillow's Gaussian blur is three passes of an extended box filter (Gwosdz et al., Theoretical Foundations of
-Gaussian Convolution by Extended Box Filtering, 2011), with the border repeated before every pass and the bytes rounded after it.
+Gaussian Convolution by Extended Box Filtering, 2011), with the border repeated before
+every pass and the bytes rounded after it.
 """
 
 import math
@@ -62,7 +63,7 @@ def to_byte_steps(image: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 def gaussian_blur(image: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
-    """Pillow's almost-Gaussian blur of ``sigma`` pixels (its radius), rounded to bytes after every pass as there."""
+    """Pillow's almost-Gaussian blur of ``sigma`` pixels, rounded to bytes after every pass as there."""
     if sigma <= 0:
         return image
     kernel = box_kernel(box_radius(sigma)).to(image.device)
@@ -72,7 +73,7 @@ def gaussian_blur(image: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor
         for _ in range(PASSES):
             padded = torch.nn.functional.pad(flat, pad, mode="replicate")
             flat = (torch.nn.functional.conv2d(padded, kernel.view(shape)) + 0.5).floor()
-    return (flat / 255).to(image.dtype)[:, 0].unflatten(0, image.shape[:2])
+    return (flat / 255).to(image.dtype).view(image.shape)
 
 
 def box_radius(sigma: float) -> float:

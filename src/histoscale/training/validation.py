@@ -13,7 +13,7 @@ from histoscale.data.folders import ImageRecord, read_rgb
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 
-Picture = UInt8[np.ndarray, "H W 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 def choose_images(records: Sequence[ImageRecord], per_set: int) -> list[ImageRecord]:

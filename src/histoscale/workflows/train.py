@@ -47,7 +47,8 @@ class Objective(nn.Module):
         """Loss of one batch of 8-bit pairs."""
         target = pair.target.float() / 255
         predicted = predict(self.model, pair)
-        return 2 * (predicted.float() - target).abs().mean()
+        loss: Tensor = 2 * (predicted.float() - target).abs().mean()
+        return loss
 
 
 def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
@@ -57,7 +58,8 @@ def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
         return model.decode(model.encode(image), pair.positions, pair.cell)
     size = (pair.target.shape[-2], pair.target.shape[-1])
     if not isinstance(model, CoordinateSuperResolver):
-        return model(image, size)
+        whole: Tensor = model(image, size)
+        return whole
     h, w = image.shape[-2:]
     rows = output_positions(size[0], h).to(image.device)
     cols = output_positions(size[1], w).to(image.device)
@@ -90,8 +92,10 @@ class Trainer:
         self.model = build(self.run.model.name, **self.run.model.arguments)
         if self.run.model.start_from:
             take_over(self.model, weights.load(self.run.model.start_from).state_dict())
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.model).requires_grad_(False).to(self.accelerator.device)
+        self.model.to(memory_format=torch.channels_last)
+        self.average: SuperResolver = (
+            copy.deepcopy(self.model).requires_grad_(False).to(self.accelerator.device)
+        )
         optimiser = torch.optim.Adam(self.model.parameters(), lr=table.rate, betas=table.betas)
         self.objective, self.optimiser = self.accelerator.prepare(Objective(self.model), optimiser)
         self.progress = Progress(table)
