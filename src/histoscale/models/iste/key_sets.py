@@ -1,0 +1,144 @@
+"""Which textures a cell may retrieve (Eq. 4): the key sets, a property of the model, never of memory.
+
+``all``: every output pixel of the image. ``queries``: the points decoded together; on a grid those of one
+block of cells anchored to the image. ``cells``: fixed points of the cells around, so that F_STF is a map at
+low resolution that depends neither on the output grid nor on its blocks.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from histoscale.imaging.coords import output_positions
+from histoscale.models.base import Cell, as_grid
+from histoscale.models.iste.fusion import at_least_single, most_similar, unit
+from histoscale.models.local_ensemble import corners
+
+KeySet = Literal["all", "queries", "cells"]
+"""Which textures a cell may retrieve."""
+
+WHOLE_IMAGE_PX = 1 << 20
+"""A halo that no tile reaches: the tile becomes the image."""
+
+_POINTS_AT_ONCE = 8192
+
+
+class Places(NamedTuple):
+    """Where textures are sampled: the cell each point belongs to and its offset from that cell."""
+
+    cell: Int[Tensor, "g q"]
+    offset: Float[Tensor, "g q 2"]
+
+
+Texture = Callable[[Places], Float[Tensor, "g q c"]]
+"""F_TL at places."""
+
+
+@torch.no_grad()
+def among_all(
+    queries: Float[Tensor, "1 n c"], texture: Texture, size: tuple[int, int], cell: Cell, t: int
+) -> Places:
+    """The winner of each query among all output pixels of the image, seen from corner ``t``.
+
+    Args:
+        queries: F_LFIC at cells.
+        texture: F_TL at places.
+        size: of the feature map.
+        cell: size of an output pixel in low-resolution pixels; with ``size`` it gives the output's size.
+    """
+    dtype = at_least_single(queries).dtype
+    rows, cols = (
+        output_positions(round(n / step), n).to(queries.device) for n, step in zip(size, cell, strict=True)
+    )
+
+    def seen(positions: Float[Tensor, "1 q 2"]) -> Places:
+        corner = corners(positions, size, dtype)[t]
+        return Places(corner.cell, corner.offset)
+
+    stripes = rows.split(max(1, _POINTS_AT_ONCE // len(cols)))
+    keys = (unit(texture(seen(as_grid(stripe, cols)[None]))) for stripe in stripes)
+    winner = most_similar(queries, keys)
+    return seen(torch.stack((rows[winner // len(cols)], cols[winner % len(cols)]), dim=-1))
+
+
+@torch.no_grad()
+def among_cells(
+    queries: Float[Tensor, "1 n c"],
+    texture: Texture,
+    size: tuple[int, int],
+    blocks: tuple[list[range], list[range]],
+    points: Float[Tensor, "p 2"],
+) -> tuple[Int[Tensor, " n"], Places]:
+    """The winner of each query among the cells around: its block of cells and one more on every side.
+
+    Args:
+        queries: F_LFIC at every cell of the map.
+        texture: F_TL at places.
+        size: of the feature map, where windows end.
+        blocks: rows and columns of the blocks to search for, side by side.
+        points: offsets of the points that each cell offers.
+
+    Returns:
+        The numbers of the blocks' cells, row-major, and the winner of each.
+    """
+    reach = [max(len(block) for block in along) for along in blocks]
+    number = torch.arange(size[0] * size[1], device=queries.device).view(size)
+    # Textures of all cells that some window holds, once.
+    region = [_around(_span(a), r, n) for a, r, n in zip(blocks, reach, size, strict=True)]
+    held = number[_slice(region[0]), _slice(region[1])]
+    offered = (Places(held.reshape(1, -1), p.expand(1, held.numel(), 2)) for p in points)
+    keys = torch.stack([unit(texture(places))[0] for places in offered]).unflatten(1, held.shape)
+    cell, point = torch.zeros_like(number), torch.zeros_like(number)
+    for block in product(*blocks):
+        inside = tuple(map(_slice, block))
+        window = [_around(b, r, n) for b, r, n in zip(block, reach, size, strict=True)]
+        y, x = (slice(w.start - r.start, w.stop - r.start) for w, r in zip(window, region, strict=True))
+        winner = most_similar(
+            queries[:, number[inside].flatten()], (k[y, x].reshape(1, -1, k.shape[-1]) for k in keys)
+        )
+        cells = held[y, x].flatten()
+        cell[inside] = cells[winner % len(cells)].view(len(block[0]), len(block[1]))
+        point[inside] = (winner // len(cells)).view(len(block[0]), len(block[1]))
+    found = tuple(_slice(_span(along)) for along in blocks)
+    places = Places(cell[found].reshape(1, -1), points[point[found].reshape(1, -1)])
+    return number[found].flatten(), places
+
+
+def blocks_along(wanted: range, side: int, n: int) -> list[range]:
+    """Blocks of ``side`` cells for the wanted ones and their neighbours; one starts at the first wanted."""
+    first, last = max(wanted.start - 1, 0), min(wanted.stop, n - 1)
+    start = wanted.start + (first - wanted.start) // side * side
+    return [range(max(b, 0), min(b + side, n)) for b in range(start, last + 1, side)]
+
+
+def context(keys: KeySet | None, window_px: int) -> tuple[int, int]:
+    """Halo and alignment of a tile, in cells, that show each cell the textures it sees in the whole image."""
+    near = 3  # a corner's cell, the convolution around it, the window of LFI around that
+    if keys == "all":
+        return WHOLE_IMAGE_PX, 1
+    if keys == "queries":
+        return near, window_px
+    # A corner lies in the next block, whose window ends one block on; TL's convolution sees a cell more.
+    return (2 * window_px // 3 + 1, window_px // 3) if keys == "cells" else (near, 1)
+
+
+def points_in_cell(per_side: int) -> Float[Tensor, "p 2"]:
+    """Offsets of ``per_side`` x ``per_side`` evenly spaced points of a cell, which reaches from -1 to 1."""
+    axis = (2 * torch.arange(per_side) + 1) / per_side - 1
+    return as_grid(axis, axis)
+
+
+def _around(block: range, reach: int, n: int) -> range:
+    return range(max(0, block.start - reach), min(n, block.stop + reach))
+
+
+def _span(blocks: list[range]) -> range:
+    return range(blocks[0].start, blocks[-1].stop)
+
+
+def _slice(cells: range) -> slice:
+    return slice(cells.start, cells.stop)

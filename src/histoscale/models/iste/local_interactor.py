@@ -1,0 +1,90 @@
+"""The local feature interactor (LFI): each cell attends to its 3 x 3 window. Fig. 3, Eq. 2."""
+
+import math
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from histoscale.errors import ConfigError
+
+LFIMode = Literal["corrected", "printed", "code"]
+"""Which reading of Eq. 2: see `LocalInteractor`."""
+
+HEADS = 8
+
+
+class LocalInteractor(nn.Module):
+    """Eq. (2): F_LFI, the sum of ten values weighted by the softmax of query times key.
+
+    The ten tokens are the cell itself, the mean of its 3 x 3 window and its eight neighbours; outside the map
+    the window is mirrored. Keys and values are projected once per cell and looked up: as the projection is
+    affine, the mean token's key and value are the means of the nine, and its logit the mean of theirs.
+
+    Args:
+        channels: of F_LR.
+        mode: the reading of the equation.
+            ``corrected``: eight heads, logits divided by sqrt(d) inside the exponent, output projection.
+            ``printed``: to the letter: one head, plain logits, the result divided by sqrt(d), no projection.
+            ``code``: as ``corrected`` with an eleventh, unscaled logit (query times a second projection of
+            the cell) that takes its share of the softmax but carries no value, as in the published code.
+
+    Raises:
+        ConfigError: if the mode is unknown or the heads do not divide the channels.
+    """
+
+    def __init__(self, channels: int = 64, mode: LFIMode = "corrected"):
+        super().__init__()
+        if mode not in get_args(LFIMode):
+            raise ConfigError(
+                f"The local interactor's mode is one of {', '.join(get_args(LFIMode))}, not '{mode}'."
+            )
+        self.heads = 1 if mode == "printed" else HEADS
+        if channels % self.heads:
+            raise ConfigError(f"The local interactor needs a multiple of {HEADS} channels, got {channels}.")
+        self.mode = mode
+        self.queries = nn.Conv2d(channels, 2 * channels if mode == "code" else channels, 1)
+        self.keys_values = nn.Conv2d(channels, 2 * channels, 1)
+        self.project = nn.Identity() if mode == "printed" else nn.Conv2d(channels, channels, 1)
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """F_LR to F_LFI."""
+        parts = self.queries(features).chunk(2 if self.mode == "code" else 1, dim=1)
+        query, *second = [self._by_head(part) for part in parts]
+        keys, values = (self._by_head(part) for part in _mirror(self.keys_values(features)).chunk(2, dim=1))
+        logits = torch.stack([(query * key).sum(dim=2) for key in _window(keys)])
+        weights = self._attention(logits, query.shape[2], *[(query * own).sum(dim=2) for own in second])
+        mixed = torch.zeros_like(query)
+        for weight, value in zip(weights.to(values.dtype), _window(values), strict=True):
+            mixed = mixed + weight[:, :, None] * value
+        projected: Tensor = self.project(mixed.flatten(1, 2))
+        return projected
+
+    def _by_head(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads d h w"]:
+        # Rows contiguous: the nine shifted products run fastest along them.
+        by_head: Tensor = x.contiguous().unflatten(1, (self.heads, -1))
+        return by_head
+
+    def _attention(
+        self, logits: Float[Tensor, "9 b heads h w"], d: int, *own: Float[Tensor, "b heads h w"]
+    ) -> Float[Tensor, "9 b heads h w"]:
+        """Softmax over all tokens; a ninth of the mean token's share goes to each cell of the window."""
+        if self.mode != "printed":
+            logits = logits / math.sqrt(d)
+        tokens = torch.cat([logits, logits.mean(dim=0, keepdim=True), *[logit[None] for logit in own]])
+        shares = tokens.softmax(dim=0)
+        weights = shares[:9] + shares[9] / 9
+        return weights / math.sqrt(d) if self.mode == "printed" else weights
+
+
+def _mirror(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h+2 w+2"]:
+    # One pixel has nothing to mirror but itself.
+    return pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
+
+
+def _window(mirrored: Float[Tensor, "b heads d h+2 w+2"]) -> list[Float[Tensor, "b heads d h w"]]:
+    """The nine shifts of the map that line each cell up with its window."""
+    h, w = mirrored.shape[-2] - 2, mirrored.shape[-1] - 2
+    return [mirrored[..., i : i + h, j : j + w] for i in range(3) for j in range(3)]
