@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -64,7 +64,7 @@ class DataTable(Table):
         return Path(expanded)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "DataTable":
         if self.scale_per == "sample" and not self.queries:
             raise ValueError('scale_per = "sample" needs queries: whole grids of unlike sizes make no batch')
         if min(self.scales or self.scale_range) < 1:
@@ -107,7 +107,7 @@ class TrainingTable(Table):
     log_every: Positive = 50
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Self:
+    def _one_budget(self) -> "TrainingTable":
         if (self.steps > 0) == (self.minutes > 0):
             raise ValueError("exactly one of steps and minutes sets the length of a run")
         return self

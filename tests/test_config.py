@@ -1,0 +1,74 @@
+"""Run files: what is accepted, and the sentence for what is not."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale.config import read_run
+from histoscale.errors import ConfigError
+from histoscale.models.catalog import build
+
+GOOD = """
+name = "small"
+[model]
+name = "iste-fast"
+[data]
+root = "/somewhere"
+[training]
+steps = 3
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_are_the_papers(tmp_path: Path) -> None:
+    run = read_run(write(tmp_path, GOOD))
+    assert run.training.rate == 1e-4
+    assert run.data.scale_range == (1.0, 4.0)
+    assert run.data.patch_px == 48
+    assert run.data.degradations == {"B": 1.0}
+    assert run.data.recipe().patch_px == 48
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("steps = 3", "steps = 3\nrte = 1"),
+            r"unknown key training\.rte; known here are steps, minutes, batch, rate",
+        ),
+        (("steps = 3", "steps = 3\nminutes = 2"), "exactly one of steps and minutes"),
+        (("steps = 3", ""), "exactly one of steps and minutes"),
+        (("steps = 3", 'steps = "many"'), r"training\.steps: input should be a valid integer"),
+        (
+            ('root = "/somewhere"', 'root = "$NO_SUCH_VARIABLE"'),
+            "NO_SUCH_VARIABLE names a variable that is not set",
+        ),
+        (('root = "/somewhere"', 'root = "/x"\nscale_per = "sample"'), "needs queries"),
+        (('root = "/somewhere"', 'root = "/x"\nscales = [0.5]'), "scales start at 1"),
+        (('root = "/somewhere"', 'root = "/x"\ndegradations = {E = 1}'), "'B', 'C', 'D' or 'none'"),
+        (('name = "small"', "name = "), "is not TOML"),
+        (("[training]", "[trianing]"), "training: field required"),
+    ],
+)
+def test_one_sentence_says_what_is_wrong(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_run(write(tmp_path, GOOD.replace(*change)))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read"):
+        read_run(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("runs").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_run_file_is_valid_and_names_a_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    run = read_run(path)
+    assert run.name == path.stem
+    build(run.model.name, **run.model.arguments)

@@ -1,0 +1,42 @@
+"""Step size and progress."""
+
+import pytest
+
+from histoscale.config import TrainingTable
+from histoscale.training.schedule import Progress, average_decay, step_size
+
+
+def table(**values: object) -> TrainingTable:
+    return TrainingTable.model_validate({"steps": 100, "rate": 1e-3, **values})
+
+
+def test_cosine_climbs_peaks_and_falls() -> None:
+    cosine = table(schedule="cosine", warmup=0.1, final_rate=1e-7)
+    assert step_size(cosine, 0.05) == pytest.approx(5e-4)
+    assert step_size(cosine, 0.1) == pytest.approx(1e-3)
+    assert step_size(cosine, 0.55) == pytest.approx(5e-4, rel=1e-3)
+    assert step_size(cosine, 1.0) == pytest.approx(1e-7)
+
+
+def test_milestones_halve() -> None:
+    milestones = table(schedule="milestones", milestones=[0.5, 0.8, 0.9, 0.95])
+    rates = [step_size(milestones, share) / 1e-3 for share in (0.49, 0.5, 0.8, 0.9, 0.96)]
+    assert rates == [1, 0.5, 0.25, 0.125, 0.0625]
+
+
+def test_constant_is_constant() -> None:
+    assert {step_size(table(), share) for share in (0.0, 0.5, 1.0)} == {1e-3}
+
+
+def test_progress_by_steps_and_by_minutes() -> None:
+    by_steps = Progress(table(), step=25, spent_s=10.0)
+    assert by_steps.share() == 0.25
+    assert by_steps.remaining_s() == pytest.approx(30, abs=1)
+    by_time = Progress(table(steps=0, minutes=2), spent_s=90.0)
+    assert by_time.share() == pytest.approx(0.75, abs=0.01)
+    assert Progress(table(steps=0, minutes=1), spent_s=90.0).share() == 1.0
+
+
+def test_average_forgets_early_weights_soon() -> None:
+    assert average_decay(0.999, 0) == pytest.approx(0.1)
+    assert average_decay(0.999, 10**6) == 0.999

@@ -1,0 +1,157 @@
+"""Training runs for real on tiny pictures: it learns, it resumes bit for bit, it stops when told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from histoscale.errors import ConfigError, OutputError
+from histoscale.training.curves import read_metrics
+from histoscale.training.state import read_state
+from histoscale.workflows.train import train
+
+RUN = """
+name = "tiny"
+[model]
+name = "{model}"
+arguments = {arguments}
+[data]
+root = "{root}"
+{data}
+[training]
+steps = {steps}
+batch = 2
+rate = 2e-3
+average = 0.9
+clip = 1.0
+log_every = 1
+checkpoint_minutes = 1e-9
+[validation]
+scales = [2]
+crop_px = 48
+images_per_set = 1
+minutes = 60
+"""
+FAST = ("iste-fast", "{blocks = 1, channels = 8, hidden = 8, waves = 5}")
+ISTE = ("iste", "{blocks = 1, channels = 8}")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two pictures with structure, in both splits."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rows = ["set,split,id,file"]
+    for number, split in enumerate(("train", "train", "val")):
+        rng = np.random.default_rng(number)
+        coarse = Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8))
+        coarse.resize((96, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+        rows.append(f"soft,{split},{number},{number}.png")
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    return folder
+
+
+def write_run(folder: Path, root: Path, steps: int, model: tuple[str, str] = FAST, data: str = "") -> Path:
+    path = folder / "run.toml"
+    data = data or "scales = [2]\npatch_px = 24"
+    path.write_text(RUN.format(model=model[0], arguments=model[1], root=root, steps=steps, data=data))
+    return path
+
+
+def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -> None:
+    weights = train(write_run(tmp_path, root, 30), tmp_path / "out")
+    lines = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+    scores = [line for line in lines if "psnr" in line]
+    assert set(scores[0]["psnr"]) == {"soft x2"}
+    for name in ("state.pt", "curves.png", "run.toml", "origin.json"):
+        assert (tmp_path / "out" / name).stat().st_size > 100
+    assert weights.is_file()
+    origin = json.loads((tmp_path / "out" / "origin.json").read_text())
+    assert set(origin["images"]) == {"soft/0", "soft/1"}
+    assert origin["run"]["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [(FAST, ""), (ISTE, 'queries = 64\npatch_px = 16\nscale_per = "sample"\nscale_range = [1, 4]')],
+    ids=["dense", "sampled"],
+)
+def test_a_resumed_run_ends_in_the_same_bits(
+    tmp_path: Path, root: Path, model: tuple[str, str], data: str
+) -> None:
+    run = write_run(tmp_path, root, 6, model, data)
+    train(run, tmp_path / "whole")
+
+    def stop_at_three(progress: object, _: float) -> None:
+        if progress.step == 3:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "parts", report=stop_at_three)
+    assert read_state(tmp_path / "parts" / "state.pt")["step"] == 3
+    train(run, tmp_path / "parts", resume=True)
+    whole, parts = (read_state(tmp_path / name / "state.pt") for name in ("whole", "parts"))
+    for part in ("model", "average"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, parts[part][name]), name
+
+
+def test_an_interrupt_saves_and_exports(tmp_path: Path, root: Path) -> None:
+    def interrupt(progress: object, _: float) -> None:
+        if progress.step == 2:  # type: ignore[attr-defined]
+            os.kill(os.getpid(), 2)
+
+    weights = train(write_run(tmp_path, root, 1000), tmp_path / "out", report=interrupt)
+    assert weights.is_file()
+    assert read_state(tmp_path / "out" / "state.pt")["step"] in (2, 3)
+
+
+def test_a_wall_clock_budget_stops_the_run(tmp_path: Path, root: Path) -> None:
+    path = write_run(tmp_path, root, 5)
+    path.write_text(path.read_text().replace("steps = 5", "minutes = 0.02"))
+    train(path, tmp_path / "out")
+    assert read_state(tmp_path / "out" / "state.pt")["spent_s"] >= 1.2
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path) -> None:
+    run = write_run(tmp_path, root, 1)
+    train(run, tmp_path / "out")
+    with pytest.raises(OutputError, match="--resume"):
+        train(run, tmp_path / "out")
+    with pytest.raises(ConfigError, match="differs from the one"):
+        train(write_run(tmp_path, root, 2), tmp_path / "out", resume=True)
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, root: Path) -> None:
+    """torchrun with two processes and half the batch each ends at the weights of one process."""
+    path = write_run(tmp_path, root, 3)
+    code = "from pathlib import Path; from histoscale.workflows.train import train; import sys; "
+    script = tmp_path / "go.py"
+    script.write_text(code + "train(Path(sys.argv[1]), Path(sys.argv[2]))")
+    one = tmp_path / "one.toml"
+    one.write_text(path.read_text().replace("batch = 2", "batch = 4"))
+    train(one, tmp_path / "one")
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        str(script),
+    ]
+    subprocess.run(
+        [*launch, str(path), str(tmp_path / "two")], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    alone, shared = (read_state(tmp_path / name / "state.pt")["model"] for name in ("one", "two"))
+    for name, tensor in alone.items():
+        torch.testing.assert_close(shared[name], tensor, atol=1e-5, rtol=1e-4)
