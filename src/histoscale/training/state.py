@@ -1,5 +1,6 @@
 """The state of a run on disk: one file, written atomically, read without unpickling code."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,8 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise WeightsError(
-            f"Wanted the state of a run to resume, but {path} cannot be read ({error})."
-        ) from error
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"Wanted the state of a run to resume, but {path} cannot be read.") from error
     return state
 
 

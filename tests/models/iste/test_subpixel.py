@@ -79,6 +79,7 @@ def test_windows_add_up_to_one() -> None:
     torch.testing.assert_close(raised_cosine(offsets).sum(-1), torch.ones(200, dtype=torch.float64))
 
 
+@torch.no_grad()
 def test_no_step_and_no_kink_across_cell_borders(model: CellSeries) -> None:
     """Value and slope agree from both sides, half way between two cells and at a cell's centre."""
     series = torch.randn(1, model.terms, 6, 6, dtype=torch.float64)
