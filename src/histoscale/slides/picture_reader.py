@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from histoscale.errors import InputError
 from histoscale.slides.damage import decoding
@@ -68,8 +68,13 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """The file as a Pillow image of any size: Pillow's fixed limit gives way to a look at the memory."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with decoding(path):
-            image = Image.open(path, formats=FORMATS)
+        try:
+            with decoding(path):
+                image = Image.open(path, formats=FORMATS)
+        except InputError as error:
+            if isinstance(error.__cause__, UnidentifiedImageError):  # whose own words are the path again
+                raise InputError(f"{path} is damaged or incomplete: its header cannot be read.") from error
+            raise
         with image:
             yield image
     finally:

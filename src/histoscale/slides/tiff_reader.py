@@ -12,7 +12,7 @@ from histoscale.slides.damage import decoding
 from histoscale.slides.description import Description, Picture
 from histoscale.slides.memory import ensure_memory
 from histoscale.slides.samples import to_eight_bits, unpremultiplied, upright
-from histoscale.slides.tiff_layout import description_of, orientation_of, photometric_of
+from histoscale.slides.tiff_layout import description_of, has_alpha, orientation_of, photometric_of
 
 ASSOCIATED_ALPHA = 1
 
@@ -39,10 +39,11 @@ def read_tiff(path: Path) -> Picture:
             raise InputError(f"{path} {description.refusal}.")
         page = tiff.series[0].keyframe
         ensure_memory(3 * page.nbytes, InputError, f"{path} is too large to be held in memory as one picture")
+        _refuse_truncated(path, page)
         with decoding(path):
             samples = _samples(page, str(path))
     samples = upright(samples, orientation_of(page))
-    if samples.shape[2] in (1, 3):
+    if not has_alpha(page):
         return Picture(description, samples)
     colour, alpha = np.ascontiguousarray(samples[..., :-1]), samples[..., -1].copy()
     if page.extrasamples[0] == ASSOCIATED_ALPHA:
@@ -59,6 +60,14 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
             if not tiff.series or tiff.series[0].keyframe is None:
                 raise InputError(f"{path} is a TIFF file without a picture in it.")
         yield tiff
+
+
+def _refuse_truncated(path: Path, page: tifffile.TiffPage) -> None:
+    """Some decoders fill up what is missing with grey, so the file's length is compared with its index."""
+    ends = (start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=False))
+    length = path.stat().st_size
+    if max(ends, default=0) > length:
+        raise InputError(f"{path} is damaged or incomplete: its index points beyond its {length} bytes.")
 
 
 def _samples(page: tifffile.TiffPage, name: str) -> np.ndarray:
