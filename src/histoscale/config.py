@@ -81,7 +81,8 @@ class TrainingTable(Table):
 
     Attributes:
         steps: length of the run; or
-        minutes: wall-clock budget instead, the schedule running on elapsed time.
+        minutes: a budget of time instead, the schedule running on the time used.
+        clock: "wall" for elapsed minutes; "core" for minutes of processor time, for fair comparisons.
         rate: Adam's step size at its height; ``warmup`` is the share of the run that leads up to it.
         schedule: "cosine" to ``final_rate``, "milestones" halving at shares of the run, or "constant".
         clip: largest gradient norm; 0 for no clipping.
@@ -91,6 +92,7 @@ class TrainingTable(Table):
 
     steps: Annotated[int, Field(ge=0)] = 0
     minutes: Annotated[float, Field(ge=0)] = 0.0
+    clock: Literal["wall", "core"] = "wall"
     batch: Positive = 16
     rate: Annotated[float, Field(gt=0)] = 1e-4
     final_rate: Annotated[float, Field(gt=0)] = 1e-7

@@ -1,5 +1,7 @@
 """Step size and progress."""
 
+import time
+
 import pytest
 
 from histoscale.config import TrainingTable
@@ -35,6 +37,13 @@ def test_progress_by_steps_and_by_minutes() -> None:
     by_time = Progress(table(steps=0, minutes=2), spent_s=90.0)
     assert by_time.share() == pytest.approx(0.75, abs=0.01)
     assert Progress(table(steps=0, minutes=1), spent_s=90.0).share() == 1.0
+
+
+def test_the_core_clock_does_not_count_waiting() -> None:
+    core = Progress(table(steps=0, minutes=1, clock="core"))
+    wall = Progress(table(steps=0, minutes=1))
+    time.sleep(0.2)
+    assert core.elapsed_s() < 0.1 < wall.elapsed_s()
 
 
 def test_average_forgets_early_weights_soon() -> None:

@@ -16,11 +16,12 @@ class Progress:
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self._started = time.monotonic() - self.spent_s
+        self._clock = time.process_time if self.table.clock == "core" else time.monotonic
+        self._started = self._clock() - self.spent_s
 
     def elapsed_s(self) -> float:
-        """Wall-clock seconds of training so far."""
-        return time.monotonic() - self._started
+        """Seconds of training so far, on the clock of the budget."""
+        return self._clock() - self._started
 
     def share(self) -> float:
         """Share of the budget that is used, in [0, 1]: of steps, or of minutes."""

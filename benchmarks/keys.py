@@ -1,0 +1,127 @@
+"""Compare the three key sets of Eq. (4) by training: same seed, same processor time, paired test on ``val``.
+
+    python benchmarks/keys.py --minutes 6 --output out/keys
+
+Trains ISTE three times with EDSR 8 x 48 from the same start, scores 64-pixel low-resolution crops of all validation
+images at x2, x3 and x4, and writes benchmarks/results/keys.md.
+"""
+
+import argparse
+import platform
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from histoscale import weights
+from histoscale.config import Run, read_run
+from histoscale.data.degradation import degrade
+from histoscale.data.folders import find_images, read_rgb
+from histoscale.inference import upscale
+from histoscale.metrics.paired import paired_t_test
+from histoscale.metrics.psnr import psnr_whole
+from histoscale.training.validation import centre_crop
+from histoscale.workflows.train import train
+
+KEYS = ("queries", "all", "cells")
+SCALES = (2.0, 3.0, 4.0)
+LR_PX = 64
+
+RUN = """
+name = "keys-{keys}"
+seed = 1
+
+[model]
+name = "{model}"
+arguments = {{ encoder = "edsr", blocks = 8, channels = 48{extra} }}
+start_from = "iste-fast"
+
+[data]
+sets = ["monuseg", "glas"]
+queries = 576
+
+[training]
+minutes = {minutes}
+clock = "core"
+batch = 8
+rate = 4e-4
+betas = [0.9, 0.99]
+warmup = 0.05
+schedule = "cosine"
+clip = 1.0
+average = 0.99
+precision = "bf16"
+threads = 1
+
+[validation]
+scales = [2, 4]
+crop_px = 96
+images_per_set = 4
+minutes = 60
+"""
+
+
+def trained(keys: str, minutes: float, output: Path) -> tuple[Path, Run]:
+    """The weights of one run, trained unless they are there."""
+    folder, run_file = output / keys, output / f"{keys}.toml"
+    model, extra = ("iste-cells", "") if keys == "cells" else ("iste", f', keys = "{keys}"')
+    output.mkdir(parents=True, exist_ok=True)
+    run_file.write_text(RUN.format(keys=keys, model=model, extra=extra, minutes=minutes))
+    path = folder / f"keys-{keys}.safetensors"
+    if not path.exists():
+        train(run_file, folder, resume=(folder / "state.pt").exists())
+    return path, read_run(run_file)
+
+
+def scores(path: Path, run: Run) -> dict[float, list[float]]:
+    """PSNR of every validation image at every scale."""
+    model = weights.load(path)
+    result: dict[float, list[float]] = {scale: [] for scale in SCALES}
+    for record in find_images(run.data.root, run.data.sets, "val"):
+        picture = read_rgb(record.path)
+        for scale in SCALES:
+            hr = np.ascontiguousarray(centre_crop(picture, round(LR_PX * scale)))
+            lr = degrade(hr, (LR_PX, LR_PX), scale, "B")
+            result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2]), hr))
+    return result
+
+
+def main() -> None:
+    """Train, score, test, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--output", type=Path, default=Path("out/keys"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    runs = {keys: trained(keys, options.minutes, options.output) for keys in KEYS}
+    psnr = {keys: scores(*runs[keys]) for keys in KEYS}
+    lines = [
+        f"# Key sets of Eq. (4) after {options.minutes:g} core-minutes each",
+        "",
+        f"{date.today()}, {platform.machine()}, one thread, seed 1. PSNR in dB, whole image on bytes, degradation B,",
+        f"centre crops of {LR_PX} x {LR_PX} low-resolution pixels of {len(psnr['queries'][2.0])} validation images;",
+        "difference to `queries` with its 95 % interval and the two-sided paired t-test.",
+        "",
+        "| keys | steps | scale | PSNR | minus queries | 95 % interval | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for keys in KEYS:
+        steps = weights.card(runs[keys][0]).budget["steps"]
+        for scale in SCALES:
+            ours, base = np.array(psnr[keys][scale]), np.array(psnr["queries"][scale])
+            line = f"| {keys} | {steps} | x{scale:g} | {ours.mean():.3f} +- {ours.std(ddof=1):.3f} |"
+            if keys == "queries":
+                lines.append(line + " - | - | - |")
+                continue
+            test = paired_t_test(ours, base)
+            lines.append(line + f" {test.difference:+.4f} | {test.low:+.4f} to {test.high:+.4f} | {test.p:.2g} |")
+    text = "\n".join(lines) + "\n"
+    target = Path(__file__).parent / "results" / "keys.md"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
