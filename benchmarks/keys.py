@@ -115,7 +115,9 @@ def main() -> None:
                 lines.append(line + " - | - | - |")
                 continue
             test = paired_t_test(ours, base)
-            lines.append(line + f" {test.difference:+.4f} | {test.low:+.4f} to {test.high:+.4f} | {test.p:.2g} |")
+            lines.append(
+                line + f" {test.difference:+.4f} | {test.low:+.4f} to {test.high:+.4f} | {test.p:.2g} |"
+            )
     text = "\n".join(lines) + "\n"
     target = Path(__file__).parent / "results" / "keys.md"
     target.parent.mkdir(exist_ok=True)

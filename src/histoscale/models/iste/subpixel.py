@@ -18,7 +18,7 @@ from histoscale.models.base import Cell
 
 REACH = 1  # cells beyond its own that a series reaches, each way
 LARGEST_STRIDE = 4  # simple fractions p / q up to this q go through the convolution
-COLUMNS_AT_ONCE = 24  # cells a table product spans: small enough to skip most of the zeros
+CELLS_AT_ONCE = 24  # cells a table product spans: few zeros, yet large products
 
 
 class CellSeries(nn.Module):
@@ -88,32 +88,35 @@ class CellSeries(nn.Module):
         cols: Float[Tensor, " W"],
         cell: Cell,
     ) -> Float[Tensor, "n H W"]:
-        """Any scale: sin(a + b) splits into a row table applied first and a column table applied second."""
-        taps, offsets = nearest_cells(rows)
-        tables = [t.to(series.dtype) for t in self.axis_tables(offsets, 0, cell[0])]
-        by_row = series.permute(0, 2, 1, 3)  # n h k w
-        picked = [by_row.index_select(1, taps[:, t]) for t in range(taps.shape[1])]
-        sines, cosines = (sum(p * table[:, t, :, None] for t, p in enumerate(picked)) for table in tables)
-        waves = torch.cat((sines, cosines), dim=2)  # n H 2k w
-        taps, offsets = nearest_cells(cols)
-        col_sin, col_cos = self.axis_tables(offsets, 1, cell[1])
-        table = torch.cat((col_cos, col_sin), dim=2).to(series.dtype)  # W t 2k
-        return torch.cat(
-            [self._columns(waves, taps[c], table[c]) for c in column_chunks(taps, COLUMNS_AT_ONCE)], dim=2
-        )
+        """Any scale: sin(a + b) splits into a product over rows and one over columns, both as dense as they are."""
+        by_wave = series.permute(1, 2, 0, 3)  # k h n w
+        row_bands = [self._band(rows[run], 0, cell[0], series) for run in runs_within(rows, CELLS_AT_ONCE)]
+        col_bands = [self._band(cols[run], 1, cell[1], series) for run in runs_within(cols, CELLS_AT_ONCE)]
+        strips = []
+        for cells, (sines, cosines) in row_bands:
+            table = torch.cat((sines, cosines), dim=2).transpose(1, 2)  # k 2r c
+            strip = table @ by_wave[:, cells].flatten(2)
+            waves = (
+                strip.unflatten(2, series.shape[::3]).unflatten(1, (2, -1)).permute(3, 2, 0, 1, 4)
+            )  # n r k 2 w
+            strips.append(torch.cat([across(waves, *band) for band in col_bands], dim=2))
+        return torch.cat(strips, dim=1)
 
-    @staticmethod
-    def _columns(
-        waves: Float[Tensor, "n H j w"], taps: Int[Tensor, "c t"], table: Float[Tensor, "c t j"]
-    ) -> Float[Tensor, "n H c"]:
-        """One dense product over the few cells that a run of columns touches."""
-        first, last = int(taps.min()), int(taps.max())
-        matrix = table.new_zeros(last - first + 1, taps.shape[0], table.shape[2])
-        column = torch.arange(taps.shape[0], device=taps.device)
-        for t in range(taps.shape[1]):
-            matrix = matrix.index_put((taps[:, t] - first, column), table[:, t], accumulate=True)
-        part = waves[:, :, :, first : last + 1].flatten(2)
-        return part @ matrix.permute(2, 0, 1).reshape(part.shape[2], -1)
+    def _band(
+        self, positions: Float[Tensor, " q"], axis: int, cell: float, like: Tensor
+    ) -> tuple[slice, tuple[Float[Tensor, "k c q"], Float[Tensor, "k c q"]]]:
+        """The cells under a run of positions, and the tables from those cells to the positions."""
+        taps, offsets = nearest_cells(positions)
+        first, last = int(taps[0, 0]), int(taps[-1, -1])
+        point = torch.arange(len(positions), device=taps.device)[:, None]
+        sines, cosines = (
+            values.new_zeros(last - first + 1, len(positions), self.terms)
+            .index_put((taps - first, point), values)
+            .permute(2, 0, 1)
+            .to(like.dtype)
+            for values in self.axis_tables(offsets, axis, cell)
+        )
+        return slice(first, last + 1), (sines, cosines)
 
     def scattered(
         self,
@@ -166,8 +169,20 @@ def phase_offsets(p: int, q: int) -> Float[Tensor, "p c"]:
     return pixels[:, None] - torch.arange(-REACH, q + REACH, dtype=torch.float64)
 
 
-def column_chunks(taps: Int[Tensor, "W t"], cells: int) -> list[slice]:
-    """Runs of columns whose first cells lie within ``cells`` of each other."""
-    group = ((taps[:, 0] - taps[0, 0]) // cells).tolist()
-    starts = [c for c in range(len(group)) if c == 0 or group[c] != group[c - 1]]
+def runs_within(positions: Float[Tensor, " q"], cells: int) -> list[slice]:
+    """Runs of ascending positions that each lie within ``cells`` cells."""
+    group = ((positions.floor() - positions[0].floor()) // cells).tolist()
+    starts = [i for i in range(len(group)) if i == 0 or group[i] != group[i - 1]]
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(group)], strict=True)]
+
+
+def across(
+    waves: Float[Tensor, "n r k 2 w"],
+    cells: slice,
+    tables: tuple[Float[Tensor, "k c q"], Float[Tensor, "k c q"]],
+) -> Float[Tensor, "n r q"]:
+    """Sine of the rows times cosine of the columns and the reverse, summed over waves and the cells of a run."""
+    near = waves[..., cells]
+    table = torch.stack((tables[1], tables[0]), dim=1)  # k 2 c q
+    product: Tensor = near.flatten(2) @ table.flatten(0, 2)
+    return product
