@@ -2,8 +2,8 @@
 
     python benchmarks/keys.py --minutes 6 --output out/keys
 
-Trains ISTE three times with EDSR 8 x 48 from the same start, scores 64-pixel low-resolution crops of all validation
-images at x2, x3 and x4, and writes benchmarks/results/keys.md.
+Trains ISTE three times with EDSR 8 x 48 from the same start, scores 64-pixel low-resolution crops of all
+validation images at x2, x3 and x4, and writes benchmarks/results/keys.md.
 """
 
 import argparse
@@ -99,8 +99,9 @@ def main() -> None:
     lines = [
         f"# Key sets of Eq. (4) after {options.minutes:g} core-minutes each",
         "",
-        f"{date.today()}, {platform.machine()}, one thread, seed 1. PSNR in dB, whole image on bytes, degradation B,",
-        f"centre crops of {LR_PX} x {LR_PX} low-resolution pixels of {len(psnr['queries'][2.0])} validation images;",
+        f"{date.today()}, {platform.machine()}, one thread, seed 1. PSNR in dB, whole image on bytes,",
+        f"degradation B, centre crops of {LR_PX} x {LR_PX} low-resolution pixels of",
+        f"{len(psnr['queries'][2.0])} validation images;",
         "difference to `queries` with its 95 % interval and the two-sided paired t-test.",
         "",
         "| keys | steps | scale | PSNR | minus queries | 95 % interval | p |",

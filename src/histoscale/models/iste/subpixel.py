@@ -60,7 +60,7 @@ class CellSeries(nn.Module):
         cols: Float[Tensor, " W"],
         cell: Cell,
     ) -> Float[Tensor, "n H W"]:
-        """Evaluate on a grid of positions, counted from the first cell of ``series``, `REACH` within its rim."""
+        """Evaluate on a grid of positions counted from the first cell of ``series``, `REACH` off its rim."""
         row_step, col_step = simple_period(rows, cell[0]), simple_period(cols, cell[1])
         if row_step and col_step:
             return self._strided(series, row_step, col_step, cell)
@@ -88,7 +88,7 @@ class CellSeries(nn.Module):
         cols: Float[Tensor, " W"],
         cell: Cell,
     ) -> Float[Tensor, "n H W"]:
-        """Any scale: sin(a + b) splits into a product over rows and one over columns, both as dense as they are."""
+        """Any scale: sin(a + b) splits into a product over rows and one over columns."""
         by_wave = series.permute(1, 2, 0, 3)  # k h n w
         row_bands = [self._band(rows[run], 0, cell[0], series) for run in runs_within(rows, CELLS_AT_ONCE)]
         col_bands = [self._band(cols[run], 1, cell[1], series) for run in runs_within(cols, CELLS_AT_ONCE)]
@@ -181,7 +181,7 @@ def across(
     cells: slice,
     tables: tuple[Float[Tensor, "k c q"], Float[Tensor, "k c q"]],
 ) -> Float[Tensor, "n r q"]:
-    """Sine of the rows times cosine of the columns and the reverse, summed over waves and the cells of a run."""
+    """Sine of the rows times cosine of the columns and the reverse, summed over waves and cells."""
     near = waves[..., cells]
     table = torch.stack((tables[1], tables[0]), dim=1)  # k 2 c q
     product: Tensor = near.flatten(2) @ table.flatten(0, 2)
