@@ -27,6 +27,8 @@ CENTIMETRE = 3
 """EXIF's number for the unit."""
 LARGEST_SIDE_PX = {"PNG": 2**31 - 1, "JPEG": 65_500, "WebP": 16_383, "TIFF": 2**31 - 1}
 """JPEG's own limit is 65535; libjpeg stops at 65500."""
+DENSITY_UM = (1e-3, 1e5)
+"""Micrometres per pixel that the density fields of all formats can count; beyond, the record alone tells."""
 TILE_PX = 256
 CLASSIC_TIFF_BYTES = 4_000_000_000
 FORMAT_OF_SUFFIX = {
@@ -42,6 +44,12 @@ class Finished:
     alpha: UInt8[np.ndarray, "h w"] | None
     icc_profile: bytes | None
     provenance: Provenance
+
+    @property
+    def mpp(self) -> Mpp | None:
+        """Micrometres per pixel for the density fields."""
+        mpp, (low, high) = self.provenance.mpp, DENSITY_UM
+        return mpp if mpp and low <= min(mpp) and max(mpp) <= high else None
 
     @property
     def samples(self) -> UInt8[np.ndarray, "h w k"]:
@@ -101,14 +109,13 @@ def _encoded(form: str, finished: Finished, quality: int | None) -> memoryview:
     """The bytes of a PNG, JPEG or WebP file: in memory, since Pillow hides the reason when a disk is full."""
     samples = finished.pixels if form == "JPEG" else finished.samples
     image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
-    mpp = finished.provenance.mpp
     options: dict[str, Any] = {"icc_profile": finished.icc_profile} if finished.icc_profile else {}
     if form == "PNG":
         options["pnginfo"] = _png_text(finished.provenance)
-        if mpp:
-            options["dpi"] = tuple(25_400 / side for side in mpp)
+        if finished.mpp:
+            options["dpi"] = tuple(25_400 / side for side in finished.mpp)
     else:
-        options["exif"] = _exif(finished.provenance)
+        options["exif"] = _exif(finished)
     if form == "JPEG":
         options |= {"quality": quality or 95, "subsampling": 0}
     if form == "WebP":
@@ -116,7 +123,7 @@ def _encoded(form: str, finished: Finished, quality: int | None) -> memoryview:
     buffer = io.BytesIO()
     image.save(buffer, format=form.upper(), **options)
     if form == "JPEG":
-        _set_jfif_density(buffer.getbuffer(), mpp)
+        _set_jfif_density(buffer.getbuffer(), finished.mpp)
     return buffer.getbuffer()
 
 
@@ -128,13 +135,13 @@ def _png_text(provenance: Provenance) -> PngInfo:
     return text
 
 
-def _exif(provenance: Provenance) -> Image.Exif:
+def _exif(finished: Finished) -> Image.Exif:
     """Description, program and, exactly, the resolution: JFIF's own field is whole and ends at 0.15 um."""
     exif = Image.Exif()
-    exif[DESCRIPTION] = provenance.to_json()
-    exif[SOFTWARE] = provenance.software
-    if provenance.mpp:
-        across, down = (per_centimetre(side) for side in provenance.mpp)
+    exif[DESCRIPTION] = finished.provenance.to_json()
+    exif[SOFTWARE] = finished.provenance.software
+    if finished.mpp:
+        across, down = (per_centimetre(side) for side in finished.mpp)
         exif[X_RESOLUTION] = IFDRational(*across)
         exif[Y_RESOLUTION] = IFDRational(*down)
         exif[RESOLUTION_UNIT] = CENTIMETRE
@@ -162,7 +169,7 @@ def _write_tiff(file: BinaryIO, finished: Finished) -> None:
     samples = finished.samples
     if samples.shape[2] == 1:
         samples = samples[..., 0]
-    mpp = finished.provenance.mpp
+    mpp = finished.mpp
     resolution = (per_centimetre(mpp.x), per_centimetre(mpp.y)) if mpp else None
     tifffile.imwrite(
         file,
