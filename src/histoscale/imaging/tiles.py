@@ -54,7 +54,7 @@ def first_output(cell: int, n_in: int, n_out: int) -> int:
 
 
 def core_side(n_in: int, tile_px: int, alignment_px: int = 1) -> int:
-    """The side of the cores of an axis: at most ``tile_px`` if the alignment allows it, and all about equal.
+    """The side of the cores of an axis: about equal, at most ``tile_px`` if the alignment allows it.
 
     Args:
         n_in: low-resolution pixels of the axis.
@@ -62,7 +62,7 @@ def core_side(n_in: int, tile_px: int, alignment_px: int = 1) -> int:
         alignment_px: cores start at multiples of this many low-resolution pixels.
     """
     unit = math.lcm(alignment_px, PREFERRED_UNIT_PX)
-    if unit > tile_px:
+    if unit > tile_px or n_in <= tile_px:
         unit = alignment_px
     largest = max(tile_px // unit, 1) * unit
     count = -(-n_in // largest)
