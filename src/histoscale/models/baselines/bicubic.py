@@ -1,0 +1,36 @@
+"""Bicubic interpolation as a model: what every other model has to beat."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from histoscale.imaging.resize import bicubic_points, bicubic_render
+from histoscale.models.base import Cell, CoordinateSuperResolver
+
+
+class Bicubic(CoordinateSuperResolver):
+    """Keys' cubic with a = -1/2, as Pillow enlarges; no parameters, hence no rounding to uint8 either."""
+
+    halo_px = 2
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """The image itself."""
+        return image
+
+    def decode(
+        self,
+        features: Float[Tensor, "b 3 h w"],
+        positions: Float[Tensor, "b q 2"],
+        cell: Float[Tensor, "b 2"],  # noqa: ARG002
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions; the size of an output pixel does not matter."""
+        return bicubic_points(features, positions)
+
+    def render(
+        self,
+        features: Float[Tensor, "b 3 h w"],
+        rows: Float[Tensor, " H"],
+        cols: Float[Tensor, " W"],
+        cell: Cell,  # noqa: ARG002
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions."""
+        return bicubic_render(features, rows, cols)

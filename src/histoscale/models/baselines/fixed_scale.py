@@ -1,0 +1,97 @@
+"""EDSR, RDN and SwinIR as published: one trunk, one pixel-shuffle upsampler, one integer scale."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.errors import ConfigError, ScaleError
+from histoscale.models.base import SuperResolver
+from histoscale.models.encoders.build import Encoder
+from histoscale.models.encoders.edsr import EDSREncoder
+from histoscale.models.encoders.rdn import RDNEncoder
+from histoscale.models.encoders.swinir import SwinIREncoder
+
+SHUFFLE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
+"""Scales that can be made, and the pixel shuffles that make them."""
+
+
+def upsampler(channels: int, scale: int) -> nn.Sequential:
+    """For each factor r a conv3x3 to r^2 times the channels and a pixel shuffle; then a conv3x3 to RGB."""
+    layers: list[nn.Module] = []
+    for factor in SHUFFLE_FACTORS[scale]:
+        layers += [nn.Conv2d(channels, channels * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
+    return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1))
+
+
+class FixedScale(SuperResolver):
+    """Encoder features, upsampled by convolution and pixel shuffle to exactly ``scale`` times the size.
+
+    Args:
+        encoder: features at the density of the input.
+        scale: 2, 3 or 4.
+
+    Raises:
+        ConfigError: for another scale.
+    """
+
+    def __init__(self, encoder: Encoder, scale: int):
+        super().__init__()
+        if scale not in SHUFFLE_FACTORS:
+            raise ConfigError(f"A fixed-scale model is built for scale 2, 3 or 4, got {scale}.")
+        self.scale = scale
+        self.encoder = encoder
+        self.upsampler = upsampler(encoder.channels, scale)
+        # the upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
+        self.halo_px = encoder.halo_px + 2
+        self.alignment_px = encoder.alignment_px
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
+        """Super-resolve ``image`` to ``size``, which must be ``scale`` times its own.
+
+        Raises:
+            ScaleError: for any other size.
+        """
+        possible = (image.shape[2] * self.scale, image.shape[3] * self.scale)
+        if tuple(size) != possible:
+            wanted = (size[0] / image.shape[2], size[1] / image.shape[3])
+            raise ScaleError(
+                f"This model makes exactly x{self.scale} ({possible[0]} x {possible[1]} pixels), "
+                f"wanted x{wanted[0]:g} by x{wanted[1]:g} ({size[0]} x {size[1]} pixels)."
+            )
+        out: Tensor = self.upsampler(self.encoder(image * 2 - 1))
+        return out * 0.5 + 0.5
+
+
+class EDSR(FixedScale):
+    """EDSR (Lim et al., CVPR Workshops 2017), without the mean shift, as LIIF trains it.
+
+    Args:
+        scale: 2, 3 or 4.
+        blocks, channels, residual_scale: 16, 64, 1 for EDSR-baseline; 32, 256, 0.1 for the full EDSR.
+    """
+
+    def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64, residual_scale: float = 1.0):
+        super().__init__(EDSREncoder(blocks, channels, residual_scale), scale)
+
+
+class RDN(FixedScale):
+    """RDN (Zhang et al., CVPR 2018), configuration B.
+
+    Args:
+        scale: 2, 3 or 4.
+        blocks, channels: dense blocks and their width.
+    """
+
+    def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64):
+        super().__init__(RDNEncoder(blocks, channels), scale)
+
+
+class SwinIR(FixedScale):
+    """SwinIR-M for classical super-resolution (Liang et al., ICCV Workshops 2021).
+
+    Args:
+        scale: 2, 3 or 4.
+        blocks, channels: residual Swin blocks, and features between trunk and upsampler.
+    """
+
+    def __init__(self, scale: int = 4, blocks: int = 6, channels: int = 64):
+        super().__init__(SwinIREncoder(blocks, channels), scale)

@@ -1,0 +1,105 @@
+"""LIIF (Chen et al., CVPR 2021): a perceptron reads the nearest features and answers with a colour."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.errors import ConfigError
+from histoscale.imaging.resize import bicubic_points
+from histoscale.models.base import Cell, CoordinateSuperResolver, as_grid
+from histoscale.models.encoders.build import build_encoder
+from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
+
+POINTS_AT_ONCE = 2048
+"""Output pixels rendered together: enough for the matrix products, few enough for the cache."""
+
+
+class LIIFFeatures(NamedTuple):
+    """What `LIIF.encode` keeps.
+
+    Attributes:
+        image: the input, for the bicubic skip.
+        projected: the features' share of the first layer, a row per cell.
+    """
+
+    image: Float[Tensor, "b 3 h w"]
+    projected: Float[Tensor, "b n c"]
+
+
+class LIIF(CoordinateSuperResolver):
+    """Local implicit image function with 3x3 unfolding, true cell and the four-corner ensemble.
+
+    The perceptron's first layer is linear in [unfolded features, offset, cell]; its feature share is a
+    conv3x3, computed once per low-resolution pixel instead of once per query and corner. Same numbers.
+
+    Args:
+        encoder: ``edsr``, ``rdn`` or ``swinir``.
+        blocks, channels: of the encoder; the published number of blocks if None.
+        width: of the perceptron's four hidden layers.
+        skip: ``bicubic`` adds the bicubic enlargement and starts from it: the last layer is zero at first.
+
+    Raises:
+        ConfigError: for an unknown encoder or skip.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "edsr",
+        blocks: int | None = None,
+        channels: int = 64,
+        width: int = 256,
+        skip: str = "none",
+    ):
+        super().__init__()
+        if skip not in ("none", "bicubic"):
+            raise ConfigError(f"Unknown skip {skip!r}: wanted none or bicubic.")
+        self.skip = skip
+        self.encoder = build_encoder(encoder, blocks, channels)
+        self.feature_part = nn.Conv2d(channels, width, 3, padding=1)
+        self.place_part = nn.Linear(4, width, bias=False)
+        hidden = [layer for _ in range(3) for layer in (nn.ReLU(), nn.Linear(width, width))]
+        self.layers = nn.Sequential(*hidden, nn.ReLU(), nn.Linear(width, 3))
+        self.halo_px = self.encoder.halo_px + 2
+        self.alignment_px = self.encoder.alignment_px
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Start both shares of the first layer as the one linear layer they are."""
+        bound = 1 / math.sqrt(9 * self.encoder.channels + 4)
+        for parameter in (*self.feature_part.parameters(), *self.place_part.parameters()):
+            nn.init.uniform_(parameter, -bound, bound)
+        if self.skip == "bicubic":
+            for parameter in self.layers[-1].parameters():
+                nn.init.zeros_(parameter)
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> LIIFFeatures:
+        """The image and the features' share of the first layer."""
+        return LIIFFeatures(image, as_rows(self.feature_part(self.encoder(image * 2 - 1))))
+
+    def decode(
+        self, features: LIIFFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions (row, column)."""
+        image = features.image
+        places = relative_cell(cell.to(image))[:, None].expand(-1, positions.shape[1], -1)
+        rgb = bicubic_points(image, positions) * 2 - 1 if self.skip == "bicubic" else image.new_zeros(())
+        for corner in corners(positions, (image.shape[2], image.shape[3]), image.dtype):
+            place = self.place_part(torch.cat((corner.offset, places), dim=-1))
+            colour: Tensor = self.layers(pick(features.projected, corner.cell) + place)
+            rgb = rgb + corner.weight[..., None] * colour
+        return rgb * 0.5 + 0.5
+
+    def render(
+        self, features: LIIFFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions, a few at a time."""
+        b = features.image.shape[0]
+        cells = features.image.new_tensor(cell).expand(b, 2)
+        blocks = [
+            self.decode(features, positions.expand(b, -1, -1), cells)
+            for positions in as_grid(rows, cols).split(POINTS_AT_ONCE)
+        ]
+        return torch.cat(blocks, dim=1).transpose(1, 2).reshape(b, 3, len(rows), len(cols))
