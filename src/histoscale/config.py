@@ -127,6 +127,20 @@ class ValidationTable(Table):
     minutes: Annotated[float, Field(gt=0)] = 10.0
 
 
+class CardTable(Table):
+    """What the weights' card should say beside what the run knows.
+
+    Attributes:
+        licence: of the weights.
+        data_licences: of each training set.
+        limits: sentences on what the weights should not be used for.
+    """
+
+    licence: str = "not stated"
+    data_licences: dict[str, str] = {}
+    limits: tuple[str, ...] = ()
+
+
 class Run(Table):
     """One run file."""
 
@@ -136,6 +150,7 @@ class Run(Table):
     data: DataTable
     training: TrainingTable
     validation: ValidationTable = ValidationTable()
+    card: CardTable = CardTable()
 
 
 def read_run(path: Path) -> Run:

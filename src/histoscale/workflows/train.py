@@ -26,7 +26,7 @@ from histoscale.data.folders import ImageRecord, find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
 from histoscale.errors import ConfigError, OutputError
 from histoscale.imaging.coords import output_positions
-from histoscale.models.base import CoordinateSuperResolver, SuperResolver, count_parameters
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver
 from histoscale.models.catalog import build
 from histoscale.training.curves import draw_curves
 from histoscale.training.schedule import Progress, average_decay, step_size
@@ -80,6 +80,7 @@ class Trainer:
     output: Path
     report: Report | None = None
     stopping: bool = field(default=False, init=False)
+    validated: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         table = self.run.training
@@ -172,6 +173,8 @@ class Trainer:
             return
         with self.accelerator.autocast():
             scores = self.validation.measure(self.best(), self.accelerator.device)
+        kind = f"{self.run.validation.split} {self.run.validation.degradation}"
+        self.validated = {f"{key} {kind} psnr_db": round(score, 3) for key, score in scores.items()}
         self._log(psnr=scores, bicubic=self.validation.bicubic)
         draw_curves(self.output / "metrics.jsonl", self.output / "curves.png")
 
@@ -224,13 +227,14 @@ class Trainer:
         return {
             "name": self.run.name,
             "architecture": {"name": self.run.model.name, "arguments": self.run.model.arguments},
-            "parameters": count_parameters(self.model),
-            "data": describe_data(self.records, data.split),
-            "recipe": json.loads(self.run.model_dump_json(exclude={"data": {"root"}})),
+            "data": describe_data(self.records, data.split, self.run.card.data_licences),
+            "licence": self.run.card.licence,
+            "limits": self.run.card.limits,
+            "recipe": json.loads(self.run.model_dump_json(exclude={"data": {"root"}, "card": True})),
             "code_version": code_version(),
             "scales": [min(data.scales or data.scale_range), max(data.scales or data.scale_range)],
             "budget": {"steps": self.progress.step, "seconds": round(self.progress.elapsed_s())},
-            "metrics": {},
+            "metrics": self.validated,
         }
 
 
@@ -277,10 +281,19 @@ def record_origin(run: Run, records: list[ImageRecord], path: Path) -> None:
     path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
 
 
-def describe_data(records: list[ImageRecord], split: str) -> list[dict[str, Any]]:
-    """Per set: how many images of which split."""
-    names = sorted({r.set for r in records})
-    return [{"set": n, "split": split, "images": sum(r.set == n for r in records)} for n in names]
+def describe_data(
+    records: list[ImageRecord], split: str, licences: dict[str, str]
+) -> list[dict[str, str | int]]:
+    """Per set: how many images of which split, under which licence."""
+    return [
+        {
+            "set": name,
+            "split": split,
+            "images": sum(record.set == name for record in records),
+            "licence": licences.get(name, weights.NOT_STATED),
+        }
+        for name in sorted({record.set for record in records})
+    ]
 
 
 def hash_file(path: Path) -> str:
