@@ -1,0 +1,72 @@
+"""Every model by name: the only file that sees them all. A new method is one more line here."""
+
+from collections.abc import Callable
+from functools import partial
+from inspect import Parameter, signature
+from typing import Any
+
+from histoscale.errors import ConfigError
+from histoscale.models.base import SuperResolver
+from histoscale.models.baselines.bicubic import Bicubic
+from histoscale.models.baselines.fixed_scale import EDSR, RDN, SwinIR
+from histoscale.models.baselines.liif import LIIF
+from histoscale.models.iste.branches import Branches
+from histoscale.models.iste.fast import FastISTE
+from histoscale.models.iste.model import ISTE
+
+MODELS: dict[str, Callable[..., SuperResolver]] = {
+    "bicubic": Bicubic,
+    "edsr": EDSR,
+    "rdn": RDN,
+    "swinir": SwinIR,
+    "liif": LIIF,
+    "iste": ISTE,
+    "iste-cells": partial(ISTE, keys="cells"),
+    "iste-fast": FastISTE,
+    "iste-fast-large": partial(FastISTE, blocks=16, channels=64),
+}
+"""Name to builder. A builder's keyword arguments and their defaults are the model's architecture."""
+
+
+def build(name: str, **arguments: Any) -> SuperResolver:
+    """The model called ``name``, with fresh weights.
+
+    Args:
+        name: one of `MODELS`.
+        arguments: of its builder, see `known_arguments`.
+
+    Raises:
+        ConfigError: for an unknown name or argument, or a value the builder cannot use.
+
+    Example:
+        >>> build("liif", encoder="edsr", blocks=2, channels=16).halo_px
+        8
+    """
+    known = known_arguments(name)
+    unknown = [argument for argument in arguments if argument not in known]
+    if unknown:
+        raise ConfigError(
+            f"Model {name!r} has no argument {unknown[0]!r}: it takes {', '.join(known) or 'none'}."
+        )
+    try:
+        return MODELS[name](**arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{key} = {value!r}" for key, value in arguments.items())
+        raise ConfigError(f"Model {name!r} cannot be built with {given}: {error}") from error
+
+
+def known_arguments(name: str) -> tuple[str, ...]:
+    """Names of the arguments that the builder of ``name`` takes.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    if name not in MODELS:
+        raise ConfigError(f"Unknown model {name!r}: wanted one of {', '.join(MODELS)}.")
+    known: list[str] = []
+    for parameter in signature(MODELS[name]).parameters.values():
+        if parameter.kind is Parameter.VAR_KEYWORD:  # handed on to the two branches
+            known += [p.name for p in signature(Branches).parameters.values() if p.name not in known]
+        else:
+            known.append(parameter.name)
+    return tuple(known)
