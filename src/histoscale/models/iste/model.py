@@ -1,4 +1,4 @@
-"""ISTE (Ma et al.): implicit self-texture enhancement for arbitrary-scale super-resolution. Fig. 2."""
+"""ISTE (Duan et al., Sci. Rep. 2025): implicit self-texture enhancement at any scale. Fig. 2."""
 
 from math import lcm
 from typing import Any
