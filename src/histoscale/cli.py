@@ -59,13 +59,14 @@ def main() -> None:
     app()
 
 
-def show_version(wanted: bool) -> None:
-    """Print the version and stop."""
+def show_version(wanted: bool) -> bool:
+    """Print the version and stop, if that is wanted."""
     if wanted:
         from importlib.metadata import version
 
         typer.echo(f"histoscale {version('histoscale')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

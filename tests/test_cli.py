@@ -1,0 +1,178 @@
+"""The command line as a person meets it: output, exit codes, sentences."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from histoscale.cli import app, parse_size
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cmu-1.png"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, dpi=(50_800, 50_800))
+    return path
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_version() -> None:
+    result = call("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("histoscale ")
+
+
+def test_help_names_the_verbs() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    for verb in ("upscale", "info", "models", "train", "evaluate"):
+        assert verb in result.stdout
+        assert call(verb, "--help").exit_code == 0
+
+
+def test_quick_verbs_do_not_wait_for_torch() -> None:
+    code = (
+        "import sys; from histoscale.cli import app\n"
+        f"app(['info', {str(EXAMPLE)!r}], standalone_mode=False); app(['--help'], standalone_mode=False)\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "0.499 um/px" in done.stdout
+
+
+def test_upscale_prints_one_line(source: Path) -> None:
+    target = source.with_name("b.png")
+    result = call("upscale", source, "-o", target, "--scale", 0.5)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(
+        "a.png 60 x 40 (0.5 um/px) -> b.png 30 x 20 (1 um/px), antialiased bicubic, no model, "
+    )
+    assert result.stdout.count("\n") == 1
+    assert result.stderr == ""
+    assert Image.open(target).size == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [(["--size", "31x21"], (31, 21)), (["--mpp", "0.8"], (38, 25)), (["--magnification", "10"], (30, 20))],
+)
+def test_the_other_wishes(source: Path, words: list[str], size: tuple[int, int]) -> None:
+    result = call("upscale", source, "-o", source.with_name("b.png"), *words)
+    assert result.exit_code == 0, result.stderr
+    assert Image.open(source.with_name("b.png")).size == size
+
+
+def test_remarks_go_to_standard_error(source: Path) -> None:
+    result = call("upscale", source, "-o", source.with_name("b.png"), "--magnification", 10)
+    assert result.stderr == "warning: a.png: no objective power is recorded: taken as 10 / mpp = 20.\n"
+    assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--scale", "2", "--mpp", "0.2"], ["--size", "12"], ["--scale", "two"], ["--tile", "0"]]
+)
+def test_a_wrong_command_line_is_two(source: Path, words: list[str]) -> None:
+    result = call("upscale", source, "-o", source.with_name("b.png"), *words)
+    assert result.exit_code == 2
+    assert "Error" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--scale", "0"], "error: Wanted a positive, finite scale, got 0.\n"),
+        (["--scale", "nan"], "error: Wanted a positive, finite scale, got nan.\n"),
+        (["--scale", "2", "--model", "nobody"], "error: There are no weights named nobody; "),
+        (["--scale", "2", "--device", "abacus"], "error: There is no device abacus here: try auto or cpu.\n"),
+    ],
+)
+def test_a_sentence_and_one(source: Path, words: list[str], sentence: str) -> None:
+    result = call("upscale", source, "-o", source.with_name("b.png"), *words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(sentence)
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_existing_outputs_are_kept(source: Path) -> None:
+    target = source.with_name("b.png")
+    target.write_bytes(b"old")
+    result = call("upscale", source, "-o", target, "--scale", 0.5)
+    assert result.exit_code == 1
+    assert "exists already: give --overwrite" in result.stderr
+    assert target.read_bytes() == b"old"
+    assert call("upscale", source, "-o", target, "--scale", 0.5, "--overwrite").exit_code == 0
+    assert Image.open(target).size == (30, 20)
+
+
+def test_many_files_with_a_failure(source: Path) -> None:
+    broken = source.with_name("broken.png")
+    broken.write_bytes(source.read_bytes()[:60])
+    result = call("upscale", broken, source, "-o", source.with_name("out"), "--scale", 0.5)
+    assert result.exit_code == 1
+    assert "broken.png is damaged or incomplete" in result.stderr
+    first, last = result.stdout.splitlines()
+    assert first.startswith("a.png 60 x 40")
+    assert last.startswith("1 of 2 files written to ")
+
+
+def test_info_in_words_and_for_programs(source: Path) -> None:
+    assert "mpp:         0.5 um/px (PNG pHYs density)" in call("info", source).stdout
+    assert json.loads(call("info", source, "--json").stdout)["size"] == [60, 40]
+    result = call("info", source.with_name("nowhere.png"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("nowhere.png does not exist.\n")
+
+
+def test_evaluate_asks_for_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HISTOSCALE_DATA", raising=False)
+    result = call("evaluate")
+    assert result.exit_code == 2
+    assert "HISTOSCALE_DATA" in result.stderr
+
+
+def test_train_passes_our_errors_on(tmp_path: Path) -> None:
+    result = call("train", tmp_path / "nowhere.toml")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_ctrl_c_while_writing(source: Path) -> None:
+    """A real signal at the worst moment: the new file is complete under its other name."""
+    code = (
+        "import os, signal\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from histoscale.cli import main; main()"
+    )
+    words = ["upscale", str(source), "-o", str(source.with_name("b.png")), "--scale", "0.5"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr == "error: stopped; no half-written file is left.\n"
+    assert done.stdout == ""
+    assert list(source.parent.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("text", ["1500x900", "1500X900", " 1500×900 "])
+def test_sizes(text: str) -> None:
+    assert parse_size(text) == (1500, 900)
+
+
+@pytest.mark.parametrize("text", ["", "1500", "1500x", "x900", "1500x900x3", "-1x5", "1.5x2", "9999999999x1"])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_size(text)
