@@ -39,7 +39,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     [
         (
             ("steps = 3", "steps = 3\nrte = 1"),
-            r"unknown key training\.rte; known here are steps, minutes, batch, rate",
+            r"unknown key training\.rte; known here are steps, minutes, clock, batch",
         ),
         (("steps = 3", "steps = 3\nminutes = 2"), "exactly one of steps and minutes"),
         (("steps = 3", ""), "exactly one of steps and minutes"),
