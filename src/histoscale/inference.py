@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from histoscale.errors import InputError, ScaleError, WeightsError
+from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
 from histoscale.imaging.coords import output_positions, rounded_size
 from histoscale.imaging.tiles import Tile, plan_tiles, split_output
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver
@@ -69,6 +69,7 @@ def upscale(
         InputError: if the image is of another shape, type or range.
         ScaleError: if the output would be smaller than the image, or the model cannot make it.
         WeightsError: if the model gives a value that is not finite.
+        HistoscaleError: if the device is not there.
 
     Example:
         >>> import numpy as np, histoscale
@@ -116,20 +117,37 @@ def upscale_blocks(
     Raises:
         ScaleError: if the output would be smaller than the image, or the model cannot make it.
         WeightsError: if the model gives a value that is not finite.
+        HistoscaleError: if the device is not there.
     """
     wanted_size(lr_size, size, None)
-    if device is not None:
-        model.to(device)
-    place = next((p.device for p in model.parameters()), torch.device(device or "cpu"))
+    if precision not in get_args(Precision):
+        raise HistoscaleError(f"Wanted precision fp32 or bf16, got {precision}.")
+    tile_px = AUTOMATIC_TILE_PX if tile_px is None else tile_px
+    place = moved_to(model, device)
     done = 0
     with evaluating(model):
-        for tile in tiles_for(model, lr_size, size, tile_px or AUTOMATIC_TILE_PX):
+        for tile in tiles_for(model, lr_size, size, tile_px):
             window = read(tile.rows.window, tile.cols.window).to(place, torch.float32)
             for block in _tile_blocks(model, window, tile, lr_size, size, precision):
                 yield block
                 done += block.pixels.shape[-2] * block.pixels.shape[-1]
                 if progress is not None:
                     progress(done, size[0] * size[1])
+
+
+def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.device:
+    """Move the model, if a device is named, and say where it is.
+
+    Raises:
+        HistoscaleError: if the device is not there.
+    """
+    if device is not None:
+        try:
+            model.to(device)
+        except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise HistoscaleError(f"Device {device} cannot be used: {reason}.") from None
+    return next((p.device for p in model.parameters()), torch.device(device or "cpu"))
 
 
 def tiles_for(
@@ -302,5 +320,5 @@ def _empty_like(image: NDArray[Any] | Tensor, size: tuple[int, int]) -> NDArray[
         if isinstance(image, np.ndarray):
             return np.empty((*size, 3), np.uint8)
         return image.new_empty((*image.shape[:-2], *size))
-    except (MemoryError, RuntimeError, ValueError):  # numpy, torch, and numpy beyond its largest shape
+    except (MemoryError, RuntimeError, ValueError, OverflowError, TypeError):  # as numpy or torch puts it
         raise ScaleError(f"An output of {size[0]} x {size[1]} pixels does not fit in memory.") from None
