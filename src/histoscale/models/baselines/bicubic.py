@@ -10,7 +10,9 @@ from histoscale.models.base import Cell, CoordinateSuperResolver
 class Bicubic(CoordinateSuperResolver):
     """Keys' cubic with a = -1/2, as Pillow enlarges; no parameters, hence no rounding to uint8 either."""
 
-    halo_px = 2
+    def __init__(self) -> None:
+        super().__init__()
+        self.halo_px = 2
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """The image itself."""

@@ -90,8 +90,8 @@ class SwinIR(FixedScale):
 
     Args:
         scale: 2, 3 or 4.
-        blocks, channels: residual Swin blocks, and features between trunk and upsampler.
+        blocks, channels, embedding: residual Swin blocks, features of the upsampler and of the trunk.
     """
 
-    def __init__(self, scale: int = 4, blocks: int = 6, channels: int = 64):
-        super().__init__(SwinIREncoder(blocks, channels), scale)
+    def __init__(self, scale: int = 4, blocks: int = 6, channels: int = 64, embedding: int = 180):
+        super().__init__(SwinIREncoder(blocks, channels, embedding=embedding), scale)

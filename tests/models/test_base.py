@@ -1,0 +1,215 @@
+"""The promise, kept by every model of the catalogue: size, range, no state, tiles, gradients, float64."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from histoscale.errors import ScaleError
+from histoscale.imaging.coords import output_positions
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
+from histoscale.models.catalog import MODELS, build
+
+SMALL_ISTE = {"encoder": "edsr", "blocks": 1, "channels": 8, "width": 16}
+SMALL_FAST = {"blocks": 1, "channels": 6, "hidden": 8, "waves": 7}
+SMALL: dict[str, dict[str, Any]] = {
+    "bicubic": {},
+    "edsr": {"scale": 2, "blocks": 1, "channels": 6},
+    "rdn": {"scale": 3, "blocks": 1, "channels": 4},
+    "swinir": {"scale": 4, "blocks": 1, "channels": 4, "embedding": 12},
+    "liif": {"encoder": "edsr", "blocks": 1, "channels": 6, "width": 16},
+    "iste": {**SMALL_ISTE, "window_px": 12},
+    "iste-cells": {**SMALL_ISTE, "window_px": 6},
+    "iste-fast": SMALL_FAST,
+    "iste-fast-large": SMALL_FAST,
+}
+FROM_BICUBIC = {"bicubic", "iste-fast", "iste-fast-large", "iste-plus"}
+SCALES = {"x2": (2.0, 2.0), "x2.5": (2.5, 2.5), "real": (2.37, 1.61)}
+ANY_SCALE = [name for name in MODELS if name not in ("edsr", "rdn", "swinir")]
+
+every_model = pytest.mark.parametrize("name", MODELS)
+every_coordinate_model = pytest.mark.parametrize("name", ANY_SCALE)
+
+
+def small(name: str) -> SuperResolver:
+    """The model called ``name``, small and moved off its zero-initialised start."""
+    model = build(name, **SMALL[name]).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
+    return model
+
+
+def own_size(model: SuperResolver, h: int, w: int) -> tuple[int, int]:
+    """A size that the model can make from ``h`` x ``w``; uneven where it can."""
+    scale = getattr(model, "scale", None)
+    return (h * scale, w * scale) if scale else (round(h * 2.37), round(w * 1.61))
+
+
+def picture(h: int, w: int, b: int = 1) -> Tensor:
+    return torch.rand(b, 3, h, w, dtype=torch.float64)
+
+
+@every_model
+@pytest.mark.parametrize("shape", [(1, 1), (9, 14)])
+def test_output_has_exactly_the_wanted_size(name: str, shape: tuple[int, int]) -> None:
+    model = small(name)
+    wanted = own_size(model, *shape)
+    with torch.inference_mode():
+        assert model(picture(*shape, b=2), wanted).shape == (2, 3, *wanted)
+
+
+@every_coordinate_model
+@pytest.mark.parametrize("size", [(9, 14), (18, 28), (27, 15), (31, 40)])
+def test_any_size_from_the_image_s_own_can_be_made(name: str, size: tuple[int, int]) -> None:
+    model = small(name)
+    assert isinstance(model, CoordinateSuperResolver)
+    with torch.inference_mode():
+        assert model(picture(9, 14), size).shape == (1, 3, *size)
+
+
+@every_model
+def test_a_smaller_size_is_refused(name: str) -> None:
+    with pytest.raises(ScaleError, match="8 x 14"):
+        small(name)(picture(9, 14), (8, 14))
+
+
+@every_model
+def test_images_are_in_0_to_1(name: str) -> None:
+    """An answer of zero means middle grey, or the bicubic picture where the model starts from it."""
+    model = small(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        image = picture(9, 14)
+        size = own_size(model, 9, 14)
+        wanted = (
+            bicubic_resize(image, size) if name in FROM_BICUBIC else torch.full((1, 3, *size), 0.5).double()
+        )
+        torch.testing.assert_close(model(image, size), wanted)
+
+
+@every_model
+def test_no_state_survives_a_call(name: str) -> None:
+    def members() -> list[dict[str, int]]:
+        return [{key: id(value) for key, value in vars(module).items()} for module in model.modules()]
+
+    model = small(name)
+    first, second = picture(9, 14), picture(12, 8)
+    before = members()
+    with torch.no_grad():
+        wanted = model(first, own_size(model, 9, 14))
+        model(second, own_size(model, 12, 8))
+        assert members() == before
+        assert torch.equal(model(first, own_size(model, 9, 14)), wanted)
+
+
+def tile_of(
+    model: SuperResolver, image: Tensor, size: tuple[int, int], core: slice, halo_px: int
+) -> tuple[Tensor, tuple[slice, slice]]:
+    """The core's part of the output, made from a window around it, and where it lies in the whole output."""
+    step = model.alignment_px
+    start = max(0, (core.start - halo_px) // step * step)
+    window = image[:, :, start : core.stop + halo_px, start : core.stop + halo_px]
+    axes, places = [], []
+    for n, n_out in zip(image.shape[2:], size, strict=True):
+        positions = output_positions(n_out, n)
+        inside = ((positions >= core.start - 0.5) & (positions < core.stop - 0.5)).nonzero().flatten()
+        places.append(slice(int(inside[0]), int(inside[-1]) + 1))
+        axes.append(positions[places[-1]] - start)
+    if isinstance(model, CoordinateSuperResolver):
+        cell = (image.shape[2] / size[0], image.shape[3] / size[1])
+        return model.render(model.encode(window), axes[0], axes[1], cell), (places[0], places[1])
+    scale = size[0] // image.shape[2]
+    whole = model(window, (window.shape[2] * scale, window.shape[3] * scale))
+    kept = slice((core.start - start) * scale, (core.stop - start) * scale)
+    return whole[:, :, kept, kept], (places[0], places[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        pytest.param(name, scale, id=f"{name}-{key if scale else 'own'}")
+        for name in MODELS
+        for key, scale in (SCALES.items() if name in ANY_SCALE else [("own", None)])
+    ],
+)
+def test_a_tile_with_its_halo_equals_its_part_of_the_whole(
+    name: str, scale: tuple[float, float] | None
+) -> None:
+    model = small(name)
+    step, halo = model.alignment_px, model.halo_px
+    first = math.ceil((halo + 1) / step) * step
+    core = slice(first, first + math.ceil(7 / step) * step)
+    image = picture(core.stop + halo + 3, core.stop + halo + 6)
+    h, w = image.shape[2:]
+    size = (round(h * scale[0]), round(w * scale[1])) if scale else own_size(model, h, w)
+    with torch.inference_mode():
+        tile, place = tile_of(model, image, size, core, halo)
+        bare, _ = tile_of(model, image, size, core, 0)
+        part = model(image, size)[:, :, place[0], place[1]]
+    torch.testing.assert_close(tile, part, atol=1e-9, rtol=0)
+    assert (bare - part).abs().max() > 1e-4  # without its halo it is another picture
+
+
+def forwarded(model: SuperResolver, image: Tensor) -> Tensor:
+    return model(image, own_size(model, *image.shape[2:]))
+
+
+def decoded(model: SuperResolver, image: Tensor) -> Tensor:
+    assert isinstance(model, CoordinateSuperResolver)
+    h, w = image.shape[2:]
+    positions = torch.rand(2, 60, 2, dtype=torch.float64) * torch.tensor([h, w]) - 0.5
+    return model.decode(model.encode(image), positions, torch.tensor([[0.5, 0.5], [0.3, 0.4]]).double())
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        pytest.param(name, answer, id=f"{name}-{answer.__name__}")
+        for name in MODELS
+        for answer in ((forwarded, decoded) if name in ANY_SCALE else (forwarded,))
+    ],
+)
+def test_gradient_reaches_every_parameter(
+    name: str, answer: Callable[[SuperResolver, Tensor], Tensor]
+) -> None:
+    model = small(name)
+    image = picture(9, 14, b=2).requires_grad_()
+    answer(model, image).square().mean().backward()
+    silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent == []
+    assert image.grad.abs().sum() > 0
+
+
+@every_coordinate_model
+def test_scattered_points_and_grids_agree(name: str) -> None:
+    """Where retrieval is among the points decoded together, the grid's points have to be one block."""
+    model = small(name)
+    assert isinstance(model, CoordinateSuperResolver)
+    image = picture(5, 6, b=2)
+    rows, cols = output_positions(12, 5), output_positions(13, 6)
+    cell = (5 / 12, 6 / 13)
+    with torch.no_grad():
+        features = model.encode(image)
+        grid = model.render(features, rows, cols, cell)
+        points = model.decode(
+            features, as_grid(rows, cols).expand(2, -1, -1), torch.tensor([cell] * 2).double()
+        )
+    torch.testing.assert_close(points.transpose(1, 2).reshape(grid.shape), grid)
+
+
+@every_model
+def test_float64_and_float32_agree(name: str) -> None:
+    model = small(name)
+    image = picture(9, 14)
+    with torch.no_grad():
+        double = forwarded(model, image)
+        single = forwarded(model.float(), image.float())
+    assert double.dtype == torch.float64
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), double, atol=1e-4, rtol=0)
