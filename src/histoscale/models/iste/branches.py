@@ -1,7 +1,7 @@
 """ISTE without its encoder: the feature branch, the texture branch and where they meet. Fig. 2."""
 
 from dataclasses import dataclass
-from typing import cast, get_args
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -12,15 +12,16 @@ from histoscale.models.base import Cell, as_grid
 from histoscale.models.iste.decoders import LocalPixelDecoder, LocalTextureDecoder
 from histoscale.models.iste.fusion import SelfTextureFusion, at_least_single, most_similar, unit
 from histoscale.models.iste.key_sets import (
-    KeySet,
+    KEY_SETS,
     Places,
     among_all,
     among_cells,
     blocks_along,
+    complete_blocks,
     context,
     points_in_cell,
 )
-from histoscale.models.iste.local_interactor import LFIMode, LocalInteractor
+from histoscale.models.iste.local_interactor import LocalInteractor
 from histoscale.models.iste.texture_learner import PlainTexture, TextureLearner
 from histoscale.models.local_ensemble import (
     CORNERS,
@@ -68,7 +69,7 @@ class Branches(nn.Module):
 
     Args:
         channels: of F_LR.
-        width: of F_LFIC, F_TL and F_STF.
+        width, hidden: of F_LFIC, F_TL and F_STF, and of the decoders.
         keys: which textures a cell may retrieve, see `key_sets`.
         window_px: ``queries``: side of the blocks of cells rendered together; ``cells``: side of the window
             that a block of a third of it searches.
@@ -86,11 +87,12 @@ class Branches(nn.Module):
         self,
         channels: int = 64,
         width: int = 256,
+        hidden: int = 256,
         *,
-        keys: KeySet = "queries",
+        keys: str = "queries",
         window_px: int = 48,
         points_per_side: int = 2,
-        lfi: LFIMode = "corrected",
+        lfi: str = "corrected",
         local_interactor: bool = True,
         texture_learner: bool = True,
         self_texture: bool = True,
@@ -99,8 +101,8 @@ class Branches(nn.Module):
         max_scale: float | None = 4.0,
     ):
         super().__init__()
-        if keys not in get_args(KeySet):
-            raise ConfigError(f"ISTE's keys are one of {', '.join(get_args(KeySet))}, not '{keys}'.")
+        if keys not in KEY_SETS:
+            raise ConfigError(f"ISTE's keys are one of {', '.join(KEY_SETS)}, not {keys!r}.")
         if not (pixel_decoder or texture_decoder):
             raise ConfigError("ISTE needs its pixel decoder, its texture decoder or both; both are off.")
         if self_texture and not pixel_decoder:
@@ -116,8 +118,8 @@ class Branches(nn.Module):
         self.widen = nn.Conv2d(channels, width, 3, padding=1) if pixel_decoder else None
         self.learner = texture(channels, width) if texture_decoder or self_texture else None
         self.fusion = SelfTextureFusion(width) if self_texture else None
-        self.pixel_decoder = LocalPixelDecoder(width) if pixel_decoder else None
-        self.texture_decoder = LocalTextureDecoder(width) if texture_decoder else None
+        self.pixel_decoder = LocalPixelDecoder(width, hidden) if pixel_decoder else None
+        self.texture_decoder = LocalTextureDecoder(width, hidden) if texture_decoder else None
         self.points: Tensor
         self.register_buffer("points", points_in_cell(points_per_side), persistent=False)
 
@@ -141,15 +143,21 @@ class Branches(nn.Module):
     def render(
         self, maps: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """Colour on a grid, by blocks of cells that start at the first cell of the grid."""
+        """Colour on a grid, by blocks of cells that start at multiples of ``window_px``.
+
+        Where the points of a block retrieve together, a block is answered whole, also if the grid ends in it.
+        """
         step = torch.tensor([cell], dtype=torch.float64, device=rows.device)
+        inside = (slice(None), slice(None))
+        if self.fusion is not None and self.keys == "queries":
+            rows, cols, inside = complete_blocks(rows, cols, cell, self.window_px, maps.size)
         wanted = (_cells_along(rows), _cells_along(cols))
         blocks = [_blocks_of(axis, self.window_px) for axis in (rows, cols)]
         images = []
         for part in maps.split(1):
             decoding = _Decoding(self, part, step, wanted, on_grid=True)
             stripes = [torch.cat([decoding.on(r, c) for c in blocks[1]], dim=3) for r in blocks[0]]
-            images.append(torch.cat(stripes, dim=2))
+            images.append(torch.cat(stripes, dim=2)[:, :, inside[0], inside[1]])
         return torch.cat(images)
 
 
@@ -302,5 +310,5 @@ def _cells_along(axis: Float[Tensor, " n"]) -> range:
 
 def _blocks_of(axis: Float[Tensor, " n"], side_px: int) -> tuple[Tensor, ...]:
     """Positions along an axis, parted where their cells enter the next block of ``side_px`` cells."""
-    block = (nearest_cells(axis) - nearest_cells(axis[:1])) // side_px
+    block = nearest_cells(axis) // side_px
     return torch.split(axis, block.unique(return_counts=True)[1].tolist())

@@ -13,7 +13,7 @@ _QUERIES_PER_BLOCK, _KEYS_PER_BLOCK = 1024, 2048
 
 @torch.no_grad()
 def most_similar(
-    queries: Float[Tensor, "g n c"], unit_keys: Iterable[Float[Tensor, "g k c"]]
+    queries: Float[Tensor, "g n c"], unit_keys: Iterable[Float[Tensor, "g _ c"]]
 ) -> Int[Tensor, "g n"]:
     """Eq. (4): t_i = argmax_j <q_i / |q_i|, k_j / |k_j|>, streamed over blocks of keys.
 

@@ -5,9 +5,10 @@ block of cells anchored to the image. ``cells``: fixed points of the cells aroun
 low resolution that depends neither on the output grid nor on its blocks.
 """
 
+import math
 from collections.abc import Callable
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -16,10 +17,10 @@ from torch import Tensor
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import Cell, as_grid
 from histoscale.models.iste.fusion import at_least_single, most_similar, unit
-from histoscale.models.local_ensemble import corners
+from histoscale.models.local_ensemble import corners, nearest_cells
 
-KeySet = Literal["all", "queries", "cells"]
-"""Which textures a cell may retrieve."""
+KEY_SETS = ("all", "queries", "cells")
+"""Which textures a cell may retrieve, by name."""
 
 WHOLE_IMAGE_PX = 1 << 20
 """A halo that no tile reaches: the tile becomes the image."""
@@ -72,7 +73,7 @@ def among_cells(
     size: tuple[int, int],
     blocks: tuple[list[range], list[range]],
     points: Float[Tensor, "p 2"],
-) -> tuple[Int[Tensor, " n"], Places]:
+) -> tuple[Int[Tensor, " m"], Places]:
     """The winner of each query among the cells around: its block of cells and one more on every side.
 
     Args:
@@ -109,13 +110,34 @@ def among_cells(
 
 
 def blocks_along(wanted: range, side: int, n: int) -> list[range]:
-    """Blocks of ``side`` cells for the wanted ones and their neighbours; one starts at the first wanted."""
+    """Blocks at multiples of ``side`` cells that hold the wanted ones and their neighbours."""
     first, last = max(wanted.start - 1, 0), min(wanted.stop, n - 1)
-    start = wanted.start + (first - wanted.start) // side * side
-    return [range(max(b, 0), min(b + side, n)) for b in range(start, last + 1, side)]
+    return [range(b, min(b + side, n)) for b in range(first // side * side, last + 1, side)]
 
 
-def context(keys: KeySet | None, window_px: int) -> tuple[int, int]:
+def complete_blocks(
+    rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell, side: int, size: tuple[int, int]
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, " cols"], tuple[slice, slice]]:
+    """Continue a grid to the borders of the blocks it ends in; the slices say where the given part lies."""
+    (rows, kept_rows), (cols, kept_cols) = (
+        _complete(axis.to(torch.float64), step, side, n)
+        for axis, step, n in zip((rows, cols), cell, size, strict=True)
+    )
+    return rows, cols, (kept_rows, kept_cols)
+
+
+def _complete(axis: Float[Tensor, " n"], step: float, side: int, n: int) -> tuple[Float[Tensor, " m"], slice]:
+    first, last = nearest_cells(axis[[0, -1]]).tolist()
+    steps = torch.arange(1, math.ceil(side / step) + 2, dtype=torch.float64, device=axis.device) * step
+    before, after = axis[0] - steps.flip(0), axis[-1] + steps
+    block = nearest_cells(before) // side == first // side
+    before = before[block & (nearest_cells(before) >= 0)]
+    block = nearest_cells(after) // side == last // side
+    after = after[block & (nearest_cells(after) < n)]
+    return torch.cat([before, axis, after]), slice(len(before), len(before) + len(axis))
+
+
+def context(keys: str | None, window_px: int) -> tuple[int, int]:
     """Halo and alignment of a tile, in cells, that show each cell the textures it sees in the whole image."""
     near = 3  # a corner's cell, the convolution around it, the window of LFI around that
     if keys == "all":

@@ -1,7 +1,6 @@
 """The local feature interactor (LFI): each cell attends to its 3 x 3 window. Fig. 3, Eq. 2."""
 
 import math
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -10,8 +9,8 @@ from torch.nn.functional import pad
 
 from histoscale.errors import ConfigError
 
-LFIMode = Literal["corrected", "printed", "code"]
-"""Which reading of Eq. 2: see `LocalInteractor`."""
+MODES = ("corrected", "printed", "code")
+"""The readings of Eq. 2: see `LocalInteractor`."""
 
 HEADS = 8
 
@@ -35,12 +34,10 @@ class LocalInteractor(nn.Module):
         ConfigError: if the mode is unknown or the heads do not divide the channels.
     """
 
-    def __init__(self, channels: int = 64, mode: LFIMode = "corrected"):
+    def __init__(self, channels: int = 64, mode: str = "corrected"):
         super().__init__()
-        if mode not in get_args(LFIMode):
-            raise ConfigError(
-                f"The local interactor's mode is one of {', '.join(get_args(LFIMode))}, not '{mode}'."
-            )
+        if mode not in MODES:
+            raise ConfigError(f"The local interactor's mode is one of {', '.join(MODES)}, not {mode!r}.")
         self.heads = 1 if mode == "printed" else HEADS
         if channels % self.heads:
             raise ConfigError(f"The local interactor needs a multiple of {HEADS} channels, got {channels}.")
@@ -84,7 +81,7 @@ def _mirror(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h+2 w+2"]:
     return pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
 
 
-def _window(mirrored: Float[Tensor, "b heads d h+2 w+2"]) -> list[Float[Tensor, "b heads d h w"]]:
+def _window(mirrored: Float[Tensor, "b heads d _ _"]) -> list[Float[Tensor, "b heads d h w"]]:
     """The nine shifts of the map that line each cell up with its window."""
     h, w = mirrored.shape[-2] - 2, mirrored.shape[-1] - 2
     return [mirrored[..., i : i + h, j : j + w] for i in range(3) for j in range(3)]

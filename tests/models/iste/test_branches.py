@@ -1,0 +1,151 @@
+"""Both branches together against the loops: the engine's short cuts change nothing."""
+
+import pytest
+import torch
+
+from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
+from histoscale.models.base import as_grid, count_parameters
+from histoscale.models.iste.branches import Branches
+from histoscale.models.iste.key_sets import points_in_cell
+
+SIZE = (4, 5)
+CELL = (SIZE[0] / 9, SIZE[1] / 12)
+
+
+def tiny(**parts) -> Branches:
+    return Branches(8, width=4, hidden=6, window_px=6, **parts).double()
+
+
+def features(images: int = 1) -> torch.Tensor:
+    return torch.randn(images, 8, *SIZE, dtype=torch.float64)
+
+
+def grid() -> tuple[torch.Tensor, torch.Tensor]:
+    return output_positions(9, SIZE[0]), output_positions(12, SIZE[1])
+
+
+def loops(literal, module, feature_map, positions, key_places=None):
+    cell = torch.tensor(CELL, dtype=torch.float64)
+    return literal.branches(module, feature_map, positions, cell, key_places)
+
+
+@pytest.mark.parametrize("lfi", ["corrected", "printed", "code"])
+def test_decode_equals_the_loops_in_value_and_gradient(literal, lfi):
+    module, maps = tiny(lfi=lfi), features(2)
+    positions = torch.rand(2, 5, 2, dtype=torch.float64) * torch.tensor(SIZE) - 0.5
+    cell = torch.tensor([CELL, CELL], dtype=torch.float64)
+    target = torch.randn(2, 5, 3, dtype=torch.float64)
+    found = module.decode(module(maps), positions, cell)
+    expected = torch.stack([loops(literal, module, m, p) for m, p in zip(maps, positions, strict=True)])
+    assert torch.allclose(found, expected, atol=1e-12)
+    weights = list(module.parameters())
+    gradients = torch.autograd.grad((found - target).abs().mean(), weights)
+    for a, b in zip(gradients, torch.autograd.grad((expected - target).abs().mean(), weights), strict=True):
+        assert torch.allclose(a, b, atol=1e-12)
+    with torch.no_grad():  # corner by corner, distinct cells, rows in chunks
+        assert torch.allclose(module.decode(module(maps), positions, cell), expected, atol=1e-12)
+
+
+def test_all_retrieves_from_the_whole_output(literal):
+    module, maps = tiny(keys="all"), features()
+    whole = as_grid(*grid())
+    places = [[literal.four_corners(p, SIZE)[t][:2] for p in whole] for t in range(4)]
+    some = whole[[3, 50, 88]]
+    expected = loops(literal, module, maps[0], some, places)
+    decoded = module.decode(module(maps), some[None], torch.tensor([CELL], dtype=torch.float64))
+    assert torch.allclose(decoded[0], expected, atol=1e-12)
+    rendered = module.render(module(maps), *(axis[[0, 4, 7]] for axis in grid()), CELL)
+    assert torch.allclose(rendered[0, :, 1, 1], loops(literal, module, maps[0], whole[[52]], places)[0])
+
+
+def test_cells_retrieve_from_points_of_the_cells_around(literal):
+    module, maps = tiny(keys="cells"), features()
+    module.window_px = 15  # one window holds the whole map
+    every = [(i, j) for i in range(SIZE[0]) for j in range(SIZE[1])]
+    places = [(cell, point.double()) for point in points_in_cell(2) for cell in every]
+    positions = as_grid(*grid())[[0, 17, 60, 107]]
+    expected = loops(literal, module, maps[0], positions, [places] * 4)
+    decoded = module.decode(module(maps), positions[None], torch.tensor([CELL], dtype=torch.float64))
+    assert torch.allclose(decoded[0], expected, atol=1e-12)
+
+
+def test_cells_search_no_further_than_their_window():
+    module, wide = tiny(keys="cells"), torch.randn(1, 8, 3, 20, dtype=torch.float64)
+    other = wide.clone()
+    other[..., 8:] += 1  # blocks of 2 cells: cell 3's window is 0..5, one convolution away 6
+    rows, cols = output_positions(6, 3), output_positions(40, 20)[:6]
+    pictures = [module.render(module(m), rows, cols, (0.5, 0.5)) for m in (wide, other)]
+    assert torch.equal(*pictures)
+
+
+@pytest.mark.parametrize("keys", ["all", "queries", "cells"])
+def test_the_batch_and_the_part_rendered_change_nothing(keys):
+    module, maps = tiny(keys=keys), features(2)
+    rows, cols = grid()
+    whole = module.render(module(maps), rows, cols, CELL)
+    with torch.no_grad():
+        assert torch.allclose(module.render(module(maps), rows, cols, CELL), whole, atol=1e-12)
+        alone = module.render(module(maps[1:]), rows[2:7], cols[5:], CELL)
+    assert torch.allclose(alone[0], whole[1, :, 2:7, 5:], atol=1e-12)
+
+
+def test_queries_are_the_points_decoded_together():
+    module, maps = tiny(), features()
+    positions, cell = as_grid(*grid())[None], torch.tensor([CELL], dtype=torch.float64)
+    together = module.decode(module(maps), positions, cell)
+    assert not torch.allclose(module.decode(module(maps), positions[:, :9], cell), together[:, :9])
+
+
+def test_gradcheck():
+    module = tiny()
+    positions = torch.rand(1, 3, 2, dtype=torch.float64) * 3
+    cell = torch.tensor([[0.4, 0.4]], dtype=torch.float64)
+    maps = torch.randn(1, 8, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda m: module.decode(module(m), positions, cell), (maps,), nondet_tol=1e-12
+    )
+
+
+def test_scales_beyond_the_largest_are_decoded_with_its_cell():
+    module, maps = tiny(), features()
+    positions = torch.rand(1, 5, 2, dtype=torch.float64) * 3
+    at = [module.decode(module(maps), positions, torch.full((1, 2), 1 / s).double()) for s in (4.0, 8.0)]
+    assert torch.equal(*at)
+    module.max_scale = None
+    assert not torch.equal(at[1], module.decode(module(maps), positions, torch.full((1, 2), 0.125).double()))
+
+
+SWITCHES = {
+    "without LTD": ({"texture_decoder": False}, 198_147),
+    "without STF": ({"self_texture": False}, 131_072),
+    "without TL": ({"texture_learner": False}, 3 * 147_712 + 512 - 147_712),
+    "without LFI": ({"local_interactor": False}, 16_640),
+    "TL and LTD": ({"pixel_decoder": False, "self_texture": False}, 16_640 + 147_712 + 199_171 + 131_072),
+    "LFI and LPD": (
+        {"texture_decoder": False, "self_texture": False},
+        198_147 + 131_072 + 3 * 147_712 + 512,
+    ),
+}
+
+
+@pytest.mark.parametrize("row", SWITCHES)
+def test_switches_take_out_their_part(row):
+    switches, parameters = SWITCHES[row]
+    assert count_parameters(Branches()) - count_parameters(Branches(**switches)) == parameters
+    module = tiny(**switches)
+    picture = module.render(module(features()), *grid(), CELL)
+    assert picture.shape == (1, 3, 9, 12)
+    picture.square().sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+
+
+def test_refuses_parts_that_make_no_model():
+    for wrong in (
+        {"keys": "none"},
+        {"pixel_decoder": False, "texture_decoder": False, "self_texture": False},
+        {"pixel_decoder": False},
+        {"window_px": 16},
+    ):
+        with pytest.raises(ConfigError):
+            Branches(8, **wrong)
