@@ -74,8 +74,8 @@ def introduction(arguments: argparse.Namespace) -> str:
     return (
         f"`{command}`, split {arguments.split}.\n\nMean absolute differences of neighbouring output pixels "
         "across low-resolution cell borders over those inside cells; 1 where cells cannot be told. The truth "
-        "itself is not quite 1: CMU-1 was stored as JPEG blocks of 8 x 8, and much of MoNuSeg was enlarged from 20x, "
-        "which leaves a pattern of 2 x 2."
+        "itself is not quite 1: CMU-1 was stored as JPEG blocks of 8 x 8, and MoNuSeg has a "
+        "pattern of 2 x 2 of its own."
     )
 
 
