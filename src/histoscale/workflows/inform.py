@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histoscale.slides.description import Description, Mpp
 from histoscale.slides.memory import in_words
 from histoscale.slides.reader import describe
+
+if TYPE_CHECKING:
+    from histoscale.weights import Card
 
 
 class ModelRow(NamedTuple):
@@ -99,13 +102,13 @@ def model_rows() -> list[ModelRow]:
     return [_model_row(weights.card(name)) for name in weights.shipped()]
 
 
-def _model_row(card: Any) -> ModelRow:
+def _model_row(card: "Card") -> ModelRow:
     low, high = card.scales
     return ModelRow(
         name=card.name,
         parameters=f"{card.parameters / 1e6:.2f} M, {card.stored}",
         scales=f"x{low:g} to x{high:g}",
-        data="\n".join(f"{source.name} ({source.licence})" for source in card.data),
+        data="\n".join(f"{source.set} {source.split} ({source.licence})" for source in card.data),
         licence=card.licence,
         metrics="\n".join(f"{name} {value:.4g}" for name, value in card.metrics.items()),
     )

@@ -19,7 +19,7 @@ from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 from histoscale.workflows.upscale.engine import Engine, enough_memory
 from histoscale.workflows.upscale.outcome import Outcome
 from histoscale.workflows.upscale.pixels import Progress, enlarge, resize
-from histoscale.workflows.upscale.target import Target, Wish, resolve
+from histoscale.workflows.upscale.target import Target, Wish, require_positive, resolve
 
 BYTES_PER_SAMPLE = 3
 """The output, the same for the encoder, and the encoded bytes at their worst."""
@@ -36,12 +36,19 @@ class Options:
         source_mpp: micrometres per pixel that the person knows; goes before what the file says.
         quality: 1 to 100 for JPEG and WebP.
         overwrite: whether existing files may be replaced.
+
+    Raises:
+        ScaleError: if ``source_mpp`` is zero, negative or not finite.
     """
 
     wish: Wish
     source_mpp: float | None = None
     quality: int | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.source_mpp is not None:
+            require_positive("source mpp", self.source_mpp)
 
 
 def upscale_picture(

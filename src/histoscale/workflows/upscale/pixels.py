@@ -37,8 +37,8 @@ def enlarge(
         progress=progress,
     )
     for rows, cols, block in blocks:
-        colours = block.mean(dim=1, keepdim=True) if channels == 1 else block
-        output[rows, cols] = to_uint8(colours)[0].permute(1, 2, 0).cpu().numpy()
+        colours = block.clamp(0, 1).mean(1, keepdim=True).expand_as(block) if channels == 1 else block
+        output[rows, cols] = to_uint8(colours)[0, :channels].permute(1, 2, 0).cpu().numpy()
     return output
 
 

@@ -34,10 +34,7 @@ class Wish:
         if len(given) != 1:
             raise ScaleError(f"Wanted one of scale, size, mpp and magnification, got {len(given)} of them.")
         ((name, value),) = given.items()
-        numbers = value if isinstance(value, tuple) else (value,)
-        if not all(math.isfinite(number) and number > 0 for number in numbers):
-            shown = "x".join(f"{number:g}" for number in numbers)
-            raise ScaleError(f"Wanted a positive, finite {name.removesuffix('_xy')}, got {shown}.")
+        require_positive(name.removesuffix("_xy"), *(value if isinstance(value, tuple) else (value,)))
 
 
 @dataclass(frozen=True)
@@ -99,6 +96,13 @@ def rounded(side_px: int, scale: float) -> int:
     if exact > LONGEST_SIDE_PX:
         raise ScaleError(f"A scale of {scale:g} would make {side_px} px into {exact:.4g}, beyond any format.")
     return math.floor(exact)
+
+
+def require_positive(name: str, *numbers: float) -> None:
+    """Raise `ScaleError` if a number is zero, negative or not finite."""
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        shown = "x".join(f"{number:g}" for number in numbers)
+        raise ScaleError(f"Wanted a positive, finite {name}, got {shown}.")
 
 
 def _scales(

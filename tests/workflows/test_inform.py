@@ -1,0 +1,83 @@
+"""What `info` and `models` say."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from histoscale import weights
+from histoscale.workflows.inform import info, info_json, info_rows, model_rows, profile_name
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, dpi=(50_800, 50_800), icc_profile=profile)
+    return path
+
+
+def test_rows_of_a_picture(picture: Path) -> None:
+    rows = dict(info_rows(info(picture)))
+    assert rows["size"] == "60 x 40 px (0.0024 MP)"
+    assert rows["mpp"] == "0.5 um/px (PNG pHYs density)"
+    assert rows["extent"] == "0.03 x 0.02 mm"
+    assert rows["power"] == "unknown"
+    assert rows["profile"].startswith("sRGB")
+    assert "upscale" not in rows
+
+
+def test_rows_say_why_upscale_refuses(tmp_path: Path) -> None:
+    Image.new("CMYK", (6, 4)).save(tmp_path / "a.jpg")
+    rows = dict(info_rows(info(tmp_path / "a.jpg")))
+    assert rows["upscale"].startswith("refused: it is in CMYK")
+    assert rows["mpp"] == "unknown"
+
+
+def test_json_holds_the_same(picture: Path) -> None:
+    record = json.loads(info_json(info(picture)))
+    assert record["size"] == [60, 40]
+    assert record["mpp"] == pytest.approx([0.5, 0.5], rel=1e-6)
+    assert record["levels"] == [[60, 40]]
+    assert record["refusal"] is None
+
+
+def test_a_real_slide(data_root: Path) -> None:
+    rows = dict(info_rows(info(data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs")))
+    assert rows["mpp"] == "0.499 um/px (slide metadata)"
+    assert rows["power"] == "20x"
+    assert rows["associated"] == "label, macro, thumbnail"
+
+
+def test_a_damaged_profile_does_not_stop_anybody() -> None:
+    assert profile_name(b"nonsense") == "unreadable (8 bytes)"
+    assert profile_name(None) is None
+
+
+def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = weights.Card(
+        name="small",
+        architecture=weights.Architecture(name="iste-fast"),
+        parameters=430_000,
+        sha256="ab" * 32,
+        stored="bf16",
+        data=(weights.DataSource(set="glas", split="train", licence="research only"),),
+        licence="research only",
+        recipe={},
+        code_version="1.0",
+        created=datetime.now(UTC),
+        metrics={"glas x4 B psnr_db": 30.123},
+        limits=(),
+        scales=(1, 4),
+    )
+    monkeypatch.setattr(weights, "shipped", lambda: ["small"])
+    monkeypatch.setattr(weights, "card", lambda name: card)
+    (row,) = model_rows()
+    assert row.name == "small"
+    assert row.parameters == "0.43 M, bf16"
+    assert row.scales == "x1 to x4"
+    assert row.data == "glas train (research only)"
+    assert row.metrics == "glas x4 B psnr_db 30.12"
