@@ -1,0 +1,62 @@
+"""iste-plus: the fast tier, and the paper's two branches as a residual on top of it. Not in the paper."""
+
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from histoscale.models.base import Cell, CoordinateSuperResolver
+from histoscale.models.iste.branches import Branches, Maps
+from histoscale.models.iste.fast import FastFeatures, FastISTE
+
+
+class PlusFeatures(NamedTuple):
+    """What `ISTEPlus.encode` keeps for the fast base and for the branches."""
+
+    fast: FastFeatures
+    maps: Maps
+
+
+class ISTEPlus(CoordinateSuperResolver):
+    """`FastISTE` plus I_LPD + I_LTD, from one encoder.
+
+    Both decoders' output layers start at zero: an untrained model gives the base's pixels, and a trained base
+    can be loaded into ``base``. By default self-texture fusion retrieves from cells, so nothing depends on
+    blocks or tiles.
+
+    Args:
+        blocks, channels: of the shared EDSR encoder.
+        waves: of the base.
+        keys, parts: arguments of `Branches`.
+    """
+
+    def __init__(
+        self, blocks: int = 16, channels: int = 64, waves: int = 47, keys: str = "cells", **parts: Any
+    ):
+        super().__init__()
+        self.base = FastISTE(blocks, channels, waves=waves)
+        self.branches = Branches(channels, keys=keys, **parts)
+        for decoder in (self.branches.pixel_decoder, self.branches.texture_decoder):
+            if decoder is not None:
+                decoder.zero_output()
+        self.halo_px = max(self.base.halo_px, self.base.encoder.halo_px + self.branches.halo_px)
+        self.alignment_px = self.branches.alignment_px
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> PlusFeatures:
+        """The encoder's features once, prepared for the base and for the branches."""
+        features = self.base.encoder(image * 2 - 1)
+        return PlusFeatures(FastFeatures(image, self.base.head.spread(features)), self.branches(features))
+
+    def decode(
+        self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions."""
+        residual = self.branches.decode(features.maps, positions, cell)
+        return self.base.decode(features.fast, positions, cell) + residual * 0.5
+
+    def render(
+        self, features: PlusFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid."""
+        residual = self.branches.render(features.maps, rows, cols, cell)
+        return self.base.render(features.fast, rows, cols, cell) + residual * 0.5
