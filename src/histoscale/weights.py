@@ -226,12 +226,13 @@ def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) 
         which = f"{missing[0]} is missing" if missing else f"{unexpected[0]} is unknown to it"
         count = len(missing) + len(unexpected)
         raise WeightsError(f"The weights in {path} do not fit {name}: {which} ({count} such in all).")
-    for key, tensor in tensors.items():
-        if tensor.shape != wanted[key].shape:
-            shapes = f"wanted {tuple(wanted[key].shape)}, got {tuple(tensor.shape)}"
+    for key, like in wanted.items():
+        tensor = tensors[key]
+        if tensor.shape != like.shape:
+            shapes = f"wanted {tuple(like.shape)}, got {tuple(tensor.shape)}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {shapes}.")
-        if tensor.is_floating_point() != wanted[key].is_floating_point():
-            kinds = f"wanted {wanted[key].dtype}, got {tensor.dtype}"
+        if tensor.is_floating_point() != like.is_floating_point():
+            kinds = f"wanted {like.dtype}, got {tensor.dtype}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {kinds}.")
 
 
