@@ -6,6 +6,7 @@ import torch
 from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import as_grid, count_parameters
+from histoscale.models.iste import branches
 from histoscale.models.iste.branches import Branches
 from histoscale.models.iste.key_sets import points_in_cell
 
@@ -45,6 +46,16 @@ def test_decode_equals_the_loops_in_value_and_gradient(literal, lfi):
         assert torch.allclose(a, b, atol=1e-12)
     with torch.no_grad():  # corner by corner, distinct cells, rows in chunks
         assert torch.allclose(module.decode(module(maps), positions, cell), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("keys", ["all", "queries", "cells"])
+def test_a_batch_in_one_pass_equals_image_by_image(keys, monkeypatch):
+    module, maps = tiny(keys=keys), features(3)
+    positions = torch.rand(3, 5, 2, dtype=torch.float64) * torch.tensor(SIZE) - 0.5
+    cell = torch.tensor([CELL, (0.5, 0.5), (0.25, 0.25)], dtype=torch.float64)
+    one_by_one = module.decode(module(maps), positions, cell)
+    monkeypatch.setattr(branches, "_decodes_together", lambda positions: True)
+    assert torch.allclose(module.decode(module(maps), positions, cell), one_by_one, atol=1e-12)
 
 
 def test_all_retrieves_from_the_whole_output(literal):

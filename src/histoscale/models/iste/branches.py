@@ -134,8 +134,7 @@ class Branches(nn.Module):
         self, maps: Maps, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
         """Colour at scattered positions; each image retrieves among its own."""
-        # On a CPU image by image: one image's points stay in the cache from layer to layer.
-        together = 1 if positions.device.type == "cpu" or not torch.is_grad_enabled() else len(positions)
+        together = len(positions) if self.keys != "all" and _decodes_together(positions) else 1
         groups = zip(maps.split(together), positions.split(together), cell.split(together), strict=True)
         everywhere = (range(maps.size[0]), range(maps.size[1]))
         return torch.cat([_Decoding(self, part, step, everywhere).at(where) for part, where, step in groups])
@@ -297,6 +296,15 @@ class _Decoding:
 
     def _c(self, places: Places) -> Float[Tensor, "k 2"]:
         return self.c.repeat(len(places.cell) // len(self.c), 1)
+
+
+def _decodes_together(positions: Float[Tensor, "b q 2"]) -> bool:
+    """Whether to decode all images of a batch in one pass.
+
+    Not on a CPU, where one image's points stay in the cache from layer to layer; not without gradient, where
+    each image has distinct cells of its own.
+    """
+    return positions.device.type != "cpu" and torch.is_grad_enabled()
 
 
 def _take(rows: Float[Tensor, "m c"], index: Int[Tensor, "k q"]) -> Float[Tensor, "k q c"]:
