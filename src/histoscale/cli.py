@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -133,8 +133,13 @@ def upscale(
     engine = Engine(model, device, precision.value, tile)
     jobs = plan_jobs(inputs, output)
     failed = 0
-    with file_progress() as progress:
-        for result in upscale_files(jobs, options, engine, progress):
+    with bar("") as shown:
+
+        def report(file: Path, done: int, total: int) -> None:
+            shown.advance(done / total, description=file.name)
+
+        for result in upscale_files(jobs, options, engine, report):
+            shown.hide()
             if isinstance(result, Failure):
                 failed += 1
                 complain(result.sentence)
@@ -194,12 +199,12 @@ def train(
     from histoscale.workflows.train import train as carry_out
 
     folder = output or Path("out") / run_file.stem
-    with bar("training", "{task.fields[state]}") as advance:
+    with bar("training", " {task.fields[state]}") as shown:
         written = carry_out(
             run_file,
             folder,
             resume=resume,
-            report=lambda progress, loss: advance(
+            report=lambda progress, loss: shown.advance(
                 progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
             ),
         )
@@ -239,7 +244,7 @@ def evaluate(
         raise typer.BadParameter("give --data, or set $HISTOSCALE_DATA.")
     from histoscale.workflows import evaluate as workflow
 
-    with bar("evaluating") as advance:
+    with bar("evaluating") as shown:
         workflow.evaluate(
             model or ["iste-fast"],
             data,
@@ -253,7 +258,7 @@ def evaluate(
             device=device,
             workers=workers,
             overwrite=overwrite,
-            progress=lambda done, total: advance(done / total),
+            progress=lambda done, total: shown.advance(done / total),
         )
     typer.echo((output / "tables.md").read_text(encoding="utf-8"))
 
@@ -288,33 +293,41 @@ def complain(sentence: str, kind: str = "error") -> None:
     typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {sentence}", err=True)
 
 
+class Bar:
+    """A progress bar on standard error, where that is a terminal; it makes way for lines."""
+
+    def __init__(self, title: str, extra: str = ""):
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        out = console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %" + extra),
+        )
+        self._progress = Progress(
+            *columns, TimeRemainingColumn(), console=out, transient=True, disable=not out.is_terminal
+        )
+        self._task = self._progress.add_task(title, total=1.0, state="")
+
+    def advance(self, share: float, **fields: Any) -> None:
+        """Show the share done."""
+        self._progress.start()
+        self._progress.update(self._task, completed=share, **fields)
+
+    def hide(self) -> None:
+        """Vanish until the next `advance`."""
+        self._progress.stop()
+
+
 @contextmanager
-def bar(title: str, extra: str = "") -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error where that is a terminal; yields a function of the share done."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    out = console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %" + extra)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=out, transient=True, disable=not out.is_terminal
-    ) as progress:
-        task = progress.add_task(title, total=1.0, state="")
-
-        def advance(share: float, **fields: Any) -> None:
-            progress.update(task, completed=share, **fields)
-
-        yield advance
-
-
-@contextmanager
-def file_progress() -> Iterator[Callable[[Path, int, int], None]]:
-    """A progress bar that names the file at hand."""
-    with bar("") as advance:
-
-        def report(file: Path, done: int, total: int) -> None:
-            advance(done / total, description=file.name)
-
-        yield report
+def bar(title: str, extra: str = "") -> Iterator[Bar]:
+    """A `Bar` that is gone afterwards, whatever happens."""
+    shown = Bar(title, extra)
+    try:
+        yield shown
+    finally:
+        shown.hide()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is written is read back: pixels, opacity, micrometres, profile, provenance."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,15 @@ def test_sides_beyond_the_format(name: str, side: int) -> None:
 def test_unknown_suffixes(name: str) -> None:
     with pytest.raises(OutputError, match="no suffix that can be written"):
         format_of(Path(name))
+
+
+@pytest.mark.parametrize("name", [*LOSSLESS, "x.jpg"])
+def test_a_full_disk(disk: Callable[[str], Path], name: str) -> None:
+    folder = disk("size=64k")
+    noise = np.random.default_rng(2).integers(0, 256, (400, 300, 3), np.uint8)
+    with pytest.raises(OutputError, match="was not written: no space is left on the disk"):
+        write_picture(folder / name, finished(noise))
+    assert list(folder.iterdir()) == []
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,31 +46,16 @@ def test_no_space_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        with pytest.raises(OutputError, match="no space is left"), replacing(tmp_path / "x.png") as file:
-            file.write(bytes(100_000))
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
+def test_a_full_disk(disk: Callable[[str], Path]) -> None:
+    folder = disk("size=64k")
+    with pytest.raises(OutputError, match="no space is left"), replacing(folder / "x.png") as file:
+        file.write(bytes(100_000))
+    assert list(folder.iterdir()) == []
 
 
-def test_a_read_only_file_system_is_found_before_the_work(tmp_path: Path) -> None:
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", tmp_path], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a read-only file system needs root")
-    try:
-        with pytest.raises(OutputError, match="read-only for you"):
-            refuse_unwritable(tmp_path / "new" / "x.png")
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
+def test_a_read_only_disk_is_found_before_the_work(disk: Callable[[str], Path]) -> None:
+    with pytest.raises(OutputError, match="read-only for you"):
+        refuse_unwritable(disk("ro,size=64k") / "new" / "x.png")
 
 
 def test_a_read_only_folder_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
