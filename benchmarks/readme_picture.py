@@ -133,7 +133,7 @@ def add_scale_bar(axes: Axes, mpp: float, length_um: float = 20.0) -> None:
     middle = right - 6 - length / 2
     axes.text(
         middle,
-        bottom - 9,
+        bottom - 11,
         f"{length_um:g} µm",
         color="white",
         fontsize=9,
