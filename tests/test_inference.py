@@ -1,0 +1,306 @@
+"""Tiled inference: the same pixels as untiled, for every kind of model, image and size."""
+
+from inspect import unwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from histoscale import weights
+from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
+from histoscale.imaging.coords import rounded_size
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.inference import check_precision, pixel_reader, to_uint8, upscale, upscale_blocks, wanted_size
+from histoscale.models.base import SuperResolver
+from histoscale.models.iste.fast import FastISTE
+
+SCALES = (2, 2.7, 1.996, 4, 8)
+
+
+class FixedTwice(SuperResolver):
+    """A convolution and a pixel shuffle, x2 only; its receptive field is its halo."""
+
+    halo_px = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 12, 5, padding=2), nn.PixelShuffle(2))
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
+        if size != (2 * image.shape[2], 2 * image.shape[3]):
+            raise ScaleError(f"This model makes x2 only, wanted {size}.")
+        return self.layers(image)
+
+
+class Bicubic(SuperResolver):
+    """Any size at once; counts the windows it was given."""
+
+    halo_px = 3
+    windows = 0
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
+        self.windows += 1
+        return bicubic_resize(image, size)
+
+
+class Aligned(FixedTwice):
+    """Subtracts the mean of 8 x 8 blocks: right only where windows start at multiples of 8."""
+
+    alignment_px = 8
+
+    def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
+        means = nn.functional.avg_pool2d(image, 8, ceil_mode=True)
+        blocks = means.repeat_interleave(8, 2).repeat_interleave(8, 3)[
+            ..., : image.shape[2], : image.shape[3]
+        ]
+        return super().forward(image - blocks, size)
+
+
+def lively(blocks: int = 2, channels: int = 8) -> FastISTE:
+    """A random model whose head speaks up (a fresh one starts near bicubic)."""
+    model = FastISTE(blocks, channels).eval()
+    nn.init.normal_(model.head.coefficients.weight, std=0.02)
+    return model
+
+
+@pytest.fixture(scope="module")
+def tissue(request: pytest.FixtureRequest) -> np.ndarray:
+    """A crop of a real image, uint8 [h, w, 3]."""
+    root: Path = request.getfixturevalue("data_root")
+    path = min((root / "glas" / "images").glob("*.webp"))
+    return np.asarray(Image.open(path).convert("RGB"))[100:160, 100:164]
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    tile_px=st.integers(1, 60),
+    scale=st.one_of(st.sampled_from(SCALES), st.floats(1, 8)),
+    seed=st.integers(0, 9),
+)
+def test_tiles_give_the_whole_images_pixels(tile_px: int, scale: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    model, image = lively(), torch.rand(1, 3, 31, 52)
+    tiled = upscale(model, image, scale=scale, tile_px=max(tile_px, 8))
+    whole = model(image, tuple(tiled.shape[-2:])).detach()
+    assert float((tiled - whole).abs().max()) < 1e-4
+
+
+def test_the_halo_is_what_makes_tiles_agree() -> None:
+    model, image = lively(), torch.rand(1, 3, 60, 60)
+    model.halo_px = 0
+    tiled = upscale(model, image, scale=2, tile_px=20)
+    assert float((tiled - model(image, (120, 120))).abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 2)])
+def test_images_smaller_than_a_tile(scale: float, shape: tuple[int, int]) -> None:
+    image = torch.rand(2, 3, *shape)
+    output = upscale(lively(), image, scale=scale)
+    assert output.shape == (2, 3, rounded_size(shape[0], scale), rounded_size(shape[1], scale))
+    assert bool(output.isfinite().all())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_real_tissue_within_one_grey_level(tissue: np.ndarray, scale: float, precision: str) -> None:
+    model = lively(8, 48)
+    whole = upscale(model, tissue, scale=scale, precision=precision, tile_px=1000).astype(int)
+    tiled = upscale(model, tissue, scale=scale, precision=precision, tile_px=48).astype(int)
+    assert np.abs(tiled - whole).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "name", weights.shipped() or [pytest.param("", marks=pytest.mark.skip("no weights yet"))]
+)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_shipped_weights_within_one_grey_level(tissue: np.ndarray, name: str, precision: str) -> None:
+    model = weights.load(name)
+    for scale in (2.7, 4):
+        whole = upscale(model, tissue, scale=scale, precision=precision, tile_px=1000).astype(int)
+        tiled = upscale(model, tissue, scale=scale, precision=precision, tile_px=48).astype(int)
+        assert np.abs(tiled - whole).max() <= 1
+
+
+@pytest.mark.parametrize("model_type", [FixedTwice, Aligned])
+def test_a_fixed_scale_model_is_tiled_too(model_type: type[FixedTwice]) -> None:
+    model, image = model_type(), torch.rand(1, 3, 45, 70)
+    tiled = upscale(model, image, (90, 140), tile_px=16)
+    assert torch.allclose(tiled, model(image, (90, 140)), atol=1e-6)
+
+
+def test_a_fixed_scale_model_says_what_it_cannot_make() -> None:
+    with pytest.raises(ScaleError, match="x2 only"):
+        upscale(FixedTwice(), torch.rand(1, 3, 20, 20), scale=3)
+
+
+@pytest.mark.parametrize(("size", "windows"), [((100, 80), 4), ((101, 83), 1), ((60, 48), 4)])
+def test_whole_image_models_get_windows_only_where_pixels_line_up(
+    size: tuple[int, int], windows: int
+) -> None:
+    model, image = Bicubic(), torch.rand(1, 3, 50, 40)
+    tiled = upscale(model, image, size, tile_px=30)
+    assert torch.allclose(tiled, bicubic_resize(image, size), atol=1e-6)
+    assert model.windows == windows
+
+
+def test_large_tiles_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoscale.inference.BLOCK_SIDE_PX", 20)
+    model, image = lively(), torch.rand(1, 3, 16, 16)
+    blocks = list(upscale_blocks(model, pixel_reader(image), (16, 16), (43, 48)))
+    assert len(blocks) == 9
+    assert max(side for b in blocks for side in b.pixels.shape[-2:]) <= 20
+    output = torch.full((1, 3, 43, 48), torch.nan)
+    for rows, cols, pixels in blocks:
+        output[..., rows, cols] = pixels
+    assert torch.allclose(output, model(image, (43, 48)), atol=1e-5)
+
+
+def test_only_windows_are_read() -> None:
+    image, asked = torch.rand(1, 3, 120, 120), []
+
+    def read(rows: slice, cols: slice) -> Tensor:
+        asked.append((rows.stop - rows.start, cols.stop - cols.start))
+        return image[..., rows, cols]
+
+    model = lively()
+    for _ in upscale_blocks(model, read, (120, 120), (120, 120), tile_px=48):
+        pass
+    assert len(asked) == 9
+    assert max(max(sides) for sides in asked) == 48 + 2 * model.halo_px
+
+
+def test_progress_counts_output_pixels_to_the_end() -> None:
+    seen: list[tuple[int, int]] = []
+    upscale(lively(), torch.rand(1, 3, 30, 30), scale=2, tile_px=16, progress=lambda *now: seen.append(now))
+    assert [total for _, total in seen] == [3600] * 4
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (3600, 3600)
+
+
+def test_no_mode_leaks_while_blocks_are_awaited() -> None:
+    model = lively().train()
+    blocks = upscale_blocks(
+        model, pixel_reader(torch.rand(1, 3, 30, 30)), (30, 30), (60, 60), precision="bf16"
+    )
+    next(blocks)
+    assert not torch.is_inference_mode_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+    list(blocks)
+    assert model.training
+
+
+def test_bf16_computes_in_bf16() -> None:
+    model, image = lively(), torch.rand(1, 3, 20, 20)
+    exact, quick = (upscale(model, image, scale=2, precision=p) for p in ("fp32", "bf16"))
+    assert quick.dtype == torch.float32
+    assert 0 < float((exact - quick).abs().max()) < 0.05
+
+
+def test_arrays_come_back_rounded_and_clipped() -> None:
+    array = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+    model = lively()
+    output = upscale(model, array, scale=2)
+    floats = upscale(model, torch.from_numpy(array).permute(2, 0, 1) / 255, scale=2)
+    assert float(floats.max()) > 1  # clipping has something to do
+    expected = (floats.clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+    assert output.dtype == np.uint8
+    assert np.array_equal(output, expected)
+
+
+def test_read_only_and_strided_arrays_are_fine() -> None:
+    array = np.broadcast_to(np.arange(8, dtype=np.uint8)[:, None, None], (8, 6, 3))
+    assert np.array_equal(upscale(Bicubic(), array[::-1], (8, 6)), array[::-1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_tensors_come_back_as_they_went_in(dtype: torch.dtype) -> None:
+    image = torch.rand(3, 8, 9).to(dtype)
+    output = upscale(lively(), image, scale=1.5)
+    assert (output.shape, output.dtype) == ((3, 12, 14), dtype)
+    assert not output.is_inference()
+
+
+def test_to_uint8_by_hand() -> None:
+    levels = torch.tensor([-0.1, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 1.2]).view(1, 1, 1, 6).expand(1, 3, 1, 6)
+    assert to_uint8(levels)[0, 0, 0].tolist() == [0, 0, 0, 1, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), r"height x width x 3, got shape \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), "got shape"),
+        (np.zeros((0, 4, 3), np.uint8), "got shape"),
+        (np.zeros((4, 4, 3), np.float32), "uint8, got float32"),
+        (torch.zeros(4, 4, 3), r"\[3, h, w\]"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "float tensor"),
+        (torch.full((3, 4, 4), 255.0), "from 255 to 255"),
+        (torch.full((3, 4, 4), torch.nan), "nan"),
+    ],
+)
+def test_other_images_are_refused_in_one_sentence(image: np.ndarray | Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        upscale(lively(), image, scale=2)
+    assert str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "message"),
+    [
+        (None, None, "neither"),
+        ((8, 8), 2.0, "both"),
+        (None, float("nan"), "finite"),
+        (None, float("inf"), "finite"),
+        (None, 0.5, "Pillow"),
+        (None, 0.0, "Pillow"),
+        (None, -2.0, "Pillow"),
+        ((3, 8), None, "Pillow"),
+        ((8.5, 8), None, "whole"),
+        ((8, 8, 3), None, "whole"),
+    ],
+)
+def test_impossible_sizes_are_refused_in_one_sentence(
+    size: tuple[int, int] | None, scale: float | None, message: str
+) -> None:
+    with pytest.raises(ScaleError, match=message):
+        unwrap(wanted_size)((4, 4), size, scale)  # without the tests' own type checks
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3), np.uint8), torch.zeros(3, 4, 4)])
+@pytest.mark.parametrize("scale", [1e9, 1e30, 1e300])
+def test_an_absurd_output_is_refused(image: np.ndarray | Tensor, scale: float) -> None:
+    with pytest.raises(ScaleError, match="memory"):
+        upscale(lively(), image, scale=scale)
+
+
+@pytest.mark.parametrize("tile_px", [0, -5])
+def test_an_empty_tile_is_refused(tile_px: int) -> None:
+    with pytest.raises(ScaleError, match="tile"):
+        upscale(lively(), torch.rand(3, 4, 4), scale=2, tile_px=tile_px)
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    model = lively()
+    with torch.no_grad():
+        model.head.coefficients.weight[0, 0] = torch.inf
+    with pytest.raises(WeightsError, match="not finite"):
+        upscale(model, torch.rand(3, 8, 8), scale=2)
+
+
+def test_another_precision_is_refused() -> None:
+    with pytest.raises(HistoscaleError, match="got fp16"):
+        check_precision("fp16")
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(HistoscaleError, match="cuda"):
+        upscale(lively(), torch.rand(3, 8, 8), scale=2, device="cuda")
