@@ -19,6 +19,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "runs" / "README.md",
 ]
 PATH = re.compile(r"^(?:src|tests|docs|runs|scripts|benchmarks|examples)/[\w./-]*$")
 ITEMS = (
@@ -140,6 +141,11 @@ def test_every_encoder_has_a_row() -> None:
     rows = [row for row in table_rows(ROOT / "docs" / "models.md") if len(row) == 4 and row[2] == "64"]
     printed = {name.strip("`"): parameters for name, parameters, *_ in rows}
     assert printed == {name: thousands(count_parameters(build_encoder(name))) for name in ENCODERS}
+
+
+def test_every_run_file_has_a_row() -> None:
+    named = {row[0].strip("`") for row in table_rows(ROOT / "runs" / "README.md")}
+    assert named == {f"runs/{path.name}" for path in (ROOT / "runs").glob("*.toml")}
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:
