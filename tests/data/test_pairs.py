@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from histoscale.data.degradation import compress_jpeg
 from histoscale.data.device_pairs import DevicePairs
 from histoscale.data.pairs import Pair, PairDataset, PairRecipe, augment
 from histoscale.errors import DataError
@@ -120,3 +121,13 @@ def test_pairs_made_on_the_device_keep_the_same_promises() -> None:
 def test_pairs_on_the_device_refuse_what_they_cannot_do() -> None:
     with pytest.raises(DataError, match="no noise, no JPEG"):
         on_device(noise_sigma=1.0)
+
+
+def test_jpeg_blocks_may_start_anywhere() -> None:
+    """At a low quality the steps between columns are largest at block borders, wherever those lie."""
+    rng = np.random.default_rng(1)
+    soft = rng.normal(128, 20, (48, 48, 3)).clip(0, 255).astype(np.uint8)
+    for offset in (0, 3):
+        steps = np.abs(np.diff(compress_jpeg(soft, 3, (0, offset)).astype(float), axis=1)).mean(axis=(0, 2))
+        borders = (np.arange(1, 48) + offset) % 8 == 0
+        assert steps[borders].mean() > 2 * steps[~borders].mean()

@@ -43,9 +43,17 @@ def add_noise(
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def compress_jpeg(lr: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Through JPEG and back, as scanners store tiles."""
+def compress_jpeg(
+    lr: UInt8[np.ndarray, "h w 3"], quality: int, offset: tuple[int, int] = (0, 0), subsampling: int = 2
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Through JPEG and back, as scanners store tiles.
+
+    Args:
+        offset: rows and columns of the picture that lie in blocks begun above and to the left of it.
+        subsampling: of colour, as Pillow counts: 0 for 4:4:4, 2 for 4:2:0.
+    """
+    padded = np.pad(lr, ((offset[0], 0), (offset[1], 0), (0, 0)), mode="edge")
     buffer = io.BytesIO()
-    Image.fromarray(lr).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(padded).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     with Image.open(buffer) as picture:
-        return np.asarray(picture)
+        return np.asarray(picture)[offset[0] :, offset[1] :]

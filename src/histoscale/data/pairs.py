@@ -110,7 +110,9 @@ class PairDataset(Dataset[Pair]):
         if recipe.noise_sigma > 0:
             lr = add_noise(lr, rng.uniform(0, recipe.noise_sigma), rng)
         if recipe.jpeg_share > 0 and rng.random() < recipe.jpeg_share:
-            lr = compress_jpeg(lr, int(rng.integers(recipe.jpeg_quality[0], recipe.jpeg_quality[1] + 1)))
+            quality = int(rng.integers(recipe.jpeg_quality[0], recipe.jpeg_quality[1] + 1))
+            top, left = (int(n) for n in rng.integers(8, size=2))  # a patch starts anywhere in a block
+            lr = compress_jpeg(lr, quality, (top, left), subsampling=int(rng.choice((0, 2))))
         return lr
 
     def _sample(
