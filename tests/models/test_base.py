@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "iste-cells": {**SMALL_ISTE, "window_px": 6},
     "iste-fast": SMALL_FAST,
     "iste-fast-large": SMALL_FAST,
+    "iste-plus": {"blocks": 1, "channels": 8, "width": 16, "waves": 7, "window_px": 6},
 }
 FROM_BICUBIC = {"bicubic", "iste-fast", "iste-fast-large", "iste-plus"}
 SCALES = {"x2": (2.0, 2.0), "x2.5": (2.5, 2.5), "real": (2.37, 1.61)}

@@ -13,6 +13,7 @@ from histoscale.models.baselines.liif import LIIF
 from histoscale.models.iste.branches import Branches
 from histoscale.models.iste.fast import FastISTE
 from histoscale.models.iste.model import ISTE
+from histoscale.models.iste.plus import ISTEPlus
 
 MODELS: dict[str, Callable[..., SuperResolver]] = {
     "bicubic": Bicubic,
@@ -24,6 +25,7 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
     "iste-cells": partial(ISTE, keys="cells"),
     "iste-fast": FastISTE,
     "iste-fast-large": partial(FastISTE, blocks=16, channels=64),
+    "iste-plus": ISTEPlus,
 }
 """Name to builder. A builder's keyword arguments and their defaults are the model's architecture."""
 
