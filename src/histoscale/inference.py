@@ -127,9 +127,8 @@ def upscale_blocks(
     with evaluating(model):
         for tile in tiles_for(model, lr_size, size, tile_px):
             window = read(tile.rows.window, tile.cols.window).to(place, torch.float32)
-            window = window.contiguous(
-                memory_format=torch.channels_last
-            )  # convolutions keep it: 5-25 % less time
+            # Convolutions keep this layout through the network: 5 to 25 % less time.
+            window = window.contiguous(memory_format=torch.channels_last)
             for block in _tile_blocks(model, window, tile, lr_size, size, precision):
                 yield block
                 done += block.pixels.shape[-2] * block.pixels.shape[-1]
