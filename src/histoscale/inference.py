@@ -185,9 +185,9 @@ def _tile_blocks(
     cell = (lr_size[0] / size[0], lr_size[1] / size[1])
     with computing(window.device, precision):
         features = model.encode(window)
-    for r0, r1 in split_output(tile.rows, lr_size[0], size[0], BLOCK_SIDE_PX):
+    for r0, r1 in split_output(tile.rows, lr_size[0], size[0], BLOCK_SIDE_PX, model.alignment_px):
         rows = output_positions(size[0], lr_size[0], r0, r1).to(window.device) - tile.rows.window_start
-        for c0, c1 in split_output(tile.cols, lr_size[1], size[1], BLOCK_SIDE_PX):
+        for c0, c1 in split_output(tile.cols, lr_size[1], size[1], BLOCK_SIDE_PX, model.alignment_px):
             cols = output_positions(size[1], lr_size[1], c0, c1).to(window.device) - tile.cols.window_start
             with computing(window.device, precision):
                 pixels = model.render(features, rows, cols, cell)

@@ -1,5 +1,6 @@
 """Tiles share out image and output exactly, whatever the sizes."""
 
+import math
 from fractions import Fraction
 from itertools import pairwise
 
@@ -97,13 +98,18 @@ def test_first_output_by_hand() -> None:
 
 
 @quick
-@given(n=sides, scale=scales, limit=st.integers(1, 500))
-def test_split_output_partitions_within_the_limit(n: int, scale: float, limit: int) -> None:
+@given(n=sides, scale=scales, limit=st.integers(16, 200), alignment=alignments)
+def test_split_output_partitions_within_the_limit_on_whole_blocks(
+    n: int, scale: float, limit: int, alignment: int
+) -> None:
     n_out = rounded_size(n, scale)
-    for span in split_axis(n, n_out, 96):
-        ranges = list(split_output(span, n, n_out, limit))
+    block = math.ceil(alignment * n_out / n)
+    for span in split_axis(n, n_out, 96, 0, alignment):
+        ranges = list(split_output(span, n, n_out, limit, alignment))
         assert [i for a, b in ranges for i in range(a, b)] == list(range(span.out_start, span.out_stop))
-        assert max(b - a for a, b in ranges) <= limit
+        assert max(b - a for a, b in ranges) <= max(limit, block)
+        starts = {first_output(cell, n, n_out) for cell in range(0, n, alignment)}
+        assert {a for a, _ in ranges} <= starts
 
 
 @quick

@@ -91,15 +91,21 @@ def split_axis(
     return tuple(spans)
 
 
-def split_output(span: Span, n_in: int, n_out: int, limit_px: int) -> Iterator[tuple[int, int]]:
-    """Cut the output pixels of ``span`` into ranges of at most ``limit_px``, on whole periods where they fit.
+def split_output(
+    span: Span, n_in: int, n_out: int, limit_px: int, alignment_px: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Cut the output pixels of ``span`` into ranges of at most ``limit_px``, each over whole aligned cells.
 
-    A period is the number of output pixels after which their positions inside the cells repeat.
+    So a model that works by blocks of cells finds the same blocks as in one piece; only where one such block is
+    longer than the limit is a range longer too. Ranges start on `PREFERRED_UNIT_PX` where that many cells fit.
     """
-    period = n_out // math.gcd(n_in, n_out)
-    step = limit_px // period * period or limit_px
-    for start in range(span.out_start, span.out_stop, step):
-        yield start, min(start + step, span.out_stop)
+    most = limit_px * n_in // n_out
+    preferred = math.lcm(alignment_px, PREFERRED_UNIT_PX)
+    unit = preferred if preferred <= most else alignment_px
+    step = max(most // unit, 1) * unit
+    for start in range(span.core_start, span.core_stop, step):
+        stop = min(start + step, span.core_stop)
+        yield first_output(start, n_in, n_out), first_output(stop, n_in, n_out)
 
 
 def plan_tiles(
