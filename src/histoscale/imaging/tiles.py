@@ -96,8 +96,8 @@ def split_output(
 ) -> Iterator[tuple[int, int]]:
     """Cut the output pixels of ``span`` into ranges of at most ``limit_px``, each over whole aligned cells.
 
-    So a model that works by blocks of cells finds the same blocks as in one piece; only where one such block is
-    longer than the limit is a range longer too. Ranges start on `PREFERRED_UNIT_PX` where that many cells fit.
+    So a model that works by blocks of cells finds the same blocks as in one piece; only where one such block
+    is longer than the limit is a range longer too. Ranges start on `PREFERRED_UNIT_PX` where they can.
     """
     most = limit_px * n_in // n_out
     preferred = math.lcm(alignment_px, PREFERRED_UNIT_PX)
