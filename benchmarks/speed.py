@@ -155,8 +155,8 @@ def cases(rows: dict[str, Contender], sides: list[int]) -> Iterator[Case]:
                         yield Case(side, precision, label, scale)
 
 
-def measure(rows: dict[str, Contender], sides: list[int], rounds: int) -> dict[Case, list[float]]:
-    """Processor seconds of every turn."""
+def measure(rows: dict[str, Contender], sides: list[int], rounds: int) -> Iterator[dict[Case, list[float]]]:
+    """Processor seconds of every turn so far, after every turn."""
     seconds: dict[Case, list[float]] = defaultdict(list)
     images = {side: crop(side) for side in sides}
     for turn in range(rounds + 1):  # the first turn warms up what is quick
@@ -167,8 +167,8 @@ def measure(rows: dict[str, Contender], sides: list[int], rounds: int) -> dict[C
             took = rows[case.label].job(images[case.side], out_side, case.precision)
             if turn > 0:
                 seconds[case].append(took)
-        print(f"turn {turn} of {rounds}", flush=True)
-    return seconds
+        if turn > 0:
+            yield seconds
 
 
 def megapixels(case: Case, seconds: float) -> float:
@@ -229,7 +229,6 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     rows = {key: row for key, row in contenders().items() if key in (arguments.models or [key])}
-    seconds = measure(rows, arguments.sides, arguments.rounds)
     head = (
         f"# Speed\n\n{date.today().isoformat()}, {arguments.threads} thread of {cpu_name()}, "
         f"torch {torch.__version__}, Python {platform.python_version()}, `python benchmarks/speed.py`. "
@@ -237,10 +236,11 @@ def main() -> None:
         "over fp32 weights. Published layout: the encoder and one call of 30,000 points are timed, the call "
         "counted as often as the output needs it. Pillow works in 8 bit."
     )
-    lines = table(rows, arguments.sides, seconds) + ratios(arguments.sides, seconds)
-    text = "\n".join([head, *lines]) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(text, encoding="utf-8")
+    for seconds in measure(rows, arguments.sides, arguments.rounds):
+        lines = table(rows, arguments.sides, seconds) + ratios(arguments.sides, seconds)
+        text = "\n".join([head, *lines]) + "\n"
+        arguments.output.write_text(text, encoding="utf-8")
     print(text)
 
 
