@@ -160,6 +160,15 @@ def test_refusals(
     assert describe(path).size_xy == (64, 40)
 
 
+def test_pages_of_unrelated_sizes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(RGB, photometric="rgb", metadata=None)
+        tiff.write(RGB[:30], photometric="rgb", metadata=None)
+    with pytest.raises(InputError, match="holds 2 pages"):
+        read(path)
+
+
 def test_ome_fluorescence_of_one_channel_is_refused(tmp_path: Path) -> None:
     metadata = {"axes": "YX", "Channel": {"EmissionWavelength": 525}}
     path = save(tmp_path / "x.ome.tif", GREY, ome=True, metadata=metadata)
@@ -176,6 +185,13 @@ def test_a_truncated_file(tmp_path: Path, compression: str | None, kept: float) 
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(InputError, match=r"x\.tif is "):
+        read(path)
+
+
+def test_a_jpeg_strip_cut_short_is_not_filled_with_grey(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", np.tile(RGB, (8, 8, 1)), photometric="rgb", compression="jpeg")
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(InputError, match="its index points beyond its"):
         read(path)
 
 
