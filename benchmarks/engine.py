@@ -8,12 +8,11 @@ process: time is the processor's, the smallest of its runs; memory is the peak a
 """
 
 import argparse
-import platform
-import subprocess
-import sys
+import ctypes
 import tempfile
 import time
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +31,24 @@ from histoscale.models.local_ensemble import corners
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cmu-1.png"
 LR_PX = 96
 CASES = {
+    "x4, 30,000 points a call": (4, 30_000, 30_000),
     "x2, 48^2 points a call": (2, 48**2, None),
     "x2, 96^2 points a call": (2, 96**2, None),
     "x2, 192^2 points a call": (2, 192**2, None),
-    "x4, 30,000 points a call": (4, 30_000, 30_000),
 }
 """Scale, points that are decoded together, and how many of the grid's points (None: all)."""
 TRAINING = "training step, 48 x 48, 2304 points, x2.5"
-REPEATS = {"published": 1, "exact fp32": 3, "exact bf16": 3}
+REPEATS = {"published": 1, "exact fp32": 2, "exact bf16": 2}
 
 
 class Setting:
     """One case: a model, the features of the example image, the points."""
 
     def __init__(self, case: str, weights: str | None):
+        self.training = case == TRAINING
         self.model = load(weights)
         self.branches = self.model.branches
-        if case == TRAINING:
+        if self.training:
             side, self.chunk = 48, 2304
             scale: float = 2.5
             positions = as_grid(*[output_positions(120, 48)] * 2)
@@ -61,7 +61,7 @@ class Setting:
         high = crop(round(side * scale))
         self.target = high.flatten(2).transpose(1, 2)[:, : self.positions.shape[1]]
         with torch.no_grad():
-            self.features = self.model.encoder(bicubic_resize(high, (side, side)) * 2 - 1)
+            self.features = self.model.encoder(bicubic_resize(high, (side, side)) * 2 - 1).clone()
 
     def answer(self, engine: str) -> Tensor:
         """RGB at the points."""
@@ -75,7 +75,7 @@ class Setting:
     def step(self, engine: str) -> list[Tensor]:
         """Gradients of the L1 loss."""
         self.branches.zero_grad()
-        (self.answer(engine) - (self.target if self.chunk != 2304 else 0)).abs().mean().backward()
+        self.answer(engine).abs().mean().backward()
         return [p.grad for p in self.branches.parameters()]
 
     @torch.no_grad()
@@ -121,22 +121,16 @@ def crop(side_px: int) -> Tensor:
 def peak_mib(start: bool = False) -> float:
     """Memory held now, after forgetting earlier peaks; or the highest since."""
     if start:
+        ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
     key = "VmRSS" if start else "VmHWM"
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(key))
     return int(line.split()[1]) / 1024
 
 
-def worker(case: str, engine: str, weights: str | None, output: Path) -> None:
-    """Measure one cell of the table, and keep its result."""
-    torch.set_num_threads(1)
-    setting = Setting(case, weights)
-    training = case == TRAINING
-    run: Any = setting.step if training else torch.no_grad()(setting.answer)
-    small, setting.positions = setting.positions, setting.positions[:, :64]
-    if not training:
-        run(engine)  # loads the kernels
-    setting.positions = small
+def worker(setting: Setting, engine: str, output: Path) -> None:
+    """Measure one line of the table, and keep its result."""
+    run: Any = setting.step if setting.training else torch.no_grad()(setting.answer)
     before = peak_mib(start=True)
     times = []
     for _ in range(REPEATS[engine]):
@@ -147,12 +141,23 @@ def worker(case: str, engine: str, weights: str | None, output: Path) -> None:
     torch.save({"seconds": min(times), "mib": memory, "result": result}, output)
 
 
-def measure(case: str, engine: str, weights: str | None) -> dict[str, Any]:
-    """A cell of the table, from a process of its own."""
+def measure(setting: Setting, engine: str) -> dict[str, Any]:
+    """A line of the table, from a process of its own; this one computes nothing big, so none inherits it."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "result.pt"
-        command = [sys.executable, __file__, "--worker", case, engine, str(output)]
-        subprocess.run(command + (["--weights", weights] if weights else []), check=True)
+        process = get_context("fork").Process(target=worker, args=(setting, engine, output))
+        process.start()
+        process.join()
+        return torch.load(output, weights_only=True)
+
+
+def near_ties(setting: Setting) -> Tensor:
+    """`Setting.near_ties`, from a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "ties.pt"
+        process = get_context("fork").Process(target=lambda: torch.save(setting.near_ties(), output))
+        process.start()
+        process.join()
         return torch.load(output, weights_only=True)
 
 
@@ -161,60 +166,60 @@ def psnr(setting: Setting, result: Tensor) -> float:
     return float(-10 * torch.log10(((result / 2 + 0.5).clamp(0, 1) - setting.target).square().mean()))
 
 
-def rows(weights: str | None) -> list[str]:
-    """The table, line by line."""
+def table(weights: str | None, only: str) -> list[str]:
+    """The table, line by line; each case is printed when it is done."""
     lines = [
         "| case | engine | processor s | ratio | peak MiB | ratio | largest difference | left out |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for case in [*CASES, TRAINING]:
+    for case in (case for case in [TRAINING, *CASES] if only in case):
         setting = Setting(case, weights)
-        published = measure(case, "published", weights)
+        published = measure(setting, "published")
         lines.append(
             f"| {case} | published | {published['seconds']:.2f} | 1 | {published['mib']:.0f} | 1 | | |"
         )
-        tied = setting.near_ties()
+        tied = near_ties(setting)
         for engine in ("exact fp32", "exact bf16"):
-            found = measure(case, engine, weights)
-            if case == TRAINING:
-                pairs = zip(found["result"], published["result"], strict=True)
-                difference = f"{max(float((a - b).abs().max()) for a, b in pairs):.1e} (gradients)"
-            else:
-                error = (found["result"] - published["result"])[0].abs().amax(dim=1)
-                difference = f"{float(error[~tied].max()):.1e}"
-            if engine.endswith("bf16") and case != TRAINING:
-                lost = psnr(setting, published["result"]) - psnr(setting, found["result"])
-                difference += f" ({lost:+.3f} dB lost)"
+            found = measure(setting, engine)
             lines.append(
                 f"| | {engine} | {found['seconds']:.2f} | {published['seconds'] / found['seconds']:.1f} "
-                f"| {found['mib']:.0f} | {published['mib'] / max(found['mib'], 1):.1f} | {difference} "
+                f"| {found['mib']:.0f} | {published['mib'] / max(found['mib'], 1):.1f} "
+                f"| {difference(setting, engine, found['result'], published['result'], tied)} "
                 f"| {float(tied.float().mean()):.2%} |"
             )
-            print("\n".join(lines[-2:]), flush=True)
+        print("\n".join(lines[-3:]), flush=True)
     return lines
+
+
+def difference(setting: Setting, engine: str, found: Any, published: Any, tied: Tensor) -> str:
+    """How far two results lie apart."""
+    if setting.training:
+        pairs = zip(found, published, strict=True)
+        return f"{max(float((a - b).abs().max()) for a, b in pairs):.1e} (gradients)"
+    text = f"{float((found - published)[0].abs().amax(dim=1)[~tied].max()):.1e}"
+    if engine.endswith("bf16"):
+        text += f" ({psnr(setting, published) - psnr(setting, found):+.3f} dB lost)"
+    return text
 
 
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", help="an ISTE's weights; fresh ones by default")
+    parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "engine.md")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.worker:
-        case, engine, output = arguments.worker
-        worker(case, engine, arguments.weights, Path(output))
-        return
+    torch.set_num_threads(1)
     head = (
-        f"Exact engine against the published layout, {date.today().isoformat()}, one core of "
-        f"{platform.processor() or platform.machine()} ({cpu_name()}), torch {torch.__version__}, weights: "
-        f"{arguments.weights or 'fresh'}.\n`python benchmarks/engine.py`; left out of the difference: points "
-        "whose two best similarities differ by 1e-6 at most.\n"
+        "# Exact engine against the published layout\n\n"
+        f"{date.today().isoformat()}, one core of {cpu_name()}, torch {torch.__version__}, weights: "
+        f"{arguments.weights or 'fresh'}. `python benchmarks/engine.py`\n\n"
+        "Largest difference of an RGB value in [-1, 1]; left out of it are points whose two best "
+        "similarities differ by 1e-6 at most.\n"
     )
-    table = "\n".join([head, *rows(arguments.weights)]) + "\n"
+    text = "\n".join([head, *table(arguments.weights, arguments.only)]) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(table, encoding="utf-8")
-    print(table)
+    arguments.output.write_text(text, encoding="utf-8")
 
 
 def cpu_name() -> str:

@@ -38,6 +38,14 @@ def test_parameters():
     assert count_parameters(LocalTextureDecoder()) == 198_147
 
 
+def test_colours_are_single_precision_under_autocast():
+    decoder = LocalTextureDecoder(4, 4, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        colours = decoder(torch.randn(9, 4))
+    assert colours.dtype == torch.float32
+    assert not torch.equal(colours, colours.bfloat16().float())
+
+
 def test_zero_output_adds_nothing():
     pixel, texture = LocalPixelDecoder(4, 4, 1), LocalTextureDecoder(4, 4, 1)
     pixel.zero_output()

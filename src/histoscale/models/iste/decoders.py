@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
+
+from histoscale.models.iste.fusion import at_least_single
 
 
 def _mlp(widths: Sequence[int]) -> nn.Sequential:
@@ -46,8 +49,7 @@ class LocalPixelDecoder(nn.Module):
         """RGB in [-1, 1] from the projected features, the point's offset from its cell, and the cell size."""
         where = self.first.weight[:, self.width :]
         constant = linear(cell, where[:, 2:], self.first.bias)[:, None]
-        rgb: Tensor = self.rest(projected + linear(offset, where[:, :2]) + constant)
-        return rgb
+        return _colour(self.rest, projected + linear(offset, where[:, :2]) + constant)
 
     def zero_output(self) -> None:
         """Start as a decoder that adds nothing."""
@@ -68,12 +70,19 @@ class LocalTextureDecoder(nn.Module):
 
     def forward(self, texture: Float[Tensor, "*n c"]) -> Float[Tensor, "*n 3"]:
         """RGB in [-1, 1] from the texture features; no coordinates."""
-        rgb: Tensor = self.mlp(texture)
-        return rgb
+        return _colour(self.mlp, texture)
 
     def zero_output(self) -> None:
         """Start as a decoder that adds nothing."""
         _zero(self.mlp[-1])
+
+
+def _colour(layers: nn.Sequential, x: Float[Tensor, "*n c"]) -> Float[Tensor, "*n 3"]:
+    """The layers, the last in single precision: colours in bfloat16 are half a grey level apart."""
+    hidden, last = layers[:-1](x), layers[-1]
+    with torch.autocast(x.device.type, enabled=False):
+        rgb: Tensor = last(at_least_single(hidden))
+    return rgb
 
 
 def _zero(layer: nn.Module) -> None:
