@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from histoscale.cli import app, parse_size
 
+SHIPPED = Path(__file__).resolve().parent.parent / "src" / "histoscale" / "shipped"
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cmu-1.png"
 
 
@@ -136,6 +137,13 @@ def test_info_in_words_and_for_programs(source: Path) -> None:
     result = call("info", source.with_name("nowhere.png"))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.endswith("nowhere.png does not exist.\n")
+
+
+def test_models_lists_what_ships() -> None:
+    result = call("models")
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    assert result.exit_code == (0 if shipped else 1)
+    assert all(name in result.stdout for name in shipped)
 
 
 def test_evaluate_asks_for_data(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -172,19 +172,14 @@ def info(
 @app.command()
 def models() -> None:
     """List the weights that ship: parameters, range, data, licence, metrics."""
-    from rich.table import Table
+    from histoscale.workflows.inform import ModelRow, metric_table, model_row, shipped_cards
 
-    from histoscale.workflows.inform import ModelRow, model_rows
-
-    rows = model_rows()
-    if not rows:
+    cards = shipped_cards()
+    if not cards:
         raise HistoscaleError("This copy of the package ships no weights: give --model a .safetensors path.")
-    table = Table(show_lines=True)
-    for heading in ModelRow._fields:
-        table.add_column(heading.capitalize(), overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    show_table([[name.capitalize() for name in ModelRow._fields], *(model_row(card) for card in cards)])
+    if any(card.metrics for card in cards):
+        show_table(metric_table(cards))
 
 
 @app.command()
@@ -280,6 +275,19 @@ def console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output; the first row is the heading."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in rows[0]:
+        table.add_column(heading, overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console().print(table)
 
 
 def say(sentence: str) -> None:

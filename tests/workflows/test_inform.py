@@ -9,7 +9,15 @@ import pytest
 from PIL import Image, ImageCms
 
 from histoscale import weights
-from histoscale.workflows.inform import info, info_json, info_rows, model_rows, profile_name
+from histoscale.workflows.inform import (
+    info,
+    info_json,
+    info_rows,
+    metric_table,
+    model_row,
+    profile_name,
+    shipped_cards,
+)
 
 
 @pytest.fixture
@@ -69,15 +77,20 @@ def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
         recipe={},
         code_version="1.0",
         created=datetime.now(UTC),
-        metrics={"glas x4 B psnr_db": 30.123},
+        metrics={"glas x4 B psnr_db": 30.123, "glas x1.5 B psnr_db": 31, "megapixels": 3},
         limits=(),
         scales=(1, 4),
     )
     monkeypatch.setattr(weights, "shipped", lambda: ["small"])
     monkeypatch.setattr(weights, "card", lambda name: card)
-    (row,) = model_rows()
-    assert row.name == "small"
+    (found,) = shipped_cards()
+    row = model_row(found)
+    assert row.model == "small"
     assert row.parameters == "0.43 M, bf16"
-    assert row.scales == "x1 to x4"
+    assert row.range == "x1 to x4"
     assert row.data == "glas train (research only)"
-    assert row.metrics == "glas x4 B psnr_db 30.12"
+    assert metric_table([found]) == [
+        ["Model", "Figure", "all", "x1.5", "x4"],
+        ["small", "glas B psnr_db", "", "31", "30.12"],
+        ["small", "megapixels", "3", "", ""],
+    ]

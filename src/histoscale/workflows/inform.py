@@ -1,7 +1,8 @@
 """Say what a file is and which weights ship: facts as rows of words, and as JSON."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 class ModelRow(NamedTuple):
     """One line of the table of models, in words."""
 
-    name: str
+    model: str
     parameters: str
-    scales: str
+    range: str
     data: str
     licence: str
-    metrics: str
 
 
 def info(path: Path) -> Description:
@@ -95,23 +95,39 @@ def profile_name(profile: bytes | None) -> str | None:
         return f"unreadable ({in_words(len(profile))})"
 
 
-def model_rows() -> list[ModelRow]:
-    """What ships, from the cards of the weights."""
+def shipped_cards() -> list["Card"]:
+    """The cards of the weights that ship."""
     from histoscale import weights
 
-    return [_model_row(weights.card(name)) for name in weights.shipped()]
+    return [weights.card(name) for name in weights.shipped()]
 
 
-def _model_row(card: "Card") -> ModelRow:
+def model_row(card: "Card") -> ModelRow:
+    """What a card says, figures apart."""
     low, high = card.scales
     return ModelRow(
-        name=card.name,
+        model=card.name,
         parameters=f"{card.parameters / 1e6:.2f} M, {card.stored}",
-        scales=f"x{low:g} to x{high:g}",
+        range=f"x{low:g} to x{high:g}",
         data="\n".join(f"{source.set} {source.split} ({source.licence})" for source in card.data),
         licence=card.licence,
-        metrics="\n".join(f"{name} {value:.4g}" for name, value in card.metrics.items()),
     )
+
+
+def metric_table(cards: Sequence["Card"]) -> list[list[str]]:
+    """Figures with a column for every scale; the first row is the heading.
+
+    A card names a figure ``monuseg x4 B psnr_db``; one that names no scale stands in the column "all".
+    """
+    figures: dict[tuple[str, str], dict[float, str]] = {}
+    for card in cards:
+        for name, value in card.metrics.items():
+            found = re.fullmatch(r"(\S+) x(\d+(?:\.\d+)?) (.+)", name)
+            measure, scale = (f"{found[1]} {found[3]}", float(found[2])) if found else (name, 0.0)
+            figures.setdefault((card.name, measure), {})[scale] = f"{value:.4g}"
+    scales = sorted({scale for row in figures.values() for scale in row})
+    heading = ["Model", "Figure", *(f"x{scale:g}" if scale else "all" for scale in scales)]
+    return [heading, *([*key, *(row.get(scale, "") for scale in scales)] for key, row in figures.items())]
 
 
 def _mpp(mpp: Mpp | None, source: str | None) -> str:

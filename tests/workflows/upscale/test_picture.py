@@ -129,6 +129,8 @@ def test_a_density_that_was_not_believed_is_said(tmp_path: Path, rgb: np.ndarray
 def test_beyond_the_trained_range_is_said(source: Path, engine: Engine) -> None:
     outcome = upscale_picture(source, source.with_name("b.png"), options(scale=5), engine)
     assert outcome.remarks == ("x5 is beyond x1 to x4, which small was trained for",)
+    outcome = upscale_picture(source, source.with_name("c.png"), options(scale=4.001), engine)
+    assert outcome.remarks == ()
 
 
 def test_twice_super_resolved_is_said(source: Path, engine: Engine) -> None:

@@ -159,7 +159,8 @@ def _remarks(
         remarks += header.notes
     if note == provenance.SUPER_RESOLVED:
         low, high = engine.card.scales
-        if max(plan.scale_xy) > high + SCALE_SLACK * high:
+        largest = max(plan.scale_xy)
+        if not low * (1 - SCALE_SLACK) <= largest <= high * (1 + SCALE_SLACK):
             range_ = f"x{low:g} to x{high:g}"
             remarks.append(
                 f"x{max(plan.scale_xy):.4g} is beyond {range_}, which {engine.card.name} was trained for"
