@@ -82,8 +82,12 @@ def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -
 
 @pytest.mark.parametrize(
     ("model", "data"),
-    [(FAST, ""), (ISTE, 'queries = 64\npatch_px = 16\nscale_per = "sample"\nscale_range = [1, 4]')],
-    ids=["dense", "sampled"],
+    [
+        (FAST, ""),
+        (FAST, "on_device = true\nscales = [2, 2.5]\npatch_px = 24"),
+        (ISTE, 'queries = 64\npatch_px = 16\nscale_per = "sample"\nscale_range = [1, 4]'),
+    ],
+    ids=["dense", "on the device", "sampled"],
 )
 def test_a_resumed_run_ends_in_the_same_bits(
     tmp_path: Path, root: Path, model: tuple[str, str], data: str
