@@ -40,9 +40,9 @@ class SuperResolver(nn.Module, ABC):
 class CoordinateSuperResolver(SuperResolver):
     """Answers pixel by pixel, hence at any scale: encode once, decode anywhere.
 
-    **Convention.** Positions are low-resolution pixels of the encoded image, rows first, pixel ``i`` centred at
-    ``i``. A tile is the same call as the whole image, its positions moved by the tile's origin; ``cell`` always
-    comes from the whole image.
+    **Convention.** Positions are low-resolution pixels of the encoded image, rows first, pixel ``i`` centred
+    at ``i``. A tile is the same call as the whole image, its positions moved by the tile's origin; ``cell``
+    always comes from the whole image.
     """
 
     @abstractmethod
@@ -53,7 +53,7 @@ class CoordinateSuperResolver(SuperResolver):
     def decode(
         self, features: Any, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column), as training samples them; ``cell`` per image of the batch."""
+        """RGB at scattered positions (row, column), as training samples them; one ``cell`` per image."""
 
     @abstractmethod
     def render(
