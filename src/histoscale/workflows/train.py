@@ -87,7 +87,10 @@ class Trainer:
         if table.threads:
             torch.set_num_threads(table.threads)
         torch.manual_seed(self.run.seed)
-        self.accelerator = Accelerator(mixed_precision="bf16" if table.precision == "bf16" else "no")
+        self.accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),  # else several processes on a CPU are not seen
+            mixed_precision="bf16" if table.precision == "bf16" else "no",
+        )
         data = self.run.data
         self.records = find_images(data.root, data.sets, data.split)
         self.model = build(self.run.model.name, **self.run.model.arguments)
