@@ -3,9 +3,10 @@
     python benchmarks/seams.py --models iste-fast iste-fast-large iste --picture examples/cmu-1.png
 
 Every model enlarges the picture in one piece and in tiles of several sizes, in fp32 and bf16, before rounding
-to bytes. Beside the largest difference stands a seam metric: the mean step across tile borders over the mean
-step elsewhere, 1 where no border shows. ``swinir`` is an untrained SwinIR trunk with LIIF's head: its windows are
-anchored to the whole image, but its reach is longer than its halo. Writes benchmarks/results/seams.md.
+to bytes. Beside the largest difference stands a seam metric: the mean step across tile borders over the
+mean step elsewhere, 1 where no border shows. ``swinir`` is an untrained SwinIR trunk with LIIF's head: its
+windows are anchored to the whole image, but its reach is longer than its halo. Writes
+benchmarks/results/seams.md.
 """
 
 import argparse
@@ -78,8 +79,9 @@ def main() -> None:
     lines = [
         "# Tiles against the whole",
         "",
-        f"{date.today()}, {options.picture.name}, {pixels.shape[0]} x {pixels.shape[1]} px. Largest difference in",
-        "grey levels before rounding, share of pixels that differ by more than one, and the step across borders.",
+        f"{date.today()}, {options.picture.name}, {pixels.shape[0]} x {pixels.shape[1]} px. Largest",
+        "difference in grey levels before rounding, share of pixels that differ by more than one, and the",
+        "step across borders.",
         "",
         "| model | scale | precision | tile, px | largest difference | % over one | step at borders |",
         "|---|---|---|---|---|---|---|",

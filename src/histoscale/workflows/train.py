@@ -96,7 +96,7 @@ class Trainer:
         self.model = build(self.run.model.name, **self.run.model.arguments)
         if self.run.model.start_from:
             take_over(self.model, weights.load(self.run.model.start_from).state_dict())
-        self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: SuperResolver = (
             copy.deepcopy(self.model).requires_grad_(False).to(self.accelerator.device)
         )
