@@ -83,7 +83,7 @@ def scores(path: Path, run: Run) -> dict[float, list[float]]:
         for scale in SCALES:
             hr = np.ascontiguousarray(centre_crop(picture, round(LR_PX * scale)))
             lr = degrade(hr, (LR_PX, LR_PX), scale, "B")
-            result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2]), hr))
+            result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2], precision="bf16"), hr))
     return result
 
 
