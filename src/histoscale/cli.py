@@ -49,6 +49,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Arbitrary-scale super-resolution for H&E histopathology. Not for primary diagnosis.",
 )
 
