@@ -9,7 +9,9 @@ takes long gets fewer. The slow ones run on the smallest tile only.
 
 import argparse
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -231,7 +233,7 @@ def main() -> None:
     rows = {key: row for key, row in contenders().items() if key in (arguments.models or [key])}
     head = (
         f"# Speed\n\n{date.today().isoformat()}, {arguments.threads} thread of {cpu_name()}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}, `python benchmarks/speed.py`. "
+        f"torch {torch.__version__}, Python {platform.python_version()}, `{shlex.join(['python', *sys.argv])}`. "
         f"Processor time, best of up to {arguments.rounds} turns; the models take turns. bf16 is autocast "
         "over fp32 weights. Published layout: the encoder and one call of 30,000 points are timed, the call "
         "counted as often as the output needs it. Pillow works in 8 bit."
