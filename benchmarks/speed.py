@@ -233,7 +233,8 @@ def main() -> None:
     rows = {key: row for key, row in contenders().items() if key in (arguments.models or [key])}
     head = (
         f"# Speed\n\n{date.today().isoformat()}, {arguments.threads} thread of {cpu_name()}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}, `{shlex.join(['python', *sys.argv])}`. "
+        f"torch {torch.__version__}, Python {platform.python_version()}, "
+        f"`{shlex.join(['python', *sys.argv])}`. "
         f"Processor time, best of up to {arguments.rounds} turns; the models take turns. bf16 is autocast "
         "over fp32 weights. Published layout: the encoder and one call of 30,000 points are timed, the call "
         "counted as often as the output needs it. Pillow works in 8 bit."
