@@ -3,9 +3,14 @@
 The matrix form answers at any set of positions, so a tile and the whole image get the same pixels.
 """
 
+import math
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+RUN = 64  # positions that one small matrix serves
 
 
 def keys_kernel(t: Float[Tensor, "*n"], a: float = -0.5) -> Float[Tensor, "*n"]:
@@ -32,11 +37,21 @@ def bicubic_matrix(positions: Float[Tensor, " q"], n_in: int, support: float = 1
 def bicubic_render(
     image: Float[Tensor, "b c h w"], rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]
 ) -> Float[Tensor, "b c H W"]:
-    """Bicubic enlargement of ``image`` at a grid of positions (rows, columns) in its own pixels."""
-    down = bicubic_matrix(rows.to(torch.float64), image.shape[2]).to(image)
-    across = bicubic_matrix(cols.to(torch.float64), image.shape[3]).to(image)
+    """Bicubic enlargement of ``image`` at a grid of ascending positions (rows, columns) in its own pixels."""
     with torch.autocast(image.device.type, enabled=False):
-        return down @ (image @ across.T)
+        narrow = [image[..., taps].contiguous() @ matrix.T for taps, matrix in _runs(cols, image, axis=3)]
+        across = torch.cat(narrow, dim=3)
+        return torch.cat([matrix @ across[:, :, taps] for taps, matrix in _runs(rows, image, axis=2)], dim=2)
+
+
+def _runs(
+    positions: Float[Tensor, " q"], image: Float[Tensor, "b c h w"], axis: int
+) -> Iterator[tuple[slice, Float[Tensor, "r t"]]]:
+    """For every `RUN` positions, the samples they touch and the matrix from those: few zeros to multiply."""
+    n = image.shape[axis]
+    for run in positions.to(torch.float64).split(RUN):
+        first, last = max(math.floor(float(run[0])) - 1, 0), min(math.floor(float(run[-1])) + 2, n - 1)
+        yield slice(first, last + 1), bicubic_matrix(run - first, last + 1 - first).to(image)
 
 
 def bicubic_resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c H W"]:

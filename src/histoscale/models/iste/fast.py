@@ -37,7 +37,7 @@ class ScaleModulation(nn.Module):
         self, hidden: Float[Tensor, "b c h w"], cell: Float[Tensor, "#b 2"]
     ) -> Float[Tensor, "b c h w"]:
         gain, bias = self.layers(cell.log2().to(hidden.dtype))[..., None, None].chunk(2, dim=1)
-        return torch.addcmul(hidden + bias, hidden, gain)
+        return torch.addcmul(bias, hidden, 1 + gain)
 
 
 class FourierSubPixelHead(nn.Module):
