@@ -17,11 +17,10 @@ import torch
 from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.data.degradation import degrade
-from histoscale.data.folders import find_images, read_rgb
+from histoscale.data.folders import centre_crop, find_images, read_rgb
 from histoscale.inference import upscale
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
-from histoscale.training.validation import centre_crop
 from histoscale.workflows.train import train
 
 KEYS = ("queries", "all", "cells")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torch import Tensor, nn
 
-from histoscale.data.folders import ImageRecord
+from histoscale.data.folders import ImageRecord, find_images
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
 from histoscale.models.base import SuperResolver
 from histoscale.workflows.cases import Case, make_pair, plan, score_case, spread
@@ -122,3 +122,16 @@ def test_spread_takes_from_the_whole_of_each_set() -> None:
     records = [ImageRecord(str(i), Path(str(i)), name) for name in ("s", "t") for i in range(6)]
     assert [(r.set, r.id) for r in spread(records, 2)] == [("s", "0"), ("s", "3"), ("t", "0"), ("t", "3")]
     assert spread(records, None) == records == spread(records, 99)
+
+
+def test_a_crop_scores_the_middle_only(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (60, 70, 3), dtype=np.uint8)
+    for name, pixels in (("whole", picture), ("middle", picture[10:50, 15:55])):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{name}.png")
+    whole, middle = (find_images(tmp_path / f"{name}.png")[0] for name in ("whole", "middle"))
+    cropped, alone = plan([whole], [2.0], ["B"], crop_px=40), plan([middle], [2.0], ["B"])
+    assert score_case(cropped[0], {})[0].psnr_whole == score_case(alone[0], {})[0].psnr_whole
+    assert (
+        score_case(plan([whole], [2.0], ["B"])[0], {})[0].psnr_whole != score_case(alone[0], {})[0].psnr_whole
+    )

@@ -90,6 +90,13 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
         raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
 
 
+def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """The middle ``side_px`` x ``side_px`` pixels, or as many as there are."""
+    height, width = (min(side_px, n) for n in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
+
+
 def _bare(path: Path) -> ImageRecord:
     return ImageRecord(id=path.stem, path=path, set=path.parent.name)
 

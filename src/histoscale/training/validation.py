@@ -9,7 +9,7 @@ from torch import Tensor
 
 from histoscale.config import ValidationTable
 from histoscale.data.degradation import degrade, enlarge_bicubic
-from histoscale.data.folders import ImageRecord, read_rgb
+from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 
@@ -64,12 +64,6 @@ class Validation:
         for (name, scale, _, _), score in zip(self.pairs, scores, strict=True):
             grouped.setdefault(f"{name} x{scale:g}", []).append(score)
         return {key: float(np.mean(values)) for key, values in grouped.items()}
-
-
-def centre_crop(picture: Picture, side: int) -> Picture:
-    """The middle ``side`` x ``side`` pixels."""
-    top, left = ((n - side) // 2 for n in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
 
 
 def to_bytes(image: Float[Tensor, "3 H W"]) -> Picture:

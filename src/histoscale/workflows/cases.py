@@ -17,7 +17,7 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from histoscale.data.degradation import degrade, enlarge_bicubic
-from histoscale.data.folders import ImageRecord, read_rgb
+from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
@@ -33,15 +33,21 @@ Picture = UInt8[np.ndarray, "_ _ 3"]
 
 @dataclass(frozen=True)
 class Case:
-    """One image to be made small by one degradation and enlarged again."""
+    """One image, or its middle ``crop_px`` pixels, to be made small by one degradation and enlarged again."""
 
     record: ImageRecord
     degradation: Degradation
     scale: float
+    crop_px: int | None = None
 
 
-def plan(records: Sequence[ImageRecord], scales: Sequence[float], degradations: Sequence[str]) -> list[Case]:
-    """Every image by every degradation at every scale.
+def plan(
+    records: Sequence[ImageRecord],
+    scales: Sequence[float],
+    degradations: Sequence[str],
+    crop_px: int | None = None,
+) -> list[Case]:
+    """Every image, or its middle ``crop_px`` pixels, by every degradation at every scale.
 
     Raises:
         ScaleError: if a scale is below 1 or no number.
@@ -61,7 +67,7 @@ def plan(records: Sequence[ImageRecord], scales: Sequence[float], degradations: 
         for kind in map(_known, dict.fromkeys(degradations))
         for scale in dict.fromkeys(scales)
     ]
-    return [Case(record, kind, scale) for record in records for kind, scale in pairs]
+    return [Case(record, kind, scale, crop_px) for record in records for kind, scale in pairs]
 
 
 def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecord]:
@@ -100,6 +106,8 @@ def score_case(
         InputError: if the image is too small to be scored.
     """
     image = read_rgb(case.record.path)
+    if case.crop_px is not None:
+        image = centre_crop(image, case.crop_px)
     try:
         lr, truth = make_pair(image, case.scale, case.degradation)
         enlarged = enlarge(lr, (truth.shape[0], truth.shape[1]), models, precision, device)

@@ -38,6 +38,7 @@ def evaluate(
     scales: Sequence[float] = SCALES,
     degradations: Sequence[str] = ("B", "none"),
     limit: int | None = None,
+    crop_px: int | None = None,
     precision: Precision = "fp32",
     device: str = "cpu",
     workers: int = 1,
@@ -53,6 +54,7 @@ def evaluate(
         split: split of the manifest wanted; all where empty.
         scales: any real numbers from 1.
         limit: at most so many images of each set, evenly spread over it.
+        crop_px: score the middle so many pixels of each image only, for slow models.
         workers: processes, one thread each; 1 stays in this process with the threads it has.
         overwrite: replace the results of an earlier evaluation.
         progress: called after every case with the number done and their total.
@@ -68,7 +70,7 @@ def evaluate(
         InputError: if an image is too small to be scored at a scale.
         OutputError: if results are there already or cannot be written.
     """
-    cases = plan(spread(find_images(data, sets, split), limit), scales, degradations)
+    cases = plan(spread(find_images(data, sets, split), limit), scales, degradations, crop_px)
     sources = name_models(models)
     _load(sources, device)
     _prepare(output, overwrite)
@@ -83,7 +85,7 @@ def evaluate(
         "models": {
             name: {"source": source, "sha256": weights.card(source).sha256} for name, source in sources
         },
-        "data": {"source": str(data), "sets": list(sets), "split": split, "limit": limit},
+        "data": {"source": str(data), "sets": list(sets), "split": split, "limit": limit, "crop_px": crop_px},
         "precision": precision,
     }
     write_results(scores, settings, output)
