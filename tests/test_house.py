@@ -29,7 +29,7 @@ TRACKED_MIB = 40
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "lib", "tools"}
 FOREIGN_WORDS = re.compile(
     r"(?<![\w.])/(work|home|root|Users)/\w"  # a place on one machine
-    r"|\+cpu\b|--(extra-)?index-url|--find-links"  # where one machine gets its packages
+    r"|--(extra-)?index-url|--find-links"  # where one machine gets its packages
     r"|\bissue #?\d|\bsub-?agents?\b|\b(TODO|FIXME|XXX)\b",
     re.IGNORECASE,
 )
