@@ -4,7 +4,7 @@
 
 Every model enlarges the picture in one piece and in tiles of several sizes, in fp32 and bf16, before rounding
 to bytes. Beside the largest difference stands a seam metric: the mean step across tile borders over the
-mean step elsewhere, 1 where no border shows. ``swinir`` is an untrained SwinIR trunk with LIIF's head: its
+step at the same places of the untiled image, 1 where no border shows (JPEG blocks are steps of both). ``swinir`` is an untrained SwinIR trunk with LIIF's head: its
 windows are anchored to the whole image, but its reach is longer than its halo. Writes
 benchmarks/results/seams.md.
 """
@@ -13,7 +13,6 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from histoscale import weights
@@ -38,11 +37,10 @@ def model_of(name: str) -> SuperResolver:
     return build("liif", encoder="swinir").eval()
 
 
-def seam(image: np.ndarray, borders: list[int]) -> float:
-    """Mean step between neighbouring rows at ``borders`` over that between all other neighbours."""
-    steps = np.abs(np.diff(image, axis=1)).mean(axis=(0, 2))
-    at_border = np.isin(np.arange(1, image.shape[1]), borders)
-    return float(steps[at_border].mean() / steps[~at_border].mean())
+def step(image: torch.Tensor, borders: list[int]) -> float:
+    """Mean step between the columns on either side of ``borders``."""
+    steps = image.diff(dim=2).abs().mean(dim=(0, 1))
+    return float(steps[[border - 1 for border in borders]].mean())
 
 
 def rows_of(name: str, picture: torch.Tensor, scales: tuple[float, ...]) -> list[str]:
@@ -60,7 +58,7 @@ def rows_of(name: str, picture: torch.Tensor, scales: tuple[float, ...]) -> list
                 difference = 255 * (tiled - whole).abs()
                 core_px = max(tile_px // model.alignment_px, 1) * model.alignment_px
                 borders = [round(x * size[1] / w) for x in range(core_px, w, core_px)]
-                visible = seam(tiled.numpy(), borders) if borders else float("nan")
+                visible = step(tiled, borders) / step(whole, borders) if borders else float("nan")
                 over = float((difference.amax(0) > 1).float().mean())
                 rows.append(
                     f"| {name} | x{scale:g} | {precision} | {tile_px} | {float(difference.max()):.4f} "
