@@ -1,5 +1,6 @@
 """Run files: TOML to frozen models. An unknown key is an error that names the known ones."""
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -67,8 +68,13 @@ class DataTable(Table):
     def _consistent(self) -> "DataTable":
         if self.scale_per == "sample" and not self.queries:
             raise ValueError('scale_per = "sample" needs queries: whole grids of unlike sizes make no batch')
-        if min(self.scales or self.scale_range) < 1:
-            raise ValueError("scales start at 1")
+        scales = self.scales or self.scale_range
+        if not (min(scales) >= 1 and math.isfinite(max(scales))):
+            raise ValueError("scales start at 1 and are finite")
+        if self.scale_range[0] > self.scale_range[1] or self.jpeg_quality[0] > self.jpeg_quality[1]:
+            raise ValueError("a range goes from the smaller to the larger number")
+        if self.on_device and (self.noise_sigma or self.jpeg_share or self.scale_per == "sample"):
+            raise ValueError("pairs made on_device know no noise, no JPEG and no scale per sample")
         return self
 
     def recipe(self) -> PairRecipe:
@@ -110,6 +116,8 @@ class TrainingTable(Table):
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainingTable":
+        if (self.schedule == "milestones") != bool(self.milestones):
+            raise ValueError('schedule = "milestones" and its milestones go together')
         if (self.steps > 0) == (self.minutes > 0):
             raise ValueError("exactly one of steps and minutes sets the length of a run")
         return self

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -112,11 +113,25 @@ def test_a_resumed_run_ends_in_the_same_bits(
 def test_an_interrupt_saves_and_exports(tmp_path: Path, root: Path) -> None:
     def interrupt(progress: object, _: float) -> None:
         if progress.step == 2:  # type: ignore[attr-defined]
-            os.kill(os.getpid(), 2)
+            os.kill(os.getpid(), signal.SIGINT)
 
-    weights = train(write_run(tmp_path, root, 1000), tmp_path / "out", report=interrupt)
-    assert weights.is_file()
+    with pytest.raises(KeyboardInterrupt):
+        train(write_run(tmp_path, root, 1000), tmp_path / "out", report=interrupt)
+    assert (tmp_path / "out" / "tiny.safetensors").is_file()
     assert read_state(tmp_path / "out" / "state.pt")["step"] in (2, 3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_metrics_of_a_resumed_run_hold_every_step_once(tmp_path: Path, root: Path) -> None:
+    run = write_run(tmp_path, root, 4)
+    train(run, tmp_path / "out")
+    metrics = tmp_path / "out" / "metrics.jsonl"
+    with metrics.open("a") as stream:
+        stream.write('{"step": 9, "loss": 1.0}\n')
+    train(run, tmp_path / "out", resume=True)
+    steps = [line["step"] for line in read_metrics(metrics) if "loss" in line]
+    assert steps[:4] == [1, 2, 3, 4]
+    assert 9 not in steps
 
 
 def test_a_wall_clock_budget_stops_the_run(tmp_path: Path, root: Path) -> None:
@@ -131,6 +146,11 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path
     train(run, tmp_path / "out")
     with pytest.raises(OutputError, match="--resume"):
         train(run, tmp_path / "out")
+    with pytest.raises(OutputError, match="no run to resume in"):
+        train(run, tmp_path / "empty", resume=True)
+    assert not (tmp_path / "empty").exists()
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(run, Path("/proc/nothing"))
     with pytest.raises(ConfigError, match="differs from the one"):
         train(write_run(tmp_path, root, 2), tmp_path / "out", resume=True)
 

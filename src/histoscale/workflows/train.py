@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,10 +26,9 @@ from histoscale.data.device_pairs import DevicePairs
 from histoscale.data.folders import ImageRecord, find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
 from histoscale.errors import ConfigError, OutputError
-from histoscale.imaging.coords import output_positions
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver
 from histoscale.models.catalog import build
-from histoscale.training.curves import draw_curves
+from histoscale.training.curves import draw_curves, read_metrics
 from histoscale.training.schedule import Progress, average_decay, step_size
 from histoscale.training.state import read_state, take_over, update_average, write_state
 from histoscale.training.validation import Validation
@@ -57,13 +57,8 @@ def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
     if pair.positions.shape[1] and isinstance(model, CoordinateSuperResolver):
         return model.decode(model.encode(image), pair.positions, pair.cell)
     size = (pair.target.shape[-2], pair.target.shape[-1])
-    if not isinstance(model, CoordinateSuperResolver):
-        whole: Tensor = model(image, size)
-        return whole
-    h, w = image.shape[-2:]
-    rows = output_positions(size[0], h).to(image.device)
-    cols = output_positions(size[1], w).to(image.device)
-    return model.render(model.encode(image), rows, cols, (h / size[0], w / size[1]))
+    whole: Tensor = model(image, size)
+    return whole
 
 
 @dataclass
@@ -107,6 +102,7 @@ class Trainer:
             self.run.validation,
             find_images(data.root, self.run.validation.sets or data.sets, self.run.validation.split),
         )
+        self.share = self.progress.share()
 
     def train(self) -> None:
         """Train to the end of the budget, or to an interrupt, and leave weights, curves and state behind."""
@@ -125,11 +121,20 @@ class Trainer:
                 saved = time.monotonic()
             if self.report:
                 self.report(self.progress, loss)
-            if self.stopping or self.progress.share() >= 1:
+            self.share = self._agreed_share()
+            if self.share >= 1:
                 break
         self._measure()
         self.save()
         self._export()
+
+    def _agreed_share(self) -> float:
+        """Share of the budget used, the same for all processes; 1 once any of them was asked to stop."""
+        own = 1.0 if self.stopping else self.progress.share()
+        if self.accelerator.num_processes == 1:
+            return own
+        shares = self.accelerator.gather(torch.tensor([own], device=self.accelerator.device))
+        return float(shares.max())
 
     def _pairs(self) -> Iterator[Pair]:
         """Batches from the present step on; each process takes its own part of every batch."""
@@ -155,7 +160,7 @@ class Trainer:
         """One step of Adam."""
         table = self.run.training
         for group in self.optimiser.param_groups:
-            group["lr"] = step_size(table, self.progress.share())
+            group["lr"] = step_size(table, self.share)
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.objective(pair)
         self.accelerator.backward(loss)
@@ -200,6 +205,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         write_state(self.output / "state.pt", state)
 
@@ -216,7 +222,10 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["random_cuda"])
         self.progress = Progress(self.run.training, state["step"], state["spent_s"])
+        self.share = self.progress.share()
 
     def _export(self) -> None:
         """Write the weights with their card."""
@@ -250,27 +259,62 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         resume: continue what is in ``output``.
 
     Returns:
-        The weights file; where the run was interrupted, of the weights so far.
+        The weights file.
 
     Raises:
         ConfigError, DataError, OutputError: one sentence each.
+        KeyboardInterrupt: after Ctrl-C or a polite kill, when state and weights so far are written.
     """
     run = read_run(run_file)
-    if (output / "state.pt").exists() and not resume:
+    held = (output / "state.pt").exists()
+    if held and not resume:
         raise OutputError(
             f"{output} already holds a run; continue it with --resume or choose another folder."
         )
-    output.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(run, output, report)
-    if resume:
-        trainer.resume()
-    else:
-        shutil.copyfile(run_file, output / "run.toml")
-    record_origin(run, trainer.records, output / "origin.json")
-    signal.signal(signal.SIGINT, lambda *_: setattr(trainer, "stopping", True))
-    signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "stopping", True))
-    trainer.train()
+    if resume and not held:
+        raise OutputError(f"There is no run to resume in {output}.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(run, output, report)
+        if resume:
+            trainer.resume()
+        if trainer.accelerator.is_main_process:
+            begin_records(trainer, run_file)
+        with stopping_politely(trainer):
+            trainer.train()
+    except OSError as error:
+        raise OutputError(f"The run's folder {output} cannot be written: {error.strerror}.") from error
+    if trainer.stopping:
+        raise KeyboardInterrupt
     return output / f"{run.name}.safetensors"
+
+
+@contextmanager
+def stopping_politely(trainer: Trainer) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run after its present step, a second one at once."""
+
+    def stop(number: int, _: object) -> None:
+        trainer.stopping = True
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {int(n): signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def begin_records(trainer: Trainer, run_file: Path) -> None:
+    """The run file, its origin, and metrics that end where the run begins."""
+    output, metrics = trainer.output, trainer.output / "metrics.jsonl"
+    shutil.copyfile(run_file, output / "run.toml")
+    record_origin(trainer.run, trainer.records, output / "origin.json")
+    step = trainer.progress.step
+    kept = (
+        [line for line in read_metrics(metrics) if line["step"] <= step] if step and metrics.exists() else []
+    )
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
 
 def record_origin(run: Run, records: list[ImageRecord], path: Path) -> None:
