@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
 
 from histoscale.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+_MODES = frozenset({"L", "RGB", "P", "LA", "RGBA"})
+"""Pillow's kinds of pixels that 8-bit RGB holds without loss, as long as they are opaque."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,22 @@ def read_manifest(path: Path) -> list[ImageRecord]:
 
 
 def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture as 8-bit RGB."""
+    """A picture as 8-bit RGB, upright; what would not survive the conversion is refused.
+
+    Raises:
+        DataError: if the file cannot be read, or has more than 8 bits, another colour space or transparency.
+    """
     try:
         with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+            mode = _mode_on_disk(picture)
+            upright = ImageOps.exif_transpose(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
+    if mode not in _MODES:
+        raise DataError(f"Wanted 8-bit RGB, grey or a palette, but {path} has pixels of kind {mode}.")
+    if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
+        raise DataError(f"Wanted an opaque picture, but {path} is transparent in places.")
+    return np.asarray(upright.convert("RGB"))
 
 
 def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -95,6 +107,12 @@ def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.n
     height, width = (min(side_px, n) for n in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width]
+
+
+def _mode_on_disk(picture: ImageFile.ImageFile) -> str:
+    """Pillow's mode; its raw mode where 16-bit samples would lose their low byte on loading as 8-bit."""
+    raw = [args if isinstance(args := tile[3], str) else args[0] for tile in picture.tile if tile[3]]
+    return next((str(mode) for mode in raw if ";16" in str(mode)), picture.mode)
 
 
 def _bare(path: Path) -> ImageRecord:
