@@ -142,11 +142,13 @@ class CardTable(Table):
         licence: of the weights.
         data_licences: of each training set.
         limits: sentences on what the weights should not be used for.
+        history: what the weights went through before this run.
     """
 
     licence: str = "not stated"
     data_licences: dict[str, str] = {}
     limits: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
 
 
 class Run(Table):

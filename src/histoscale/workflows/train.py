@@ -242,6 +242,7 @@ class Trainer:
             "data": describe_data(self.records, data.split, self.run.card.data_licences),
             "licence": self.run.card.licence,
             "limits": self.run.card.limits,
+            "history": self.run.card.history,
             "recipe": json.loads(self.run.model_dump_json(exclude={"data": {"root"}, "card": True})),
             "code_version": code_version(),
             "scales": [min(data.scales or data.scale_range), max(data.scales or data.scale_range)],
