@@ -48,11 +48,11 @@ class ISTE(CoordinateSuperResolver):
     def decode(
         self, features: Maps, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions; each image retrieves among its own (``keys="queries"``)."""
+        """RGB at scattered positions; what they may retrieve from is the key set of `Branches`."""
         return self.branches.decode(features, positions, cell) * 0.5 + 0.5
 
     def render(
         self, features: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid, by blocks of cells anchored at its first."""
+        """RGB on a grid, by the blocks of cells of `Branches`."""
         return self.branches.render(features, rows, cols, cell) * 0.5 + 0.5
