@@ -18,7 +18,6 @@ def aperio(data_root: Path) -> Path:
 def test_an_aperio_slide_describes_itself(aperio: Path) -> None:
     found = describe(aperio)
     assert found.format == "Aperio slide"
-    assert found.is_slide
     assert found.size_xy == (2220, 2967)
     assert found.mpp == (0.499, 0.499)
     assert found.power == 20

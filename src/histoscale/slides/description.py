@@ -54,11 +54,6 @@ class Description:
     refusal: str | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def is_slide(self) -> bool:
-        """Whether OpenSlide reads it."""
-        return self.format.endswith("slide")
-
 
 @dataclass(frozen=True)
 class Picture:
