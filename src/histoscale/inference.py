@@ -1,4 +1,4 @@
-"""Upscale an image with any model, tile by tile, in memory that does not grow with the image."""
+"""Upscale an image with any model, tile by tile: beside the two pictures, tiles bound the memory."""
 
 import math
 from collections.abc import Callable, Iterator
