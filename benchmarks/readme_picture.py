@@ -55,7 +55,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--degradation", choices=DEGRADATIONS, default="B")
     parser.add_argument("--mpp", type=float, default=0.499, help="micrometres per pixel of the truth")
     parser.add_argument("--crop", type=int, nargs=4, default=(120, 156, 176, 132), metavar=tuple("XYWH"))
-    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/pictures/cmu-1-x4.png")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs/images/cmu-1-x4.png")
     return parser.parse_args()
 
 
