@@ -68,7 +68,7 @@ def test_a_damaged_profile_does_not_stop_anybody() -> None:
 def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     card = weights.Card(
         name="small",
-        architecture=weights.Architecture(name="iste-fast"),
+        architecture=weights.Architecture(name="iste", arguments={"encoder": "edsr", "keys": "queries"}),
         parameters=430_000,
         sha256="ab" * 32,
         stored="bf16",
@@ -77,7 +77,14 @@ def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
         recipe={},
         code_version="1.0",
         created=datetime.now(UTC),
-        metrics={"glas x4 B psnr_db": 30.123, "glas x1.5 B psnr_db": 31, "megapixels": 3},
+        metrics={
+            "test glas x2 B gain_db": 1.234,
+            "test glas x3.3 B gain_db": 7,
+            "test glas x4 B psnr_db": 30.1,
+            "test glas x4 none gain_db": 9,
+            "test monuseg, FFPE x4 B gain_db": -0.5,
+            "megapixels": 3,
+        },
         limits=(),
         scales=(1, 4),
     )
@@ -85,12 +92,13 @@ def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "card", lambda name: card)
     (found,) = shipped_cards()
     row = model_row(found)
-    assert row.model == "small"
+    assert row.model == "small (encoder=edsr, keys=queries)"
     assert row.parameters == "0.43 M, bf16"
     assert row.range == "x1 to x4"
     assert row.data == "glas train (research only)"
     assert metric_table([found]) == [
-        ["Model", "Figure", "all", "x1.5", "x4"],
-        ["small", "glas B psnr_db", "", "31", "30.12"],
-        ["small", "megapixels", "3", "", ""],
+        ["Model", "dB above bicubic (degradation B)", "x2", "x3", "x4"],
+        ["small", "test glas", "+1.23", "", ""],
+        ["small", "test monuseg, FFPE", "", "", "-0.50"],
     ]
+    assert len(metric_table([found.model_copy(update={"metrics": {}})])) == 1

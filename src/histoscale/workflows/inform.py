@@ -13,6 +13,9 @@ from histoscale.slides.reader import describe
 if TYPE_CHECKING:
     from histoscale.weights import Card
 
+SHOWN_SCALES = (2.0, 3.0, 4.0)
+"""Enough of them for a table that fits a terminal; the cards hold the others."""
+
 
 class ModelRow(NamedTuple):
     """One line of the table of models, in words."""
@@ -105,8 +108,9 @@ def shipped_cards() -> list["Card"]:
 def model_row(card: "Card") -> ModelRow:
     """What a card says, figures apart."""
     low, high = card.scales
+    arguments = ", ".join(f"{key}={value}" for key, value in card.architecture.arguments.items())
     return ModelRow(
-        model=card.name,
+        model=f"{card.name} ({arguments})" if arguments else card.name,
         parameters=f"{card.parameters / 1e6:.2f} M, {card.stored}",
         range=f"x{low:g} to x{high:g}",
         data="\n".join(f"{source.set} {source.split} ({source.licence})" for source in card.data),
@@ -115,19 +119,18 @@ def model_row(card: "Card") -> ModelRow:
 
 
 def metric_table(cards: Sequence["Card"]) -> list[list[str]]:
-    """Figures with a column for every scale; the first row is the heading.
+    """Decibels above bicubic on blurred images, a row a model and group; the first row is the heading.
 
-    A card names a figure ``monuseg x4 B psnr_db``; one that names no scale stands in the column "all".
+    Of a card's figures these few say most: such as ``test monuseg, FFPE x4 B gain_db``, at `SHOWN_SCALES`.
     """
-    figures: dict[tuple[str, str], dict[float, str]] = {}
+    gains: dict[tuple[str, str], dict[float, str]] = {}
     for card in cards:
         for name, value in card.metrics.items():
-            found = re.fullmatch(r"(\S+) x(\d+(?:\.\d+)?) (.+)", name)
-            measure, scale = (f"{found[1]} {found[3]}", float(found[2])) if found else (name, 0.0)
-            figures.setdefault((card.name, measure), {})[scale] = f"{value:.4g}"
-    scales = sorted({scale for row in figures.values() for scale in row})
-    heading = ["Model", "Figure", *(f"x{scale:g}" if scale else "all" for scale in scales)]
-    return [heading, *([*key, *(row.get(scale, "") for scale in scales)] for key, row in figures.items())]
+            found = re.fullmatch(r"(.+?) x(\d+(?:\.\d+)?) (.+)", name)
+            if found and found[3] == "B gain_db" and float(found[2]) in SHOWN_SCALES:
+                gains.setdefault((card.name, found[1]), {})[float(found[2])] = f"{value:+.2f}"
+    heading = ["Model", "dB above bicubic (degradation B)", *(f"x{scale:g}" for scale in SHOWN_SCALES)]
+    return [heading, *([*key, *(row.get(scale, "") for scale in SHOWN_SCALES)] for key, row in gains.items())]
 
 
 def _mpp(mpp: Mpp | None, source: str | None) -> str:
