@@ -1,5 +1,6 @@
 """One picture from file to file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,19 @@ def test_a_density_that_was_not_believed_is_said(tmp_path: Path, rgb: np.ndarray
 
 def test_beyond_the_trained_range_is_said(source: Path, engine: Engine) -> None:
     outcome = upscale_picture(source, source.with_name("b.png"), options(scale=5), engine)
-    assert outcome.remarks == ("x5 is beyond x1 to x4, which small was trained for",)
+    assert outcome.remarks == ("x5 is outside the range x1 to x4 that small was trained for",)
     outcome = upscale_picture(source, source.with_name("c.png"), options(scale=4.001), engine)
     assert outcome.remarks == ()
+
+
+def test_both_axes_are_held_against_the_trained_range(source: Path, engine: Engine) -> None:
+    narrow = replace(engine)
+    vars(narrow)["card"] = engine.card.model_copy(update={"scales": (1.25, 4)})
+    target, range_ = source.with_name("b.png"), "outside the range x1.25 to x4 that small was trained for"
+    outcome = upscale_picture(source, target, options(scale=1.1), narrow)
+    assert outcome.remarks == (f"x1.1 is {range_}",)
+    outcome = upscale_picture(source, target, options(size_xy=(63, 240), overwrite=True), narrow)
+    assert outcome.remarks[1] == f"x1.05 and x6 are {range_}"
 
 
 def test_twice_super_resolved_is_said(source: Path, engine: Engine) -> None:

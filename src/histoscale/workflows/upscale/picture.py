@@ -1,6 +1,7 @@
 """One picture: look, decide, read, compute, write."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -158,13 +159,19 @@ def _remarks(
     elif not options.source_mpp:
         remarks += header.notes
     if note == provenance.SUPER_RESOLVED:
-        low, high = engine.card.scales
-        largest = max(plan.scale_xy)
-        if not low * (1 - SCALE_SLACK) <= largest <= high * (1 + SCALE_SLACK):
-            range_ = f"x{low:g} to x{high:g}"
-            remarks.append(
-                f"x{max(plan.scale_xy):.4g} is beyond {range_}, which {engine.card.name} was trained for"
-            )
+        remarks += _outside_range(plan, engine)
         if header.provenance and header.provenance.get("note") == provenance.SUPER_RESOLVED:
             remarks.append("the source was super-resolved before: its detail is already a prediction")
     return tuple(remarks)
+
+
+def _outside_range(plan: Target, engine: Engine) -> Iterator[str]:
+    """A remark where the model works at a scale it was not trained for, along either axis."""
+    low, high = engine.card.scales
+    grown = [max(scale, 1.0) for scale in plan.scale_xy]  # an axis that shrinks does so after the model
+    outside = [s for s in grown if not low * (1 - SCALE_SLACK) <= s <= high * (1 + SCALE_SLACK)]
+    shown = " and ".join(dict.fromkeys(f"x{scale:.4g}" for scale in outside))
+    if shown:
+        verb = "are" if " and " in shown else "is"
+        range_ = f"x{low:g} to x{high:g}"
+        yield f"{shown} {verb} outside the range {range_} that {engine.card.name} was trained for"
