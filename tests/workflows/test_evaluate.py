@@ -12,6 +12,7 @@ from histoscale import weights
 from histoscale.errors import ConfigError, DataError, InputError, OutputError, ScaleError, WeightsError
 from histoscale.models.catalog import build
 from histoscale.workflows.evaluate import FILES, evaluate, name_models
+from histoscale.workflows.processor import find_device, find_precision
 from histoscale.workflows.scores import BICUBIC, read_csv, summarise
 from histoscale.workflows.tables import markdown
 
@@ -99,6 +100,7 @@ def test_results_are_replaced_only_when_asked(pictures: Path, tmp_path: Path) ->
         ({"data": Path("nowhere")}, DataError, "nowhere"),
         ({"scales": (2, 0.5)}, ScaleError, r"at least 1, got 0\.5"),
         ({"degradations": ("F",)}, ConfigError, "got F"),
+        ({"device": "abacus"}, ConfigError, "There is no device abacus here: try auto or cpu"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(
@@ -109,6 +111,26 @@ def test_mistakes_are_found_before_anything_is_written(
         evaluate(**arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_while_writing_leaves_the_earlier_results(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    evaluate([], pictures, out, scales=(2,), precision="auto")
+    settings = json.loads((out / "summary.json").read_text())["settings"]
+    device = find_device("auto")
+    assert settings["device"] == str(device)
+    assert settings["precision"] == find_precision("auto", device)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def stop(_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("histoscale.workflows.evaluate.markdown", stop)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate([], pictures, out, scales=(3,), overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_an_output_that_is_a_file_is_refused(pictures: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -17,6 +18,7 @@ from histoscale.errors import ConfigError, HistoscaleError, OutputError
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
 from histoscale.workflows.cases import Case, plan, score_case, spread
+from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.scores import BICUBIC, Score, plain_summaries, write_csv
 from histoscale.workflows.tables import markdown
 
@@ -39,8 +41,8 @@ def evaluate(
     degradations: Sequence[str] = ("B", "none"),
     limit: int | None = None,
     crop_px: int | None = None,
-    precision: Precision = "fp32",
-    device: str = "cpu",
+    precision: Wanted = "fp32",
+    device: str = "auto",
     workers: int = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -55,6 +57,8 @@ def evaluate(
         scales: any real numbers from 1.
         limit: at most so many images of each set, evenly spread over it.
         crop_px: score the middle so many pixels of each image only, for slow models.
+        precision: "auto" is bf16 where the device multiplies it natively, else fp32.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
         workers: processes, one thread each; 1 stays in this process with the threads it has.
         overwrite: replace the results of an earlier evaluation.
         progress: called after every case with the number done and their total.
@@ -65,17 +69,19 @@ def evaluate(
     Raises:
         DataError: if there is no image, or no such set or split.
         ScaleError: if a scale is below 1 or no number.
-        ConfigError: if a degradation is unknown or two models share a name.
+        ConfigError: if a degradation, device or precision is unknown or two models share a name.
         WeightsError: if weights are missing or damaged.
         InputError: if an image is too small to be scored at a scale.
         OutputError: if results are there already or cannot be written.
     """
     cases = plan(spread(find_images(data, sets, split), limit), scales, degradations, crop_px)
     sources = name_models(models)
-    _load(sources, device)
+    place = find_device(device)
+    numbers = find_precision(precision, place)
+    _load(sources, str(place))
     _prepare(output, overwrite)
     scores: list[Score] = []
-    score = partial(_score, sources=sources, precision=precision, device=device)
+    score = partial(_score, sources=sources, precision=numbers, device=str(place))
     for done, found in enumerate(_run(score, cases, workers), start=1):
         scores += found
         if progress is not None:
@@ -86,7 +92,8 @@ def evaluate(
             name: {"source": source, "sha256": weights.card(source).sha256} for name, source in sources
         },
         "data": {"source": str(data), "sets": list(sets), "split": split, "limit": limit, "crop_px": crop_px},
-        "precision": precision,
+        "device": str(place),
+        "precision": numbers,
     }
     write_results(scores, settings, output)
     return scores
@@ -109,15 +116,20 @@ def name_models(models: Sequence[str | Path]) -> Sources:
 def write_results(scores: Sequence[Score], settings: Mapping[str, object], output: Path) -> None:
     """Write `FILES`: scores an image, tables made from them, and summaries with how they were come by.
 
+    All are complete before one of them appears.
+
     Raises:
         OutputError: if the folder cannot be written.
     """
-    table, tables, summary = (output / name for name in FILES)
+    content = {"settings": settings, "summaries": plain_summaries(scores)}
     try:
-        write_csv(scores, table)
-        tables.write_text(markdown(scores), encoding="utf-8")
-        content = {"settings": settings, "summaries": plain_summaries(scores)}
-        summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        with TemporaryDirectory(prefix=".partial-", dir=output) as unfinished:
+            table, tables, summary = (Path(unfinished) / name for name in FILES)
+            write_csv(scores, table)
+            tables.write_text(markdown(scores), encoding="utf-8")
+            summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            for file in (table, tables, summary):
+                file.replace(output / file.name)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {output}: {error.strerror}.") from None
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from histoscale.errors import ConfigError, HistoscaleError, WeightsError
-from histoscale.workflows.upscale.engine import Engine, enough_memory, multiplies_bf16
+from histoscale.workflows.processor import multiplies_bf16
+from histoscale.workflows.upscale.engine import Engine, enough_memory
 
 
 def test_the_label_names_model_and_precision(engine: Engine) -> None:

@@ -4,16 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
 
 import torch
 
 from histoscale import weights
-from histoscale.errors import ConfigError, HistoscaleError
+from histoscale.errors import HistoscaleError
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
-
-Wanted: TypeAlias = Literal["auto", "fp32", "bf16"]
+from histoscale.workflows.processor import Wanted, find_device, find_precision
 
 
 @dataclass(frozen=True)
@@ -38,23 +36,12 @@ class Engine:
     @cached_property
     def device(self) -> torch.device:
         """Where it computes."""
-        if self.device_name == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device_name)
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without CUDA
-            raise ConfigError(f"There is no device {self.device_name} here: try auto or cpu.") from error
-        return device
+        return find_device(self.device_name)
 
     @cached_property
     def precision(self) -> Precision:
         """What it computes in."""
-        if self.wanted not in get_args(Wanted):
-            raise ConfigError(f"Wanted a precision of {', '.join(get_args(Wanted))}, got {self.wanted}.")
-        if self.wanted == "auto":
-            return "bf16" if multiplies_bf16(self.device) else "fp32"
-        return self.wanted
+        return find_precision(self.wanted, self.device)
 
     @cached_property
     def card(self) -> weights.Card:
@@ -70,16 +57,6 @@ class Engine:
     def label(self) -> str:
         """Name and precision, as the output line shows them."""
         return f"{self.card.name} {self.precision}"
-
-
-def multiplies_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32 there: native instructions, not emulation."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
 
 
 @contextmanager
