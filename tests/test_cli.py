@@ -175,6 +175,34 @@ def test_ctrl_c_while_writing(source: Path) -> None:
     assert list(source.parent.iterdir()) == [source]
 
 
+@pytest.mark.parametrize(
+    ("saved", "sentence"),
+    [
+        (True, "error: stopped; the run can be continued with --resume.\n"),
+        (False, "error: stopped; nothing to continue from was saved yet.\n"),
+    ],
+)
+def test_ctrl_c_while_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: bool, sentence: str
+) -> None:
+    def stopped(_: Path, folder: Path, **__: Any) -> Path:
+        if saved:
+            (folder / "state.pt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("histoscale.workflows.train.train", stopped)
+    result = call("train", "run.toml", "-o", tmp_path)
+    assert (result.exit_code, result.stderr, result.stdout) == (130, sentence, "")
+
+
+def test_evaluate_knows_the_devices_that_upscale_knows(source: Path) -> None:
+    result = call(
+        "evaluate", "--data", source, "-o", source.with_name("out"), "-m", "bicubic", "--device", "abacus"
+    )
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: There is no device abacus here: try auto or cpu.\n"
+
+
 @pytest.mark.parametrize("text", ["1500x900", "1500X900", " 1500×900 "])
 def test_sizes(text: str) -> None:
     assert parse_size(text) == (1500, 900)

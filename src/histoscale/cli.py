@@ -16,6 +16,10 @@ from histoscale.errors import HistoscaleError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from histoscale.workflows.upscale.batch import Job
+    from histoscale.workflows.upscale.engine import Engine
+    from histoscale.workflows.upscale.picture import Options
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
 
@@ -123,9 +127,8 @@ def upscale(
     if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
     size_xy = parse_size(size) if size else None
-    from histoscale.workflows.upscale.batch import plan_jobs, upscale_files
+    from histoscale.workflows.upscale.batch import plan_jobs
     from histoscale.workflows.upscale.engine import Engine
-    from histoscale.workflows.upscale.outcome import Failure
     from histoscale.workflows.upscale.picture import Options
     from histoscale.workflows.upscale.target import Wish
 
@@ -133,21 +136,7 @@ def upscale(
     options = Options(wish, source_mpp, quality, overwrite)
     engine = Engine(model, device, precision.value, tile)
     jobs = plan_jobs(inputs, output)
-    failed = 0
-    with bar("") as shown:
-
-        def report(file: Path, done: int, total: int) -> None:
-            shown.advance(done / total, description=file.name)
-
-        for result in upscale_files(jobs, options, engine, report):
-            shown.hide()
-            if isinstance(result, Failure):
-                failed += 1
-                complain(result.sentence)
-                continue
-            for remark in result.remarks:
-                complain(f"{result.source.name}: {remark}.", "warning")
-            say(result.line())
+    failed = tell_results(jobs, options, engine)
     if len(jobs) > 1:
         say(f"{len(jobs) - failed} of {len(jobs)} files written to {output}.")
     if failed:
@@ -179,8 +168,8 @@ def models() -> None:
     if not cards:
         raise HistoscaleError("This copy of the package ships no weights: give --model a .safetensors path.")
     show_table([[name.capitalize() for name in ModelRow._fields], *(model_row(card) for card in cards)])
-    if any(card.metrics for card in cards):
-        show_table(metric_table(cards))
+    if len(gains := metric_table(cards)) > 1:
+        show_table(gains)
 
 
 @app.command()
@@ -195,15 +184,27 @@ def train(
     from histoscale.workflows.train import train as carry_out
 
     folder = output or Path("out") / run_file.stem
-    with bar("training", " {task.fields[state]}") as shown:
-        written = carry_out(
-            run_file,
-            folder,
-            resume=resume,
-            report=lambda progress, loss: shown.advance(
-                progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
-            ),
+    try:
+        with bar("training", " {task.fields[state]}") as shown:
+            written = carry_out(
+                run_file,
+                folder,
+                resume=resume,
+                report=lambda progress, loss: shown.advance(
+                    progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
+                ),
+            )
+    except KeyboardInterrupt:
+        saved = (folder / "state.pt").exists()
+        complain(
+            "stopped; "
+            + (
+                "the run can be continued with --resume."
+                if saved
+                else "nothing to continue from was saved yet."
+            )
         )
+        raise typer.Exit(INTERRUPTED) from None
     say(f"Weights, curves and state are in {written.parent}: {written.name}.")
 
 
@@ -231,8 +232,10 @@ def evaluate(
     degradation: Annotated[list[str] | None, typer.Option(help="B, C, D or none; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
     crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
-    precision: Annotated[PrecisionName, typer.Option(help="auto is fp32 here.")] = PrecisionName.fp32,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.fp32,
     workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
 ) -> None:
@@ -252,13 +255,36 @@ def evaluate(
             degradations=degradation or ("B", "none"),
             limit=limit,
             crop_px=crop,
-            precision="bf16" if precision is PrecisionName.bf16 else "fp32",
+            precision=precision.value,
             device=device,
             workers=workers,
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )
     typer.echo((output / "tables.md").read_text(encoding="utf-8"))
+
+
+def tell_results(jobs: "Sequence[Job]", options: "Options", engine: "Engine") -> int:
+    """Upscale, tell what came of each file, and count those that failed."""
+    from histoscale.workflows.upscale.batch import upscale_files
+    from histoscale.workflows.upscale.outcome import Failure
+
+    failed = 0
+    with bar("") as shown:
+
+        def report(file: Path, done: int, total: int) -> None:
+            shown.advance(done / total, description=file.name)
+
+        for result in upscale_files(jobs, options, engine, report):
+            shown.hide()
+            if isinstance(result, Failure):
+                failed += 1
+                complain(result.sentence)
+                continue
+            for remark in result.remarks:
+                complain(f"{result.source.name}: {remark}.", "warning")
+            say(result.line())
+    return failed
 
 
 def parse_size(text: str) -> tuple[int, int]:
