@@ -14,7 +14,7 @@ from torch import Tensor
 from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
 from histoscale.imaging.coords import output_positions, rounded_size
 from histoscale.imaging.tiles import Tile, plan_tiles, split_output
-from histoscale.models.base import CoordinateSuperResolver, SuperResolver
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver, moved
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -143,11 +143,7 @@ def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.d
         HistoscaleError: if the device is not there.
     """
     if device is not None:
-        try:
-            model.to(device)
-        except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise HistoscaleError(f"Device {device} cannot be used: {reason}.") from None
+        moved(model, device)
     return next((p.device for p in model.parameters()), torch.device(device or "cpu"))
 
 

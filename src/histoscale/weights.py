@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from histoscale.errors import ConfigError, HistoscaleError, OutputError, WeightsError
-from histoscale.models.base import SuperResolver, count_parameters
+from histoscale.errors import ConfigError, OutputError, WeightsError
+from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
 
 Stored: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -150,7 +150,7 @@ def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperR
     _check_fit(tensors, model, path)
     _check_finite(tensors, path)
     model.load_state_dict(tensors)  # casts to the model's float32
-    return _on(model, device).eval()
+    return moved(model, device).eval()
 
 
 def card(name_or_path: str | Path) -> Card:
@@ -206,15 +206,6 @@ def _built(architecture: Architecture, path: Path) -> SuperResolver:
         return build(architecture.name, **architecture.arguments)
     except ConfigError as error:
         raise WeightsError(f"The card of {path} names a model that cannot be built: {error}") from None
-
-
-def _on(model: SuperResolver, device: torch.device | str) -> SuperResolver:
-    """The model, moved to a device; one sentence where that is not there."""
-    try:
-        return model.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise HistoscaleError(f"Device {device} cannot be used: {reason}.") from None
 
 
 def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) -> None:

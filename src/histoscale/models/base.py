@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from histoscale.errors import ScaleError
+from histoscale.errors import HistoscaleError, ScaleError
 from histoscale.imaging.coords import output_positions
 
 Cell = tuple[float, float]
@@ -80,3 +80,16 @@ def count_parameters(model: nn.Module) -> int:
 def as_grid(rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]) -> Float[Tensor, "q 2"]:
     """The grid ``rows`` x ``cols`` as a row-major list of (row, column) positions."""
     return torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1).reshape(-1, 2)
+
+
+def moved(model: SuperResolver, device: torch.device | str) -> SuperResolver:
+    """The model itself, moved to a device.
+
+    Raises:
+        HistoscaleError: if the device is not there.
+    """
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise HistoscaleError(f"Device {device} cannot be used: {reason}.") from None
