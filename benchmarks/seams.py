@@ -4,9 +4,9 @@
 
 Every model enlarges the picture in one piece and in tiles of several sizes, in fp32 and bf16, before rounding
 to bytes. Beside the largest difference stands a seam metric: the mean step across tile borders over the
-step at the same places of the untiled image, 1 where no border shows (JPEG blocks are steps of both). ``swinir`` is an untrained SwinIR trunk with LIIF's head: its
-windows are anchored to the whole image, but its reach is longer than its halo. Writes
-benchmarks/results/seams.md.
+step at the same places of the untiled image, 1 where no border shows (JPEG blocks are steps of both).
+``swinir`` is an untrained SwinIR trunk with LIIF's head: its windows are anchored to the whole image, but its
+reach is longer than its halo. Writes benchmarks/results/seams.md.
 """
 
 import argparse
