@@ -164,6 +164,7 @@ def test_ctrl_c_while_writing(source: Path) -> None:
     """A real signal at the worst moment: the new file is complete under its other name."""
     code = (
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell has it ignored
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
         "from histoscale.cli import main; main()"
     )
