@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from jaxtyping import UInt8
 
 from histoscale.config import ValidationTable
 from histoscale.data.degradation import degrade, enlarge_bicubic
 from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
+from histoscale.inference import to_uint8
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 
@@ -55,7 +55,8 @@ class Validation:
         scores = []
         for _, _, hr, lr in self.pairs:
             image = torch.from_numpy(lr.copy()).to(device).permute(2, 0, 1)[None] / 255
-            scores.append(psnr_whole(to_bytes(model(image, hr.shape[:2])[0]), hr))
+            made = to_uint8(model(image, hr.shape[:2]).float())[0].permute(1, 2, 0).cpu().numpy()
+            scores.append(psnr_whole(made, hr))
         model.train()
         return self._means(scores)
 
@@ -64,9 +65,3 @@ class Validation:
         for (name, scale, _, _), score in zip(self.pairs, scores, strict=True):
             grouped.setdefault(f"{name} x{scale:g}", []).append(score)
         return {key: float(np.mean(values)) for key, values in grouped.items()}
-
-
-def to_bytes(image: Float[Tensor, "3 H W"]) -> Picture:
-    """A float image to 8-bit, rounded."""
-    scaled = (image.float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return scaled.permute(1, 2, 0).cpu().numpy()
