@@ -1,4 +1,4 @@
-"""What a pyramid writer is given: pixels that may still be on their way, and everything else the file holds."""
+"""What a pyramid writer is given: pixels that may be on their way yet, and everything else the file holds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

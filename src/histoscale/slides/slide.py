@@ -13,8 +13,8 @@ from histoscale.slides.description import Description
 class Slide(ABC):
     """An opened file with one or more resolution levels.
 
-    **Convention.** Pairs are (x, y), arrays rows first. ``l0_xy`` counts in pixels of level 0, ``level_xy`` in
-    those of the level that is named beside it.
+    **Convention.** Pairs are (x, y), arrays rows first. ``l0_xy`` counts in pixels of level 0, ``level_xy``
+    in those of the level that is named beside it.
 
     Attributes:
         description: what the header says.
