@@ -29,11 +29,6 @@ class Progress:
             return min(1.0, self.step / self.table.steps)
         return min(1.0, self.elapsed_s() / (60 * self.table.minutes))
 
-    def remaining_s(self) -> float:
-        """Estimated seconds to the end at the present pace."""
-        share = self.share()
-        return self.elapsed_s() * (1 - share) / share if share > 0 else math.inf
-
 
 def step_size(table: TrainingTable, share: float) -> float:
     """Adam's step size when ``share`` of the budget is used."""
