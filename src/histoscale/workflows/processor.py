@@ -1,21 +1,28 @@
-"""Which device computes, and in which precision, from the words a person gives."""
+"""Which device computes, and in which precision, from the words a person gives.
 
-from typing import Literal, TypeAlias, get_args
+torch is imported when a device is asked for, so that a process that only hands out work stays small.
+"""
 
-import torch
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from histoscale.errors import ConfigError
-from histoscale.inference import Precision
 
+if TYPE_CHECKING:
+    import torch
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
+"""As `histoscale.inference.Precision`, without its torch."""
 Wanted: TypeAlias = Literal["auto", "fp32", "bf16"]
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str) -> "torch.device":
     """The device called ``name``: "cpu", "cuda", "cuda:1", "mps"; "auto" is a GPU where there is one.
 
     Raises:
         ConfigError: if it is unknown or absent.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -26,7 +33,7 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def find_precision(wanted: str, device: torch.device) -> Precision:
+def find_precision(wanted: str, device: "torch.device") -> Precision:
     """What to compute in; "auto" is bf16 where the device multiplies it natively, else fp32.
 
     Raises:
@@ -41,8 +48,10 @@ def find_precision(wanted: str, device: torch.device) -> Precision:
             raise ConfigError(f"Wanted a precision of {', '.join(get_args(Wanted))}, got {wanted}.")
 
 
-def multiplies_bf16(device: torch.device) -> bool:
+def multiplies_bf16(device: "torch.device") -> bool:
     """Whether bf16 is faster than fp32 there: native instructions, not emulation."""
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
