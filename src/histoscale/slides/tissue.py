@@ -1,0 +1,204 @@
+"""Where tissue is and where glass, in cells of about 16 um, found or read from a file.
+
+It errs towards tissue: ink, dust and shadows count as tissue and cost time, while tissue taken for glass
+would cost detail.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from histoscale.errors import InputError
+from histoscale.slides.cells import grid_of, read_cells
+from histoscale.slides.damage import decoding
+from histoscale.slides.replacing import replacing
+from histoscale.slides.slide import Slide
+
+DARKEST_GLASS = 0.08
+"""Optical density above which a field's lightest places are tissue, too."""
+CLEAR_OF_GLASS = 0.03, 0.06
+"""How far above the glass the threshold lies: at least, so that uneven light is not tissue, and at most, so
+that pale stroma beside dark nuclei is."""
+SMALLEST_TISSUE, SMALLEST_HOLE = 4, 64
+"""Cells; less is dust, or a gap within tissue."""
+WHOLE_CELLS, FADING_CELLS = math.sqrt(2), 2.0
+"""Weights are 1 up to a diagonal neighbour of tissue, so that interpolated ones are 1 everywhere on tissue;
+then they fall to 0 over so many cells."""
+
+
+@dataclass(frozen=True)
+class TissueMask:
+    """Which cells of a rectangle hold tissue.
+
+    **Convention.** The cells share out the rectangle evenly. Questions are about ``rows`` and ``cols`` of a
+    picture of ``size`` (height, width) that covers the same rectangle at whatever resolution; the answer for
+    a pixel does not depend on the part it was asked with.
+    """
+
+    cells: Bool[np.ndarray, "h w"]
+
+    @cached_property
+    def fading(self) -> Float32[np.ndarray, "h w"]:
+        """Weights at the cells' centres."""
+        if not self.cells.any():
+            return np.zeros(self.cells.shape, np.float32)
+        beyond = ndimage.distance_transform_edt(~self.cells) - WHOLE_CELLS
+        ramp = np.clip(1 - beyond / FADING_CELLS, 0, 1)
+        return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+
+    def weights(self, rows: slice, cols: slice, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
+        """How much of the model each pixel gets: 1 on tissue, falling smoothly to 0 around it."""
+        top, bottom, down = _neighbours(rows, size[0], self.cells.shape[0])
+        left, right, across = _neighbours(cols, size[1], self.cells.shape[1])
+        bands = _between(self.fading[top], self.fading[bottom], down[:, None])
+        return _between(bands[:, left], bands[:, right], across)
+
+    def any(self, rows: slice, cols: slice, size: tuple[int, int]) -> bool:
+        """Whether some weight may be above 0; if not, the model has nothing to do there."""
+        return bool(self._touched(rows, cols, size).max() > 0)
+
+    def all(self, rows: slice, cols: slice, size: tuple[int, int]) -> bool:
+        """Whether every weight is 1; if so, there is nothing to blend."""
+        return bool(self._touched(rows, cols, size).min() == 1)
+
+    def share(self, rows: slice, cols: slice, size: tuple[int, int]) -> float:
+        """The share of the area that is tissue, the fading around it left out."""
+        down = _overlaps(rows, size[0], self.cells.shape[0])
+        across = _overlaps(cols, size[1], self.cells.shape[1])
+        return float(down @ self.cells @ across / (down.sum() * across.sum()))
+
+    def save(self, path: Path) -> None:
+        """Write the cells as a PNG, white on black.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        with replacing(path) as file:
+            Image.fromarray(self.cells).save(file, "PNG")
+
+    @classmethod
+    def load(cls, path: Path) -> "TissueMask":
+        """What `save` wrote.
+
+        Raises:
+            InputError: if the file cannot be read.
+        """
+        return cls(_drawn(path))
+
+    def _touched(self, rows: slice, cols: slice, size: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
+        """The cells that the weights of a part are interpolated from."""
+        top, bottom, _ = _neighbours(rows, size[0], self.cells.shape[0])
+        left, right, _ = _neighbours(cols, size[1], self.cells.shape[1])
+        return self.fading[top[0] : bottom[-1] + 1, left[0] : right[-1] + 1]
+
+
+def find_tissue(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> TissueMask:
+    """Look for tissue in a rectangle of level 0.
+
+    Raises:
+        InputError: if the rectangle is empty or reaches beyond the slide, or pixels are damaged.
+    """
+    return TissueMask(segment(read_cells(slide, l0_xy, size_xy)))
+
+
+def read_tissue(path: Path, slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> TissueMask:
+    """A rectangle's part of a mask that somebody drew, true to within a cell.
+
+    Args:
+        path: a PNG or TIFF, not 0 on tissue, stretched over the whole slide.
+
+    Raises:
+        InputError: if the file cannot be read, or has not the proportions of the slide.
+    """
+    drawn = _drawn(path)
+    _check_proportions(path, drawn.shape, slide.levels_xy[0])
+    for axis, n in enumerate(grid_of(slide, size_xy)):
+        xy = 1 - axis
+        step = drawn.shape[axis] / slide.levels_xy[0][xy]
+        edges = (l0_xy[xy] + np.linspace(0, size_xy[xy], n + 1)) * step
+        inside = drawn.take(range(math.ceil(edges[-1])), axis)
+        drawn = np.logical_or.reduceat(inside, edges[:-1].astype(np.intp), axis)
+    return TissueMask(drawn)
+
+
+def blend(
+    model: UInt8[np.ndarray, "H W 3"], cheap: UInt8[np.ndarray, "H W 3"], weights: Float32[np.ndarray, "H W"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The model's pixels where the weight is 1, the cheap ones where it is 0, a mixture between."""
+    mixed = _between(cheap.astype(np.float32), model.astype(np.float32), weights[..., None])
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def segment(darkest: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Tissue among cells with darkest spots of the given values, by Otsu's threshold on the optical density.
+
+    Otsu splits whatever it is given; held near the glass it splits neither tissue alone nor glass alone.
+    """
+    density = -np.log10((darkest + 1) / 256)
+    glass = min(float(np.percentile(density, 1)), DARKEST_GLASS)
+    lowest, highest = (glass + step for step in CLEAR_OF_GLASS)
+    uniform = density.min() == density.max()
+    otsu = lowest if uniform else float(threshold_otsu(density))  # type: ignore[no-untyped-call]
+    found = density > min(max(otsu, lowest), highest)
+    found = ~_without_small(~_without_small(found, SMALLEST_TISSUE), SMALLEST_HOLE)
+    return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3), bool)))
+
+
+def _without_small(found: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarray, "h w"]:
+    """Only the patches of at least so many cells; those at the rim may go on beyond it and stay."""
+    patches, _ = ndimage.label(found)
+    stays = np.bincount(patches.ravel()) >= least
+    for rim in (patches[0], patches[-1], patches[:, 0], patches[:, -1]):
+        stays[rim] = True
+    stays[0] = False
+    return np.asarray(stays[patches], bool)
+
+
+def _drawn(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Where a picture is not 0 in some colour channel, or its palette's index is not."""
+    if not path.is_file():
+        raise InputError(f"Wanted a tissue mask as a PNG or TIFF, but there is no file {path}.")
+    with decoding(path), Image.open(path) as picture:
+        values = np.asarray(picture)
+        opacity = picture.mode in {"LA", "RGBA"}
+    channels = values[..., None] if values.ndim == 2 else values[..., :-1] if opacity else values
+    return np.asarray((channels != 0).any(axis=2))
+
+
+def _check_proportions(path: Path, drawn: tuple[int, ...], whole_xy: tuple[int, int]) -> None:
+    height, width = drawn
+    tolerance = 1 / min(height, width) + 0.01  # thumbnails are rounded to whole pixels
+    if abs(math.log(width / height * whole_xy[1] / whole_xy[0])) > tolerance:
+        raise InputError(
+            f"Wanted a tissue mask of the whole slide, {whole_xy[0]} x {whole_xy[1]} pixels or less in the "
+            f"same proportions, but {path} is {width} x {height}."
+        )
+
+
+def _neighbours(
+    part: slice, n_out: int, n: int
+) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"], Float32[np.ndarray, " p"]]:
+    """The cells before and behind each pixel's centre, and the share of the way from one to the other."""
+    places = np.clip((np.arange(part.start, part.stop) + 0.5) * (n / n_out) - 0.5, 0, n - 1)
+    before = places.astype(np.int64)
+    return before, np.minimum(before + 1, n - 1), (places - before).astype(np.float32)
+
+
+def _between(
+    a: Float32[np.ndarray, "*shape"], b: Float32[np.ndarray, "*shape"], way: Float32[np.ndarray, "..."]
+) -> Float32[np.ndarray, "*shape"]:
+    """From a to b: exactly a at 0, b at 1 for bytes, and either where the two are equal."""
+    return np.asarray(a + way * (b - a), np.float32)
+
+
+def _overlaps(part: slice, n_out: int, n: int) -> Float64[np.ndarray, " n"]:
+    """How much of each cell a part covers."""
+    start, stop = part.start * n / n_out, part.stop * n / n_out
+    return np.diff(np.clip(np.arange(n + 1, dtype=np.float64), start, stop))
