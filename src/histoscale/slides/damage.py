@@ -8,11 +8,14 @@ from histoscale.errors import HistoscaleError, InputError
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[None]:
+def decoding(path: Path, place: str | None = None) -> Iterator[None]:
     """Turn any error of a decoder inside the block into one sentence.
 
+    Args:
+        place: which pixels are being read, in words, if not all.
+
     Raises:
-        InputError: naming the file and the decoder's reason.
+        InputError: naming the file, the place and the decoder's reason.
     """
     try:
         yield
@@ -20,4 +23,5 @@ def decoding(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error
         reason = str(error).strip().splitlines()[0:1] or [type(error).__name__]
-        raise InputError(f"{path} is damaged or incomplete: {reason[0].rstrip('.')[:160]}.") from error
+        where = f" in {place}" if place else ""
+        raise InputError(f"{path} is damaged or incomplete{where}: {reason[0].rstrip('.')[:160]}.") from error

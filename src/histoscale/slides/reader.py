@@ -4,9 +4,13 @@ from pathlib import Path
 
 from histoscale.errors import InputError
 from histoscale.slides.description import Description, Picture
+from histoscale.slides.openslide_slide import OpenSlideSlide
 from histoscale.slides.picture_reader import describe_picture, read_picture
+from histoscale.slides.picture_slide import PictureSlide
+from histoscale.slides.slide import Slide
 from histoscale.slides.slide_reader import describe_slide, read_slide, vendor_of
 from histoscale.slides.tiff_reader import describe_tiff, read_tiff
+from histoscale.slides.tiff_slide import TiffSlide, is_streamed
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM")
@@ -34,6 +38,20 @@ def read(path: Path) -> Picture:
     if kind == "slide":
         return read_slide(path)
     return read_tiff(path) if kind == "tiff" else read_picture(path)
+
+
+def open_slide(path: Path) -> Slide:
+    """A file of any known kind, to be read piece by piece; close it, or use it in a ``with`` block.
+
+    Raises:
+        InputError: if it is missing, damaged, or of an unknown or refused kind.
+    """
+    kind = _kind(path)
+    if kind == "slide":
+        return OpenSlideSlide(path)
+    if kind == "tiff" and is_streamed(path):
+        return TiffSlide(path)
+    return PictureSlide(read(path))
 
 
 def _kind(path: Path) -> str:

@@ -55,3 +55,13 @@ def unpremultiplied(
     opacity = np.maximum(alpha, 1)[..., None].astype(np.uint32)
     restored = (colour.astype(np.uint32) * 255 + opacity // 2) // opacity
     return np.asarray(np.minimum(restored, 255), np.uint8)
+
+
+def over_white(
+    colour: UInt8[np.ndarray, "h w c"], alpha: UInt8[np.ndarray, "h w"] | None
+) -> UInt8[np.ndarray, "h w c"]:
+    """What is transparent laid on white paper; colours are not premultiplied."""
+    if alpha is None or bool((alpha == 255).all()):
+        return colour
+    opacity = alpha[..., None].astype(np.uint16)
+    return ((colour * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)

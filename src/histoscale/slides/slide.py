@@ -2,12 +2,17 @@
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 
+from histoscale.errors import InputError
 from histoscale.slides.description import Description
+
+AnySlide = TypeVar("AnySlide", bound="Slide")
+LEVEL_SLACK = 0.01
+"""A level's sides are rounded to whole pixels, so that a reduction by 4 may be one by 4.004."""
 
 
 class Slide(ABC):
@@ -27,11 +32,31 @@ class Slide(ABC):
         """Sizes of all levels, the full one first."""
         return self.description.levels_xy or (self.description.size_xy,)
 
+    def downsample_xy(self, level: int) -> tuple[float, float]:
+        """Pixels of level 0 per pixel of that level."""
+        (width, height), (across, down) = self.levels_xy[0], self.levels_xy[level]
+        return width / across, height / down
+
+    def best_level(self, downsample: float) -> int:
+        """The coarsest level that is not coarser than wanted; 0 if all are.
+
+        Args:
+            downsample: pixels of level 0 per wanted pixel, such as wanted mpp / mpp of level 0.
+        """
+        fine = [
+            level
+            for level in range(len(self.levels_xy))
+            if max(self.downsample_xy(level)) <= downsample * (1 + LEVEL_SLACK)
+        ]
+        return max(fine, key=lambda level: max(self.downsample_xy(level)), default=0)
+
     @abstractmethod
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
         """RGB of a rectangle that lies within the level; white where nothing was scanned.
+
+        A pixel is the same whatever the rectangle around it, and threads may read at the same time.
 
         Raises:
             InputError: if the rectangle is empty or reaches beyond the level, or its pixels are damaged.
@@ -49,10 +74,26 @@ class Slide(ABC):
     def close(self) -> None:
         """Let go of the file."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self: AnySlide) -> AnySlide:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _place(self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]) -> str:
+        """Words for a rectangle that lies within the level.
+
+        Raises:
+            InputError: if it does not.
+        """
+        (x, y), (width, height) = level_xy, size_xy
+        path, levels = self.description.path, self.levels_xy
+        if not 0 <= level < len(levels):
+            raise InputError(f"{path} has levels 0 to {len(levels) - 1}, and level {level} is wanted.")
+        across, down = levels[level]
+        place = f"{width} x {height} px at ({x}, {y}) of level {level}"
+        if not (0 <= x < x + width <= across and 0 <= y < y + height <= down):
+            raise InputError(f"{path}: {place} are wanted, which has {across} x {down}.")
+        return place

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import openslide
 import tifffile
+from jaxtyping import UInt8
 from PIL import Image
 
 from histoscale.errors import InputError
@@ -38,7 +39,7 @@ def describe_slide(path: Path) -> Description:
         InputError: if it is damaged.
     """
     with decoding(path), openslide.OpenSlide(path) as slide:
-        return _description(path, slide)
+        return description_of(path, slide)
 
 
 def read_slide(path: Path) -> Picture:
@@ -58,14 +59,19 @@ def read_slide(path: Path) -> Picture:
         pixels = np.empty((height, width, 3), np.uint8)
         for top in range(0, height, STRIP_PX):
             rows = min(STRIP_PX, height - top)
-            strip = slide.read_region((0, top), 0, (width, rows))
-            paper = Image.new("RGB", strip.size, "white")
-            paper.paste(strip, mask=strip.getchannel("A"))
-            pixels[top : top + rows] = np.asarray(paper)
-        return Picture(_description(path, slide), pixels)
+            pixels[top : top + rows] = on_white(slide.read_region((0, top), 0, (width, rows)))
+        return Picture(description_of(path, slide), pixels)
 
 
-def _description(path: Path, slide: openslide.OpenSlide) -> Description:
+def on_white(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """What OpenSlide gives, without its opacity."""
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image.getchannel("A"))
+    return np.asarray(paper)
+
+
+def description_of(path: Path, slide: openslide.OpenSlide) -> Description:
+    """The header of an opened slide."""
     known = slide.properties
     x, y = (positive(known.get(f"openslide.mpp-{axis}")) for axis in "xy")
     vendor = str(known.get("openslide.vendor"))

@@ -51,7 +51,8 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
         orientation, mpp = orientation_of(page), found.mpp
         if mpp and orientation in TRANSPOSING:
             mpp = Mpp(mpp.y, mpp.x)
-        levels, others = _levels(tiff)
+        levels = [(level.imagewidth, level.imagelength) for level in level_pages(tiff)]
+        others = 0 if tiff.is_ome else sum(len(s.pages) for s in tiff.series[1:] if not _is_level(tiff, s))
         notes = [found.note] if found.note else []
         if page.bitspersample == 16:
             notes.append("16 bits a channel are read as 8")
@@ -67,30 +68,43 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
             levels_xy=tuple(upright_size(size, orientation) for size in levels),
             compression=compression_of(page),
             icc_profile=page.tags.valueof(ICC_PROFILE),
+            associated=tuple(associated_pages(tiff)),
             provenance=provenance,
             refusal=_refusal(series, page, ome, others),
             notes=tuple(notes),
         )
 
 
-def _levels(tiff: tifffile.TiffFile) -> tuple[list[tuple[int, int]], int]:
-    """Sizes (x, y) of all resolution levels, and how many further pictures the file holds."""
-    first = tiff.series[0].keyframe
-    sizes = [(level.keyframe.imagewidth, level.keyframe.imagelength) for level in tiff.series[0].levels]
-    others = 0
+def level_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """Pages of all resolution levels, the full one first: SubIFDs, or pages of their own."""
+    pages = [level.keyframe for level in tiff.series[0].levels]
     for series in tiff.series[1:]:
-        page = series.keyframe
-        if page.is_reduced or (_is_reduction(page, first) and not tiff.is_ome):
-            sizes.append((page.imagewidth, page.imagelength))
-        elif not tiff.is_ome:  # further images of an OME file are its label and overview
-            others += len(series.pages)
-    return sizes, others
+        if _is_level(tiff, series):
+            pages.append(series.keyframe)
+    return pages[:1] + [page for page in pages[1:] if _is_reduction(page, pages[0])]
+
+
+def associated_pages(tiff: tifffile.TiffFile) -> dict[str, tifffile.TiffPage]:
+    """Further images of an OME file, which are its label and overview, by their names there."""
+    others = [s for s in tiff.series[1:] if tiff.is_ome and not _is_level(tiff, s) and len(s.pages) == 1]
+    return {
+        series.name or f"image {number}": series.keyframe
+        for number, series in enumerate(others, 1)
+        if series.keyframe.dtype == "u1" and _sample_refusal(series.keyframe) is None
+    }
+
+
+def _is_level(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
+    """Whether a further picture is a smaller copy of the first: by its flag, or as old pyramids are."""
+    page = series.keyframe
+    return page.is_reduced or (_is_reduction(page, tiff.series[0].keyframe) and not tiff.is_ome)
 
 
 def _is_reduction(page: tifffile.TiffPage, full: tifffile.TiffPage) -> bool:
-    """Whether a page without the flag looks like a smaller copy, as old pyramids are."""
+    """Whether a page is smaller than the full one, and of its proportions but for rounding to pixels."""
     across, down = full.imagewidth / page.imagewidth, full.imagelength / page.imagelength
-    return across > 1.5 and abs(across / down - 1) < 0.02
+    rounding = 1 / page.imagewidth + 1 / page.imagelength
+    return across > 1.5 and abs(across / down - 1) < 0.02 + rounding
 
 
 def _refusal(

@@ -23,7 +23,7 @@ def describe_tiff(path: Path) -> Description:
     Raises:
         InputError: if it is damaged.
     """
-    with _opened(path) as tiff:
+    with opened(path) as tiff:
         return description_of(path, tiff)
 
 
@@ -33,13 +33,13 @@ def read_tiff(path: Path) -> Picture:
     Raises:
         InputError: if it is damaged or of a kind that is refused.
     """
-    with _opened(path) as tiff:
+    with opened(path) as tiff:
         description = description_of(path, tiff)
         if description.refusal:
             raise InputError(f"{path} {description.refusal}.")
         page = tiff.series[0].keyframe
         ensure_memory(3 * page.nbytes, InputError, f"{path} is too large to be held in memory as one picture")
-        _refuse_truncated(path, page)
+        refuse_truncated(path, page)
         with decoding(path):
             samples = _samples(page, str(path))
     samples = upright(samples, orientation_of(page))
@@ -52,7 +52,12 @@ def read_tiff(path: Path) -> Picture:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
+def opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    """A TIFF file with at least one picture in it.
+
+    Raises:
+        InputError: if it has none or is damaged.
+    """
     with decoding(path):
         tiff = tifffile.TiffFile(path)
     with tiff:
@@ -62,7 +67,7 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
         yield tiff
 
 
-def _refuse_truncated(path: Path, page: tifffile.TiffPage) -> None:
+def refuse_truncated(path: Path, page: tifffile.TiffPage) -> None:
     """Some decoders fill up what is missing with grey, so the file's length is compared with its index."""
     ends = (start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=False))
     length = path.stat().st_size
