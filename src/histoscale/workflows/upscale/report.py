@@ -1,0 +1,110 @@
+"""The report of a run, for people and for programs: what became of every slide, and what it took."""
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+from histoscale.slides.provenance import SUPER_RESOLVED
+from histoscale.slides.replacing import replacing
+from histoscale.workflows.upscale.outcome import Failure, Outcome
+from histoscale.workflows.upscale.report_page import page
+from histoscale.workflows.upscale.slide_outcome import Run, SlideOutcome
+
+
+def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime) -> Path:
+    """Where a report goes, less its suffix.
+
+    Beside a single output it bears that output's name; in a folder, the one given or that of several
+    outputs, it bears the time, so that a later run leaves it alone.
+    """
+    if folder is None and len(targets) == 1:
+        return targets[0].with_name(targets[0].name + ".report")
+    folder = folder or Path(commonpath([target.parent for target in targets]))
+    return folder / f"report-{started:%Y%m%d-%H%M%S}"
+
+
+def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Run) -> tuple[Path, Path]:
+    """Write the page and the record beside each other, and say where they are.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    paths = stem.with_name(stem.name + ".html"), stem.with_name(stem.name + ".json")
+    for path, text in zip(paths, (page(results, run), to_json(results, run)), strict=True):
+        with replacing(path) as file:
+            file.write(text.encode("utf-8"))
+    return paths
+
+
+def to_json(results: Sequence[Outcome | Failure], run: Run) -> str:
+    """The record for programs; what is unknown is null."""
+    record = {
+        "histoscale": version("histoscale"),
+        "note": SUPER_RESOLVED,
+        "command": run.command,
+        "started": run.started.isoformat(timespec="seconds"),
+        "seconds": round(run.seconds, 3),
+        "written": sum(isinstance(result, Outcome) for result in results),
+        "failed": sum(isinstance(result, Failure) for result in results),
+        "slides": [_record(result) for result in results],
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _record(result: Outcome | Failure) -> dict[str, Any]:
+    if isinstance(result, Failure):
+        return {"status": "failed", "source": str(result.source), "sentence": result.sentence}
+    record = {
+        "status": "written",
+        "source": str(result.source),
+        "target": str(result.target),
+        "source_size_px": result.before_xy,
+        "target_size_px": result.after_xy,
+        "source_mpp": result.mpp_before,
+        "target_mpp": result.mpp_after,
+        "method": result.method,
+        "seconds": round(result.seconds, 3),
+        "megapixels_per_second": _rounded(result.megapixels_per_second),
+        "remarks": result.remarks,
+    }
+    return record | (_measured(result) if isinstance(result, SlideOutcome) else {})
+
+
+def _measured(slide: SlideOutcome) -> dict[str, Any]:
+    made, work, seams = slide.provenance, slide.work, slide.seams
+    record: dict[str, Any] = {
+        "source_power": slide.power_before,
+        "target_power": made and made.power,
+        "note": made and made.note,
+        "model": made and made.model,
+        "weights_sha256": made and made.weights_sha256,
+        "precision": made and made.precision,
+        "device": slide.device,
+        "workers": slide.workers,
+        "tile_px": slide.tile_px,
+        "tissue_share": _rounded(slide.tissue_share),
+        "peak_mib": _rounded(slide.peak_mib),
+        "work": None,
+        "seams": None,
+    }
+    if work:
+        names = "reading", "model", "encoding"
+        record["work"] = {
+            name: {"seconds": round(seconds, 3), "share": _rounded(share)}
+            for name, seconds, share in zip(names, work, work.shares, strict=True)
+        }
+    if seams:
+        # Where only the borders jump the ratio is infinite, which JSON cannot say; the two means can.
+        ratio = _rounded(seams.ratio) if math.isfinite(seams.ratio) else None
+        record["seams"] = {"across": _rounded(seams.across), "inside": _rounded(seams.inside), "ratio": ratio}
+    return record
+
+
+def _rounded(number: float | None) -> float | None:
+    """Five digits: more are noise."""
+    return None if number is None else float(f"{number:.5g}")
