@@ -35,7 +35,8 @@ def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
     except OSError as error:
         raise OutputError(_sentence(target, error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if target.parent.is_dir():
+            partial.unlink(missing_ok=True)
 
 
 def refuse_existing(target: Path) -> None:
