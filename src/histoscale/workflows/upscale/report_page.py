@@ -183,8 +183,8 @@ def _slide_facts(slide: SlideOutcome) -> Iterator[tuple[str, object]]:
     if seams:
         yield (
             "seams",
-            f"{seams.ratio:.3f} (1 is none): neighbours differ by {seams.across:.3g} grey levels across borders "
-            f"of tiles and by {seams.inside:.3g} beside them",
+            f"{seams.ratio:.3f} (1 is none): pixels differ by {seams.across:.3g} grey levels across borders "
+            f"of tiles, by {seams.inside:.3g} beside them",
         )
 
 
