@@ -5,6 +5,7 @@ import pytest
 from histoscale.slides.description import Mpp
 from histoscale.slides.metadata import (
     Resolution,
+    contradiction,
     first_known,
     from_density,
     from_provenance,
@@ -102,3 +103,32 @@ def test_other_texts_are_no_record(text: str | None) -> None:
 @pytest.mark.parametrize("mpp", [None, [1], ["a", 1], [0, 1], "12"])
 def test_a_record_with_a_strange_mpp_has_none(mpp: object) -> None:
     assert from_provenance({"histoscale": "1", "mpp": mpp}).mpp is None
+
+
+@pytest.mark.parametrize("power", [40.0, 30.0, 27.0, 60.0])
+def test_power_and_mpp_that_agree(power: float) -> None:
+    assert contradiction(Mpp(0.25, 0.25), power) == ()
+
+
+@pytest.mark.parametrize("power", [20.0, 26.0, 61.0])
+def test_power_and_mpp_that_contradict_each_other(power: float) -> None:
+    (remark,) = contradiction(Mpp(0.25, 0.25), power)
+    assert remark == f"the objective power of {power:g} contradicts 0.25 um/px, which is that of 40x"
+
+
+def test_nothing_contradicts_what_is_unknown() -> None:
+    assert contradiction(None, 40.0) == ()
+    assert contradiction(Mpp(0.25, 0.25), None) == ()
+
+
+def test_our_own_record_in_ome_xml() -> None:
+    record = '{"histoscale": "0.1.0", "mpp": [0.25, 0.26]}'
+    annotation = f"<Value><M K='note'>x</M><M K='record'>{record.replace(chr(34), '&quot;')}</M></Value>"
+    xml = (
+        "<OME><Image><Pixels/></Image><StructuredAnnotations>"
+        f"<MapAnnotation Namespace='histoscale/provenance'>{annotation}</MapAnnotation>"
+        "</StructuredAnnotations></OME>"
+    )
+    found = parse_ome(xml)
+    assert found is not None
+    assert from_provenance(found.provenance).mpp == (0.25, 0.26)

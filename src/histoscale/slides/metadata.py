@@ -1,18 +1,28 @@
 """Micrometres per pixel and objective power, out of the fields that formats offer."""
 
 import json
+import math
 import re
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from histoscale.slides.description import Mpp
+from histoscale.slides.provenance import NAMESPACE
 
 UM_PER_INCH = 25_400.0
 PLAUSIBLE_MPP = (0.01, 10.0)
 """A bare print density is believed to be a microscope's in this range: 72, 300 or 2400 dots per inch
 (353 to 10.6 um) are those of screens, printers, flatbeds. Fields made for microscopy are always believed."""
 
-UM_PER_UNIT = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3}
+UM_AT_POWER_ONE = 10.0
+"""A 40x objective samples at about 0.25 um per pixel, a 20x at 0.5: power = 10 / mpp."""
+CONTRADICTION = 1.5
+"""Power and mpp that differ by more than this factor from that rule are worth a remark."""
+
+UM_PER_UNIT = {
+    **{"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3},
+    **{"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0, "nanometer": 1e-3},
+}
 
 
 class Resolution(NamedTuple):
@@ -24,12 +34,13 @@ class Resolution(NamedTuple):
 
 
 class OmeRecord(NamedTuple):
-    """What OME-XML says about the first image."""
+    """What OME-XML says about the first image, and the record in it if we wrote it."""
 
     mpp: Mpp | None
     power: float | None
     channels: int
     is_fluorescence: bool
+    provenance: dict[str, Any] | None = None
 
 
 def from_density(per_inch_xy: tuple[float, float], source: str) -> Resolution:
@@ -87,13 +98,36 @@ def parse_ome(xml: str) -> OmeRecord | None:
         power,
         len(channels),
         any("EmissionWavelength" in c.attrib or c.get("ContrastMethod") == "Fluorescence" for c in channels),
+        parse_provenance(root.findtext(f".//MapAnnotation[@Namespace='{NAMESPACE}']/Value/M[@K='record']")),
     )
 
 
 def _micrometres(attributes: dict[str, str], axis: str) -> float | None:
-    length = positive(attributes.get(f"PhysicalSize{axis}"))
-    unit = UM_PER_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "µm"))
-    return length * unit if length and unit else None
+    return length_um(attributes.get(f"PhysicalSize{axis}"), attributes.get(f"PhysicalSize{axis}Unit", "µm"))
+
+
+def length_um(length: Any, unit: str | None) -> float | None:
+    """Micrometres of a positive length in a known unit, or None."""
+    number, factor = positive(length), UM_PER_UNIT.get(unit or "")
+    return number * factor if number and factor else None
+
+
+def contradiction(mpp: Mpp | None, power: float | None) -> tuple[str, ...]:
+    """A remark if the objective power and the mpp cannot both be right."""
+    if mpp is None or power is None:
+        return ()
+    nominal = nominal_power(mpp)
+    if 1 / CONTRADICTION <= power / nominal <= CONTRADICTION:
+        return ()
+    return (
+        f"the objective power of {power:g} contradicts {math.sqrt(mpp.x * mpp.y):.4g} um/px, "
+        f"which is that of {nominal:.3g}x",
+    )
+
+
+def nominal_power(mpp: Mpp) -> float:
+    """The objective power that usually has these micrometres per pixel."""
+    return UM_AT_POWER_ONE / math.sqrt(mpp.x * mpp.y)
 
 
 def positive(text: Any) -> float | None:

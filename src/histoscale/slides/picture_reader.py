@@ -14,10 +14,12 @@ from histoscale.slides.description import Description, Picture
 from histoscale.slides.memory import ensure_memory
 from histoscale.slides.metadata import (
     Resolution,
+    contradiction,
     first_known,
     from_density,
     from_provenance,
     parse_provenance,
+    positive,
 )
 from histoscale.slides.samples import TRANSPOSING, to_eight_bits, upright, upright_size
 
@@ -111,7 +113,8 @@ def _description(path: Path, image: ImageFile.ImageFile) -> Description:
     if image.has_transparency_data and "alpha" not in channels:
         channels += " + alpha"
     bits = _bits(path, image)
-    notes = [found.note] if found.note else []
+    power = positive((provenance or {}).get("power"))
+    notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
     if bits == 16:
         notes.append("16 bits a channel are read as 8")
     return Description(
@@ -122,7 +125,7 @@ def _description(path: Path, image: ImageFile.ImageFile) -> Description:
         bits=bits,
         mpp=mpp,
         mpp_source=found.source,
-        power=(provenance or {}).get("power"),
+        power=power,
         levels_xy=(upright_size(image.size, orientation),),
         compression=COMPRESSION.get(form) or _webp_compression(path),
         icc_profile=image.info.get("icc_profile") or None,

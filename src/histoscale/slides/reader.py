@@ -8,9 +8,11 @@ from histoscale.slides.openslide_slide import OpenSlideSlide
 from histoscale.slides.picture_reader import describe_picture, read_picture
 from histoscale.slides.picture_slide import PictureSlide
 from histoscale.slides.slide import Slide
-from histoscale.slides.slide_reader import describe_slide, read_slide, vendor_of
+from histoscale.slides.slide_reader import describe_slide, dicom_series, read_slide, vendor_of
 from histoscale.slides.tiff_reader import describe_tiff, read_tiff
 from histoscale.slides.tiff_slide import TiffSlide, is_streamed
+from histoscale.slides.zarr_slide import METADATA as ZARR_METADATA
+from histoscale.slides.zarr_slide import ZarrSlide, describe_zarr, is_zarr, read_zarr
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM")
@@ -22,7 +24,9 @@ def describe(path: Path) -> Description:
     Raises:
         InputError: if it is missing, damaged or of an unknown kind.
     """
-    kind = _kind(path)
+    path, kind = _found(path)
+    if kind == "zarr":
+        return describe_zarr(path)
     if kind == "slide":
         return describe_slide(path)
     return describe_tiff(path) if kind == "tiff" else describe_picture(path)
@@ -34,7 +38,9 @@ def read(path: Path) -> Picture:
     Raises:
         InputError: if it is missing, damaged, of an unknown or refused kind, or larger than memory.
     """
-    kind = _kind(path)
+    path, kind = _found(path)
+    if kind == "zarr":
+        return read_zarr(path)
     if kind == "slide":
         return read_slide(path)
     return read_tiff(path) if kind == "tiff" else read_picture(path)
@@ -46,12 +52,35 @@ def open_slide(path: Path) -> Slide:
     Raises:
         InputError: if it is missing, damaged, or of an unknown or refused kind.
     """
-    kind = _kind(path)
+    path, kind = _found(path)
+    if kind == "zarr":
+        return ZarrSlide(path)
     if kind == "slide":
         return OpenSlideSlide(path)
     if kind == "tiff" and is_streamed(path):
         return TiffSlide(path)
     return PictureSlide(read(path))
+
+
+def is_slide_folder(path: Path) -> bool:
+    """Whether a folder is one slide, OME-Zarr or DICOM, and not a folder of pictures."""
+    return path.is_dir() and (is_zarr(path) or _dicom_in(path) is not None)
+
+
+def _found(path: Path) -> tuple[Path, str]:
+    """The path to open, and the kind of reader: a slide that is a folder may be named by a file in it."""
+    if path.name in ZARR_METADATA and is_zarr(path.parent):
+        return path.parent, "zarr"
+    if path.is_dir() and is_zarr(path):
+        return path, "zarr"
+    path = _dicom_in(path) or path
+    return path, _kind(path)
+
+
+def _dicom_in(path: Path) -> Path | None:
+    """A level of the one DICOM slide in a folder; OpenSlide finds the others beside it."""
+    files = sorted(path.glob("*.dcm")) if path.is_dir() else []
+    return files[0] if len({dicom_series(file) for file in files} - {None}) == 1 else None
 
 
 def _kind(path: Path) -> str:
@@ -61,7 +90,7 @@ def _kind(path: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder, not a picture.") from None
+        raise InputError(f"{path} is a folder, and neither OME-Zarr nor a DICOM slide.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if not start:

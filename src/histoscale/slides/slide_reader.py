@@ -13,7 +13,7 @@ from histoscale.errors import InputError
 from histoscale.slides.damage import decoding
 from histoscale.slides.description import Description, Mpp, Picture
 from histoscale.slides.memory import ensure_memory
-from histoscale.slides.metadata import positive
+from histoscale.slides.metadata import contradiction, positive
 from histoscale.slides.tiff_layout import compression_of
 
 STRIP_PX = 1024
@@ -30,6 +30,14 @@ def vendor_of(path: Path) -> str | None:
     """The scanner's maker if OpenSlide knows the file as a slide; plain tiled TIFF does not count."""
     vendor = openslide.OpenSlide.detect_format(path)
     return None if vendor == "generic-tiff" else vendor
+
+
+def dicom_series(path: Path) -> str | None:
+    """The number that all levels of a DICOM slide share; None if the file is none."""
+    if vendor_of(path) != "dicom":
+        return None
+    with decoding(path), openslide.OpenSlide(path) as slide:
+        return slide.properties.get("dicom.SeriesInstanceUID")
 
 
 def describe_slide(path: Path) -> Description:
@@ -76,19 +84,22 @@ def description_of(path: Path, slide: openslide.OpenSlide) -> Description:
     x, y = (positive(known.get(f"openslide.mpp-{axis}")) for axis in "xy")
     vendor = str(known.get("openslide.vendor"))
     profile = slide.color_profile
+    mpp = Mpp(x, y) if x and y else None
+    power = positive(known.get("openslide.objective-power"))
     return Description(
         path=path,
         format=f"{'DICOM' if vendor == 'dicom' else vendor.capitalize()} slide",
         size_xy=slide.dimensions,
         channels="RGB",
         bits=8,
-        mpp=Mpp(x, y) if x and y else None,
-        mpp_source="slide metadata" if x and y else None,
-        power=positive(known.get("openslide.objective-power")),
+        mpp=mpp,
+        mpp_source="slide metadata" if mpp else None,
+        power=power,
         levels_xy=tuple(slide.level_dimensions),
         compression=_compression(path, known),
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
+        notes=contradiction(mpp, power),
     )
 
 

@@ -10,6 +10,7 @@ from histoscale.slides.metadata import (
     UM_PER_UNIT,
     OmeRecord,
     Resolution,
+    contradiction,
     first_known,
     from_density,
     from_provenance,
@@ -40,7 +41,7 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
         series, page = tiff.series[0], tiff.series[0].keyframe
         ome = parse_ome(tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else None
         aperio_mpp, power = parse_aperio(page.description)
-        provenance = parse_provenance(page.description)
+        provenance = parse_provenance(page.description) or (ome.provenance if ome else None)
         found = first_known(
             from_provenance(provenance),
             Resolution(ome.mpp, "OME-XML") if ome else Resolution(),
@@ -53,7 +54,8 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
             mpp = Mpp(mpp.y, mpp.x)
         levels = [(level.imagewidth, level.imagelength) for level in level_pages(tiff)]
         others = 0 if tiff.is_ome else sum(len(s.pages) for s in tiff.series[1:] if not _is_level(tiff, s))
-        notes = [found.note] if found.note else []
+        power = (ome.power if ome else None) or power or positive((provenance or {}).get("power"))
+        notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
         if page.bitspersample == 16:
             notes.append("16 bits a channel are read as 8")
         return Description(
@@ -64,7 +66,7 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
             bits=page.bitspersample,
             mpp=mpp,
             mpp_source=found.source,
-            power=(ome.power if ome else None) or power or (provenance or {}).get("power"),
+            power=power,
             levels_xy=tuple(upright_size(size, orientation) for size in levels),
             compression=compression_of(page),
             icc_profile=page.tags.valueof(ICC_PROFILE),

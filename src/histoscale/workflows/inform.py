@@ -39,7 +39,7 @@ def info(path: Path) -> Description:
 def info_rows(description: Description) -> Iterator[tuple[str, str]]:
     """Label and value, in the order a person asks; what is unknown says so where it matters."""
     width, height = description.size_xy
-    yield "file", f"{description.path} ({in_words(description.path.stat().st_size)})"
+    yield "file", f"{description.path} ({in_words(bytes_of(description.path))})"
     yield "format", description.format
     yield "size", f"{width} x {height} px ({width * height / 1e6:.3g} MP)"
     yield "channels", f"{description.channels}, {description.bits} bits"
@@ -65,7 +65,7 @@ def info_json(description: Description) -> str:
     """The same facts for programs."""
     record: dict[str, Any] = {
         "file": str(description.path),
-        "bytes": description.path.stat().st_size,
+        "bytes": bytes_of(description.path),
         "format": description.format,
         "size": description.size_xy,
         "channels": description.channels,
@@ -82,6 +82,12 @@ def info_json(description: Description) -> str:
         "refusal": description.refusal,
     }
     return json.dumps(record, indent=2)
+
+
+def bytes_of(path: Path) -> int:
+    """Size on disk of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def profile_name(profile: bytes | None) -> str | None:

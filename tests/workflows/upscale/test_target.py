@@ -81,7 +81,7 @@ def test_magnification_without_anything() -> None:
 def test_power_against_mpp_is_said() -> None:
     target = resolve(Wish(magnification=40), (600, 400), Mpp(0.25, 0.25), 20)
     assert target.size_xy == (1200, 800)
-    assert target.remarks == ("the objective power of 20 contradicts the mpp, which is that of 40x",)
+    assert target.remarks == ("the objective power of 20 contradicts 0.25 um/px, which is that of 40x",)
 
 
 @pytest.mark.parametrize("number", [0.0, -1.0, math.nan, math.inf, -math.inf])

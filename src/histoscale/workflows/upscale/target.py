@@ -8,12 +8,9 @@ from dataclasses import dataclass
 
 from histoscale.errors import ScaleError
 from histoscale.slides.description import Mpp
+from histoscale.slides.metadata import contradiction, nominal_power
 
 LONGEST_SIDE_PX = 2**31 - 1
-UM_AT_POWER_ONE = 10.0
-"""A 40x objective samples at about 0.25 um per pixel, a 20x at 0.5: power = 10 / mpp."""
-CONTRADICTION = 1.5
-"""Power and mpp that differ by more than this factor from that rule are worth a remark."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +123,13 @@ def _scales(
 
 def _power(mpp: Mpp | None, power: float | None) -> tuple[float, list[str]]:
     """The source's objective power, or what its mpp stands for."""
-    nominal = UM_AT_POWER_ONE / math.sqrt(mpp.x * mpp.y) if mpp else None
     if power is not None:
-        if nominal and not 1 / CONTRADICTION < power / nominal < CONTRADICTION:
-            remark = f"the objective power of {power:g} contradicts the mpp, which is that of {nominal:.3g}x"
-            return power, [remark]
-        return power, []
-    if nominal is None:
+        return power, [*contradiction(mpp, power)]
+    if mpp is None:
         raise ScaleError(
             "A magnification is wanted, and the source's power and mpp are unknown: give --source-mpp."
         )
+    nominal = nominal_power(mpp)
     return nominal, [f"no objective power is recorded: taken as 10 / mpp = {nominal:.4g}"]
 
 
