@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 
+from histoscale.errors import OutputError
 from histoscale.slides.description import Mpp
 from histoscale.slides.provenance import Provenance
 
@@ -14,6 +15,9 @@ Compression: TypeAlias = Literal["jpeg", "jpeg2000", "zstd", "deflate", "none"]
 Layout: TypeAlias = Literal["ome", "openslide", "both"]
 ReadPixels: TypeAlias = Callable[[tuple[int, int], tuple[int, int]], UInt8[np.ndarray, "h w 3"]]
 """``read(l0_xy, size_xy)``: a rectangle of the finished level 0; waits until it has been computed."""
+
+TILE_UNIT_PX = 16
+"""TIFF's tiles are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,36 @@ class Encoding:
     """How pixels are stored.
 
     Attributes:
-        quality: 1 to 100, of JPEG and JPEG 2000.
-        layout: of an OME-TIFF; "ome" keeps lower levels in SubIFDs, "openslide" chains them as pages.
+        quality: 1 to 100, of JPEG and JPEG 2000 (there 100 is lossless).
+        layout: of an OME-TIFF. "ome" keeps lower levels in SubIFDs, as the standard has it; "openslide"
+            chains them as pages, as OpenSlide wants it; "both" does both over the same pixels.
         tile_px: side of a stored tile.
+
+    Raises:
+        OutputError: if a value is none of those.
     """
 
     compression: Compression = "jpeg"
     quality: int = 90
     layout: Layout = "ome"
     tile_px: int = 512
+
+    def __post_init__(self) -> None:
+        _refuse_unknown("compression", self.compression, get_args(Compression))
+        _refuse_unknown("layout", self.layout, get_args(Layout))
+        if not 1 <= self.quality <= 100:
+            raise OutputError(f"A quality is 1 to 100, and {self.quality} was given.")
+        if self.tile_px < TILE_UNIT_PX or self.tile_px % TILE_UNIT_PX:
+            raise OutputError(f"Tiles are multiples of {TILE_UNIT_PX} px, and {self.tile_px} was given.")
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether pixels are stored as they came."""
+        return self.compression not in ("jpeg", "jpeg2000") or (
+            self.compression == "jpeg2000" and self.quality == 100
+        )
+
+
+def _refuse_unknown(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise OutputError(f"The {what} of a slide is one of {', '.join(known)}, and {value!r} was given.")

@@ -9,6 +9,8 @@ from histoscale.slides.description import Mpp
 SUPER_RESOLVED = "super-resolved, not for primary diagnosis"
 REDUCED = "reduced by antialiased bicubic, no model"
 COPIED = "same size, pixels unchanged"
+NAMESPACE = "histoscale/provenance"
+"""Marks the record where a format holds annotations of many origins."""
 
 
 @dataclass(frozen=True)
