@@ -38,7 +38,7 @@ class FinishedSlide:
     mpp: Mpp | None = None
     power: float | None = None
     icc_profile: bytes | None = None
-    channel_names: tuple[str, ...] = ("Red", "Green", "Blue")
+    channel_names: tuple[str, str, str] = ("Red", "Green", "Blue")
     associated: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
 
 

@@ -125,7 +125,7 @@ class _Quarters:
     def put(self, row: int, col: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         self._file.seek(self._offset(row, col))
         view = memoryview(pixels.tobytes())
-        while len(view):  # an unbuffered write may be short, on a full disk for one
+        while view:  # an unbuffered write may be short, on a full disk for one
             view = view[self._file.write(view) :]
 
     def joined(self, row: int, col: int, size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:

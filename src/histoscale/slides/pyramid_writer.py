@@ -5,6 +5,8 @@ from pathlib import Path
 from histoscale.errors import OutputError
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.ome_tiff_writer import write_ome_tiff
+from histoscale.slides.ome_zarr_writer import write_ome_zarr
+from histoscale.slides.replacing import refuse_existing
 
 OME_TIFF, OME_ZARR = "OME-TIFF", "OME-Zarr"
 FORMAT_OF_SUFFIX = {".ome.tiff": OME_TIFF, ".ome.tif": OME_TIFF, ".ome.zarr": OME_ZARR, ".zarr": OME_ZARR}
@@ -44,4 +46,8 @@ def write_slide(
     Raises:
         OutputError: if the format cannot hold that, or the disk does not take it.
     """
-    write_ome_tiff(target, slide, encoding, scratch, overwrite)
+    form = format_of_slide(target)
+    if not overwrite:
+        refuse_existing(target)
+    write = write_ome_tiff if form == OME_TIFF else write_ome_zarr
+    write(target, slide, encoding, scratch, overwrite)

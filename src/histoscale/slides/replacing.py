@@ -1,8 +1,9 @@
-"""A file appears whole or not at all: written under another name beside it, then renamed."""
+"""A file or folder appears whole or not at all: written under another name beside it, then renamed."""
 
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         OutputError: if the disk is full, the folder cannot be written, or ``target`` exists in spite of
             ``overwrite`` being off.
     """
-    partial = target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}.part")
+    partial = _beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("xb") as file:
@@ -31,12 +32,56 @@ def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         if not overwrite:
             refuse_existing(target)
         partial.replace(target)
-        _sync_folder(target.parent)
+        _sync(target.parent)
     except OSError as error:
         raise OutputError(_sentence(target, error)) from error
     finally:
         if target.parent.is_dir():
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: Path, overwrite: bool = True) -> Iterator[Path]:
+    """A new folder that becomes ``target`` when the block ends, and leaves nothing if the block fails.
+
+    Raises:
+        OutputError: as `replacing` does, and if ``target`` is a file.
+    """
+    partial = _beside(target)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for path in partial.rglob("*"):
+            _sync(path)
+        if target.is_file():
+            raise OutputError(f"{target} is a file, and a folder of that name was wanted.")
+        if not overwrite:
+            refuse_existing(target)
+        _exchange(partial, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _exchange(partial: Path, target: Path) -> None:
+    """A folder takes the place of another, which is deleted when that has succeeded."""
+    if not target.exists():
+        partial.rename(target)
+        return
+    old = _beside(target)
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}.part")
 
 
 def refuse_existing(target: Path) -> None:
@@ -68,10 +113,10 @@ def _sentence(target: Path, error: OSError) -> str:
     return f"{target} was not written: {error.strerror or error}."
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last through a power cut, where the system can."""
+def _sync(path: Path) -> None:
+    """Make what was written or renamed last through a power cut, where the system can."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
     except OSError:  # Windows opens no folders
         return
     try:
