@@ -13,7 +13,7 @@ from torch import Tensor
 
 from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
 from histoscale.imaging.coords import output_positions, rounded_size
-from histoscale.imaging.tiles import Tile, plan_tiles, split_output
+from histoscale.imaging.tiles import Tile, plan_tiles, span_over, split_output
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver, moved
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
@@ -126,14 +126,65 @@ def upscale_blocks(
     done = 0
     with evaluating(model):
         for tile in tiles_for(model, lr_size, size, tile_px):
-            window = read(tile.rows.window, tile.cols.window).to(place, torch.float32)
-            # Convolutions keep this layout through the network: 5 to 25 % less time.
-            window = window.contiguous(memory_format=torch.channels_last)
-            for block in _tile_blocks(model, window, tile, lr_size, size, precision):
+            window = as_input(read(tile.rows.window, tile.cols.window), place)
+            for block in _tile_blocks(model, window, tile, lr_size, size, precision, BLOCK_SIDE_PX):
                 yield block
                 done += block.pixels.shape[-2] * block.pixels.shape[-1]
                 if progress is not None:
                     progress(done, size[0] * size[1])
+
+
+def upscale_part(
+    model: SuperResolver,
+    read: ReadWindow,
+    lr_size: tuple[int, int],
+    size: tuple[int, int],
+    part: tuple[slice, slice],
+    *,
+    block_px: int = BLOCK_SIDE_PX,
+    precision: Precision = "fp32",
+    device: torch.device | str | None = None,
+) -> Iterator[Block]:
+    """Yield one rectangle of the output in blocks that cover it exactly once, from one window of the image.
+
+    The pixels are those of `upscale_blocks`, within rounding, however the output is cut into rectangles.
+
+    Args:
+        part: rows and columns of the output.
+        block_px: longest side of a block; a smaller one takes less memory.
+        model, read, lr_size, size, precision, device: as in `upscale_blocks`.
+
+    Raises:
+        ScaleError, WeightsError, HistoscaleError: as `upscale_blocks` does.
+    """
+    place = moved_to(model, device)
+    spans = (
+        span_over(n_in, n_out, out, model.halo_px, unit)
+        for n_in, n_out, out, unit in zip(
+            lr_size, size, part, alignment_for(model, lr_size, size), strict=True
+        )
+    )
+    tile = Tile(*spans)
+    with evaluating(model):
+        window = as_input(read(tile.rows.window, tile.cols.window), place)
+        for block in _tile_blocks(model, window, tile, lr_size, size, precision, block_px):
+            rows, cols = (_common(a, b) for a, b in zip((block.rows, block.cols), part, strict=True))
+            if rows.start < rows.stop and cols.start < cols.stop:
+                inside = _moved(rows, -block.rows.start), _moved(cols, -block.cols.start)
+                yield Block(rows, cols, block.pixels[..., inside[0], inside[1]])
+
+
+def as_input(window: Float[Tensor, "b 3 h w"], place: torch.device) -> Float[Tensor, "b 3 h w"]:
+    """The window where it is computed; channels last, which spares convolutions 5 to 25 % of their time."""
+    return window.to(place, torch.float32).contiguous(memory_format=torch.channels_last)
+
+
+def _common(a: slice, b: slice) -> slice:
+    return slice(max(a.start, b.start), min(a.stop, b.stop))
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
 
 
 def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.device:
@@ -150,18 +201,23 @@ def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.d
 def tiles_for(
     model: SuperResolver, lr_size: tuple[int, int], size: tuple[int, int], tile_px: int
 ) -> tuple[Tile, ...]:
-    """The tiles that give ``model`` the context it needs.
+    """The tiles that give ``model`` the context it needs."""
+    if tile_px < 1:
+        raise ScaleError(f"Wanted a tile of at least 1 pixel, got {tile_px}.")
+    return plan_tiles(lr_size, size, tile_px, model.halo_px, alignment_for(model, lr_size, size))
+
+
+def alignment_for(model: SuperResolver, lr_size: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns that windows start at multiples of.
 
     A model that only makes whole images gets windows whose borders fall on output pixels; at a scale that has
     no such borders inside the image, the one window is the image.
     """
-    if tile_px < 1:
-        raise ScaleError(f"Wanted a tile of at least 1 pixel, got {tile_px}.")
     rows, cols = model.alignment_px, model.alignment_px
     if not isinstance(model, CoordinateSuperResolver):
         rows = math.lcm(rows, lr_size[0] // math.gcd(lr_size[0], size[0]))
         cols = math.lcm(cols, lr_size[1] // math.gcd(lr_size[1], size[1]))
-    return plan_tiles(lr_size, size, tile_px, model.halo_px, (rows, cols))
+    return rows, cols
 
 
 def _tile_blocks(
@@ -171,6 +227,7 @@ def _tile_blocks(
     lr_size: tuple[int, int],
     size: tuple[int, int],
     precision: Precision,
+    block_px: int,
 ) -> Iterator[Block]:
     """The output of one tile, cut into blocks where it is large; no torch mode is left on between blocks."""
     if not isinstance(model, CoordinateSuperResolver):
@@ -181,9 +238,9 @@ def _tile_blocks(
     cell = (lr_size[0] / size[0], lr_size[1] / size[1])
     with computing(window.device, precision):
         features = model.encode(window)
-    for r0, r1 in split_output(tile.rows, lr_size[0], size[0], BLOCK_SIDE_PX, model.alignment_px):
+    for r0, r1 in split_output(tile.rows, lr_size[0], size[0], block_px, model.alignment_px):
         rows = output_positions(size[0], lr_size[0], r0, r1).to(window.device) - tile.rows.window_start
-        for c0, c1 in split_output(tile.cols, lr_size[1], size[1], BLOCK_SIDE_PX, model.alignment_px):
+        for c0, c1 in split_output(tile.cols, lr_size[1], size[1], block_px, model.alignment_px):
             cols = output_positions(size[1], lr_size[1], c0, c1).to(window.device) - tile.cols.window_start
             with computing(window.device, precision):
                 pixels = model.render(features, rows, cols, cell)

@@ -13,6 +13,9 @@ PREFERRED_UNIT_PX = 48
 """Cores are multiples of this where they can be: it holds the denominators of most scales people use (x2.5,
 x8/3, x3.75, ...), so that there the pattern of output pixels inside the cells starts anew with every core."""
 
+SIMPLE_PERIOD_PX = 4
+"""Where that pattern starts anew every so few cells, models compute it faster."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -89,6 +92,28 @@ def split_axis(
         out = first_output(start, n_in, n_out), first_output(stop, n_in, n_out)
         spans.append(Span(start, stop, *window, *out))
     return tuple(spans)
+
+
+def cell_under(output: int, n_in: int, n_out: int) -> int:
+    """The low-resolution cell that holds the centre of an output pixel."""
+    return (2 * output + 1) * n_in // (2 * n_out)
+
+
+def span_over(n_in: int, n_out: int, out: slice, halo_px: int = 0, alignment_px: int = 1) -> Span:
+    """The smallest core of whole aligned cells that holds given output pixels, and its window.
+
+    Its own output pixels may begin before them and end after.
+
+    Args:
+        out: the output pixels wanted; the rest as in `split_axis`.
+    """
+    period = n_in // math.gcd(n_in, n_out)
+    unit = math.lcm(alignment_px, period) if period <= SIMPLE_PERIOD_PX else alignment_px
+    start = cell_under(out.start, n_in, n_out) // unit * unit
+    stop = min(-(-(cell_under(out.stop - 1, n_in, n_out) + 1) // unit) * unit, n_in)
+    halo = -(-halo_px // unit) * unit
+    window = max(start - halo, 0), min(stop + halo, n_in)
+    return Span(start, stop, *window, first_output(start, n_in, n_out), first_output(stop, n_in, n_out))
 
 
 def split_output(

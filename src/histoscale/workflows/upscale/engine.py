@@ -9,9 +9,9 @@ import torch
 
 from histoscale import weights
 from histoscale.errors import HistoscaleError
-from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
-from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.processor import Precision, Wanted, find_device, find_precision
+from histoscale.workflows.upscale.memory_failure import is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def enough_memory(what: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise HistoscaleError(f"Memory ran out while making {what}: try a smaller --tile.") from error
         raise

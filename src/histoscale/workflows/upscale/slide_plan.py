@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from histoscale.workflows.processor import Precision
 
@@ -13,7 +13,8 @@ Method: TypeAlias = Literal["model", "reduce", "copy"]
 """Enlarge with the model, reduce by antialiased bicubic, or take the pixels as they are."""
 
 
-class OutputTile(NamedTuple):
+@dataclass(frozen=True)
+class OutputTile:
     """One square of the output, smaller at the right and lower rim."""
 
     index: int
@@ -115,7 +116,8 @@ class TileJob:
     store: Path
 
 
-class TileResult(NamedTuple):
+@dataclass(frozen=True)
+class TileResult:
     """What a worker says of a tile that lies complete in the store.
 
     Attributes:

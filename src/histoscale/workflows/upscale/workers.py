@@ -1,11 +1,25 @@
 """Where tiles are computed: in this process, or in spawned ones with a thread each."""
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 
+from histoscale.errors import HistoscaleError
 from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
 
 T = TypeVar("T")
+
+AHEAD = 32
+"""Tiles that wait for a worker, so that it goes on while the coordinator encodes."""
+MOST_LOSSES = 3
+"""Times that workers may die with no tile finished in between."""
 
 
 class Executor(Protocol):
@@ -28,3 +42,150 @@ class Executor(Protocol):
         Raises:
             HistoscaleError: if a tile cannot be computed, or workers are lost again and again.
         """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ThisProcess:
+    """One tile after the other, right here; with one thread, so that the pixels are those of any worker."""
+
+    workers = 1
+
+    def ask(self, question: Callable[..., T], *arguments: object) -> T:
+        """The function's answer."""
+        return question(*arguments)
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute a tile whenever the next result is asked for."""
+        for tile in tiles:
+            yield compute_alone(job, tile)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Processes:
+    """Spawned processes that live as long as the block; they load the model once and end with their parent.
+
+    Args:
+        workers: how many.
+    """
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def ask(self, question: Callable[..., T], *arguments: object) -> T:
+        """The function's answer, from one of the processes.
+
+        Raises:
+            HistoscaleError: if the processes cannot be started.
+        """
+        try:
+            return self._started().submit(question, *arguments).result()
+        except BrokenProcessPool as error:
+            raise HistoscaleError(
+                "The worker processes ended as soon as they were started: give them more memory or take "
+                "workers=1; a Python script needs its calls under `if __name__ == '__main__':`."
+            ) from error
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute tiles, several at once; processes that die are started again, and their tiles with them."""
+        remaining, losses = dict.fromkeys(tiles), 0
+        while remaining:
+            try:
+                for result in self._attempt(job, list(remaining)):
+                    del remaining[result.index]
+                    losses = 0
+                    yield result
+            except BrokenProcessPool as error:
+                self._stop()
+                losses += 1
+                if losses == MOST_LOSSES:
+                    raise HistoscaleError(
+                        f"Worker processes were killed {losses} times in a row, most likely for want of "
+                        "memory: continue with --resume and fewer --workers."
+                    ) from error
+
+    def _attempt(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """All tiles, as long as no process dies."""
+        pool, waiting = self._started(), iter(tiles)
+        under_way: set[Future[TileResult]] = set()
+        while True:
+            for tile in islice(waiting, AHEAD * self.workers - len(under_way)):
+                under_way.add(pool.submit(compute_in_worker, job, tile))
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, context, initializer=begin_worker)
+        return self._pool
+
+    def _stop(self) -> None:
+        """End the processes at once; a tile under way is not in the log and thus computed again."""
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
+        self._pool = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+
+def begin_worker() -> None:
+    """What a spawned process does first: leave Ctrl-C to its parent, and end when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+def compute_in_worker(job: TileJob, index: int) -> TileResult:
+    """A tile, in a process that imports torch now if it has not yet."""
+    from histoscale.workflows.upscale.slide_tile import compute_tile
+
+    return compute_tile(job, index)
+
+
+def compute_alone(job: TileJob, index: int) -> TileResult:
+    """A tile with one thread, and the process's own number of threads afterwards."""
+    import torch
+
+    from histoscale.workflows.upscale.slide_tile import compute_tile
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return compute_tile(job, index)
+    finally:
+        torch.set_num_threads(threads)
