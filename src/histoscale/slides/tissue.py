@@ -22,8 +22,8 @@ from histoscale.slides.replacing import replacing
 from histoscale.slides.slide import Slide
 
 DARKEST_GLASS = 0.08
-"""Optical density above which a field's lightest places are tissue, too."""
-CLEAR_OF_GLASS = 0.03, 0.06
+"""Optical density; where even the lightest places are darker, there is tissue alone."""
+CLEAR_OF_GLASS = 0.03, 0.05
 """How far above the glass the threshold lies: at least, so that uneven light is not tissue, and at most, so
 that pale stroma beside dark nuclei is."""
 SMALLEST_TISSUE, SMALLEST_HOLE = 4, 64
@@ -142,13 +142,20 @@ def segment(darkest: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     Otsu splits whatever it is given; held near the glass it splits neither tissue alone nor glass alone.
     """
     density = -np.log10((darkest + 1) / 256)
-    glass = min(float(np.percentile(density, 1)), DARKEST_GLASS)
-    lowest, highest = (glass + step for step in CLEAR_OF_GLASS)
-    uniform = density.min() == density.max()
-    otsu = lowest if uniform else float(threshold_otsu(density))  # type: ignore[no-untyped-call]
-    found = density > min(max(otsu, lowest), highest)
+    found = density > _threshold(density)
     found = ~_without_small(~_without_small(found, SMALLEST_TISSUE), SMALLEST_HOLE)
     return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3), bool)))
+
+
+def _threshold(density: Float32[np.ndarray, "h w"]) -> float:
+    """Where tissue begins, in optical density."""
+    glass = float(np.percentile(density, 1))
+    if glass > DARKEST_GLASS:
+        return DARKEST_GLASS
+    lowest, highest = (glass + step for step in CLEAR_OF_GLASS)
+    if density.min() == density.max():  # of which Otsu makes no two classes
+        return lowest
+    return min(max(float(threshold_otsu(density)), lowest), highest)  # type: ignore[no-untyped-call]
 
 
 def _without_small(found: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarray, "h w"]:
