@@ -1,5 +1,6 @@
 """TIFF and OME-TIFF as slides: only what is wanted is read."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from histoscale.slides.reader import open_slide
+from histoscale.errors import InputError
+from histoscale.slides.picture_slide import PictureSlide
+from histoscale.slides.reader import describe, open_slide, read
 from histoscale.slides.tiff_slide import TiffSlide
 
 RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
@@ -30,6 +33,7 @@ def save(path: Path, array: np.ndarray, **options: Any) -> Path:
         {"compression": "zstd", "rowsperstrip": 10},
         {"compression": "deflate", "rowsperstrip": 203},
         {"tile": (64, 64), "compression": "jpeg2000", "compressionargs": {"level": 0}},
+        {"tile": (64, 64), "byteorder": ">", "compression": "deflate", "predictor": True},
     ],
 )
 def test_regions_are_slices_of_the_whole(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -37,3 +41,180 @@ def test_regions_are_slices_of_the_whole(tmp_path: Path, options: dict[str, Any]
         assert isinstance(slide, TiffSlide)
         for x, y, w, h in RECTANGLES:
             assert np.array_equal(slide.read_region(0, (x, y), (w, h)), RGB[y : y + h, x : x + w])
+
+
+def test_separate_planes(tmp_path: Path) -> None:
+    planes = np.moveaxis(RGB, -1, 0).copy()
+    options = {"planarconfig": "separate", "tile": (64, 48), "compression": "deflate"}
+    with open_slide(save(tmp_path / "x.tif", planes, **options)) as slide:
+        assert np.array_equal(slide.read_region(0, (60, 50), (70, 90)), RGB[50:140, 60:130])
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (64, 64), "compression": "deflate"}])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_grey_becomes_three_channels(tmp_path: Path, photometric: str, options: dict[str, Any]) -> None:
+    path = save(tmp_path / "x.tif", GREY[..., 0].copy(), photometric=photometric, **options)
+    shown = GREY if photometric == "minisblack" else 255 - GREY
+    with open_slide(path) as slide:
+        found = slide.read_region(0, (60, 50), (70, 90))
+    assert np.array_equal(found, shown[50:140, 60:130].repeat(3, axis=2))
+
+
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
+def test_what_is_transparent_is_white(tmp_path: Path, kind: str) -> None:
+    alpha = np.where(GREY > 99, 255, 0).astype(np.uint8)
+    colour = RGB if kind == "unassalpha" else np.where(alpha > 0, RGB, 0).astype(np.uint8)
+    rgba = np.concatenate([colour, alpha], axis=2)
+    with open_slide(save(tmp_path / "x.tif", rgba, extrasamples=[kind], tile=(64, 64))) as slide:
+        assert isinstance(slide, TiffSlide)
+        found = slide.read_region(0, (0, 0), (301, 203))
+    assert np.array_equal(found, np.where(alpha > 0, RGB, 255))
+
+
+def pyramid(path: Path, layout: str, sizes: tuple[int, ...] = (1, 2, 4), **options: Any) -> Path:
+    """Levels by leaving out pixels: in SubIFDs, in flagged pages, or in pages without a flag."""
+    options = {"tile": (64, 64), "compression": "deflate", "photometric": "rgb"} | options
+    is_ome = layout.startswith("ome")
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5} if is_ome else None
+    subifds = len(sizes) - 1 if layout.endswith("subifds") else 0
+    with tifffile.TiffWriter(path, ome=is_ome) as tiff:
+        for step in sizes:
+            reduced = int(step > 1 and layout != "pages")
+            first = {"metadata": metadata, "subifds": subifds} if step == 1 else {"metadata": None}
+            tiff.write(RGB[::step, ::step], subfiletype=reduced, **first, **options)
+        if is_ome:
+            tiff.write(RGB[:50, :70], photometric="rgb", metadata={"axes": "YXS", "Name": "label"})
+    return path
+
+
+@pytest.mark.parametrize("layout", ["ome subifds", "ome flagged", "subifds", "flagged", "pages"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_levels(tmp_path: Path, layout: str, byteorder: str) -> None:
+    path = tmp_path / "x.ome.tif"
+    path = pyramid(path, layout) if byteorder == "<" else pyramid(path, layout, tile=None, compression=None)
+    with open_slide(path) as slide:
+        assert slide.levels_xy == ((301, 203), (151, 102), (76, 51))
+        for level, step in enumerate((1, 2, 4)):
+            whole = RGB[::step, ::step]
+            assert np.array_equal(slide.read_region(level, (0, 0), slide.levels_xy[level]), whole)
+            assert np.array_equal(slide.read_region(level, (9, 8), (60, 40)), whole[8:48, 9:69])
+    assert describe(path) == slide.description
+
+
+def test_associated_images_of_an_ome_file(tmp_path: Path) -> None:
+    with open_slide(pyramid(tmp_path / "x.ome.tif", "ome subifds")) as slide:
+        assert slide.description.associated == ("label",)
+        assert np.array_equal(slide.associated_image("label"), RGB[:50, :70])
+        with pytest.raises(InputError, match="no associated image 'macro'"):
+            slide.associated_image("macro")
+
+
+def test_a_level_that_suits(tmp_path: Path) -> None:
+    with open_slide(pyramid(tmp_path / "x.tif", "flagged")) as slide:
+        assert [slide.best_level(d) for d in (0.5, 1, 1.9, 1.99, 2, 3.9, 4, 100)] == [0, 0, 0, 1, 1, 1, 2, 2]
+        assert slide.downsample_xy(2) == (301 / 76, 203 / 51)
+
+
+def test_rarer_kinds_are_held_in_memory(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", RGB.astype(np.uint16) * 257)
+    with open_slide(path) as slide:
+        assert isinstance(slide, PictureSlide)
+        assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
+
+
+def test_a_refused_kind(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds 5 pages"):
+        open_slide(save(tmp_path / "x.tif", np.zeros((5, 40, 64, 3), np.uint8)))
+
+
+def test_only_tiles_under_the_rectangle_are_read(tmp_path: Path) -> None:
+    """Every other tile of a large sparse file is overwritten with nonsense, and nobody minds."""
+    path = tmp_path / "x.tif"
+    tile = RGB[:128, :128].copy()
+    tiles = (tile for _ in range(64 * 64))
+    options = {"tile": (128, 128), "compression": "deflate", "photometric": "rgb", "metadata": None}
+    tifffile.imwrite(path, tiles, shape=(8192, 8192, 3), dtype="u1", **options)
+    wanted = {row * 64 + column for row in (10, 11, 12, 13) for column in (20, 21, 22, 23)}
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        places = [*zip(page.dataoffsets, page.databytecounts, strict=True)]
+    content = bytearray(path.read_bytes())
+    for number, (offset, length) in enumerate(places):
+        if number not in wanted:
+            content[offset : offset + length] = bytes(length)
+    path.write_bytes(content)
+    with open_slide(path) as slide:
+        found = slide.read_region(0, (20 * 128, 10 * 128), (512, 512))
+        assert np.array_equal(found, np.tile(tile, (4, 4, 1)))
+        with pytest.raises(InputError, match=r"in 513 x 512 px at \(2560, 1280\) of level 0: "):
+            slide.read_region(0, (20 * 128, 10 * 128), (513, 512))
+        assert np.array_equal(slide.read_region(0, (20 * 128, 10 * 128), (512, 512)), found)
+
+
+@pytest.mark.parametrize("edit", ["zeros", "end"])
+def test_a_damaged_jpeg_tile_is_not_filled_up_with_grey(tmp_path: Path, edit: str) -> None:
+    path = save(tmp_path / "x.tif", np.tile(RGB, (2, 2, 1)), tile=(128, 128), compression="jpeg")
+    with tifffile.TiffFile(path) as tiff:
+        start, length = tiff.pages.first.dataoffsets[4], tiff.pages.first.databytecounts[4]
+    content = bytearray(path.read_bytes())
+    first = start if edit == "zeros" else start + length // 2
+    content[first : start + length] = bytes(start + length - first)
+    path.write_bytes(content)
+    with open_slide(path) as slide:
+        slide.read_region(0, (0, 0), (128, 128))
+        with pytest.raises(InputError, match="of level 0: "):
+            slide.read_region(0, (500, 10), (50, 50))
+
+
+def test_tiles_that_are_left_out_are_white(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    tiles = iter([RGB[:64, :64].copy(), None, RGB[64:128, 64:128].copy(), None])
+    options = {"tile": (64, 64), "photometric": "rgb", "compression": "deflate", "metadata": None}
+    tifffile.imwrite(path, tiles, shape=(128, 128, 3), dtype="u1", **options)
+    with open_slide(path) as slide:
+        found = slide.read_region(0, (0, 0), (128, 128))
+    assert np.array_equal(found[:64, :64], RGB[:64, :64])
+    assert (found[:64, 64:] == 255).all()
+
+
+@pytest.mark.parametrize("compression", [None, "deflate", "jpeg"])
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.97])
+def test_a_truncated_file(tmp_path: Path, compression: str | None, kept: float) -> None:
+    path = save(tmp_path / "x.tif", np.tile(RGB, (3, 3, 1)), compression=compression, tile=(64, 64))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match=r"x\.tif is ") as refused:
+        open_slide(path)
+    assert str(refused.value).count(". ") == 0
+
+
+def test_threads_read_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoscale.slides.tiff_segments.CACHE_BYTES", 30_000)
+    places = [(x, y) for x in range(0, 240, 20) for y in range(0, 150, 15)] * 3
+    with open_slide(pyramid(tmp_path / "x.tif", "subifds")) as slide, ThreadPoolExecutor(8) as pool:
+        regions = pool.map(lambda xy: slide.read_region(0, xy, (50, 50)), places)
+        for (x, y), found in zip(places, regions, strict=True):
+            assert np.array_equal(found, RGB[y : y + 50, x : x + 50])
+
+
+def test_what_is_kept_of_decoded_tiles_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoscale.slides.tiff_segments.CACHE_BYTES", 30_000)
+    with open_slide(pyramid(tmp_path / "x.tif", "subifds")) as slide:
+        assert isinstance(slide, TiffSlide)
+        slide.read_region(0, (0, 0), (301, 203))
+        assert 0 < slide._file.held_bytes <= 30_000
+
+
+def test_neighbours_share_decoded_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "x.tif", RGB, compression="deflate", rowsperstrip=203)
+    with open_slide(path) as slide:
+        assert isinstance(slide, TiffSlide)
+        first = slide.read_region(0, (0, 0), (50, 50))
+        monkeypatch.setattr(slide._file, "read", None)
+        assert np.array_equal(slide.read_region(0, (0, 0), (50, 50)), first)
+
+
+def test_the_whole_picture_is_the_same_as_level_zero(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", RGB, tile=(64, 64), compression="jpeg", subsampling=(2, 2))
+    with open_slide(path) as slide:
+        assert np.array_equal(slide.read_region(0, (0, 0), (301, 203)), read(path).pixels)

@@ -13,6 +13,8 @@ from jaxtyping import UInt8
 CACHE_BYTES = 64 * 2**20
 """Decoded segments kept: neighbouring rectangles share some, and a strip is as wide as the slide."""
 
+JPEG, END_OF_JPEG = 7, b"\xff\xd9"
+
 
 class SegmentFile:
     """A file that threads read from, and the segments that were decoded last."""
@@ -21,7 +23,7 @@ class SegmentFile:
         self._file = path.open("rb")
         self._lock = Lock()
         self._decoded: OrderedDict[tuple[int, int], np.ndarray | None] = OrderedDict()
-        self._held = 0
+        self.held_bytes = 0
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the file.
@@ -46,11 +48,11 @@ class SegmentFile:
         array = self._decode(page, index)
         with self._lock:
             if key not in self._decoded:
-                self._held += 0 if array is None else array.nbytes
+                self.held_bytes += 0 if array is None else array.nbytes
             self._decoded[key] = array
-            while self._held > CACHE_BYTES:
+            while self.held_bytes > CACHE_BYTES:
                 _, oldest = self._decoded.popitem(last=False)
-                self._held -= 0 if oldest is None else oldest.nbytes
+                self.held_bytes -= 0 if oldest is None else oldest.nbytes
         return array
 
     def close(self) -> None:
@@ -63,7 +65,10 @@ class SegmentFile:
         if not length:
             return None
         tables, header = page.jpegtables, page.jpegheader
-        array, _, _ = page.decode(self.read(offset, length), index, jpegtables=tables, jpegheader=header)
+        data = self.read(offset, length)
+        if page.compression == JPEG and not data.rstrip(b"\0").endswith(END_OF_JPEG):
+            raise ValueError(f"tile or strip {index} has no end")  # its decoder would fill up with grey
+        array, _, _ = page.decode(data, index, jpegtables=tables, jpegheader=header)
         return None if array is None else array[0]
 
 
