@@ -1,9 +1,11 @@
 """Real slides, read piece by piece."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from histoscale.errors import InputError
 from histoscale.slides.reader import open_slide, read
@@ -47,3 +49,41 @@ def test_associated_images(data_root: Path) -> None:
         assert slide.associated_image("thumbnail").shape == (768, 574, 3)
         with pytest.raises(InputError, match="no associated image 'back'"):
             slide.associated_image("back")
+
+
+def test_a_damaged_tile_is_named_and_disturbs_no_other(data_root: Path, tmp_path: Path) -> None:
+    original, path = data_root / "wsi" / REAL[0], tmp_path / "x.svs"
+    with tifffile.TiffFile(original) as tiff:
+        page = tiff.pages.first
+        start = page.dataoffsets[34]  # row 3, column 4 of 240 px
+    content = bytearray(original.read_bytes())
+    content[start + 200 : start + 260] = bytes(60)
+    path.write_bytes(content)
+    with open_slide(original) as sound, open_slide(path) as slide:
+        with pytest.raises(InputError, match=r"in 9 x 9 px at \(960, 720\) of level 0: ") as damage:
+            slide.read_region(0, (960, 720), (9, 9))
+        assert str(damage.value).count(". ") == 0
+        elsewhere = 0, (0, 0), (960, 2967)
+        assert np.array_equal(slide.read_region(*elsewhere), sound.read_region(*elsewhere))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5])
+@pytest.mark.parametrize("name", REAL)
+def test_a_truncated_slide(data_root: Path, tmp_path: Path, name: str, kept: float) -> None:
+    content = (data_root / "wsi" / name).read_bytes()
+    path = tmp_path / Path(name).name
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match=f"{path.name} is ") as refused, open_slide(path) as slide:  # noqa: PT012
+        for level, size_xy in enumerate(slide.levels_xy):
+            slide.read_region(level, (0, 0), size_xy)
+    assert str(refused.value).count(". ") == 0
+
+
+def test_threads_read_at_the_same_time(data_root: Path) -> None:
+    path = data_root / "wsi" / REAL[2]
+    whole = read(path).pixels
+    places = [(x, y) for x in range(0, 1000, 100) for y in range(0, 600, 100)]
+    with open_slide(path) as slide, ThreadPoolExecutor(4) as pool:
+        regions = pool.map(lambda xy: slide.read_region(0, xy, (120, 90)), places)
+        for (x, y), found in zip(places, regions, strict=True):
+            assert np.array_equal(found, whole[y : y + 90, x : x + 120])

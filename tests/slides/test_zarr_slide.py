@@ -9,6 +9,10 @@ import pytest
 import zarr
 
 from histoscale.errors import InputError
+from histoscale.slides.description import Mpp
+from histoscale.slides.finished_slide import Encoding, FinishedSlide
+from histoscale.slides.ome_zarr_writer import write_ome_zarr
+from histoscale.slides.provenance import SUPER_RESOLVED, Provenance
 from histoscale.slides.reader import describe, is_slide_folder, open_slide, read
 from histoscale.slides.zarr_slide import ZarrSlide
 
@@ -124,3 +128,27 @@ def test_a_damaged_chunk_is_named_and_disturbs_no_other(tmp_path: Path) -> None:
             slide.read_region(0, (60, 60), (20, 10))
         assert str(damage.value).count(". ") == 0
         assert np.array_equal(slide.read_region(0, (128, 64), (64, 64)), RGB[64:128, 128:192])
+
+
+def test_what_we_write_is_read(tmp_path: Path) -> None:
+    record = Provenance("0.1.0", SUPER_RESOLVED, "a.svs", (4.0, 4.0), Mpp(0.25, 0.25), 40.0)
+    label = RGB[:50, :70].copy()
+    slide = FinishedSlide(
+        size_xy=(301, 203),
+        read=lambda xy, size: RGB[xy[1] : xy[1] + size[1], xy[0] : xy[0] + size[0]],
+        provenance=record,
+        mpp=Mpp(0.25, 0.25),
+        power=40.0,
+        icc_profile=b"profile",
+        associated={"label": label},
+    )
+    write_ome_zarr(tmp_path / "x.zarr", slide, Encoding("zstd", tile_px=64), tmp_path, overwrite=False)
+    with open_slide(tmp_path / "x.zarr") as written:
+        found = written.description
+        assert np.array_equal(written.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
+        assert np.array_equal(written.associated_image("label"), label)
+        with pytest.raises(InputError, match="no associated image 'macro'"):
+            written.associated_image("macro")
+    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, b"profile")
+    assert (found.associated, found.notes) == (("label",), ())
+    assert (found.provenance or {})["note"] == SUPER_RESOLVED

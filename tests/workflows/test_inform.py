@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 from PIL import Image, ImageCms
 
 from histoscale import weights
@@ -58,6 +60,27 @@ def test_a_real_slide(data_root: Path) -> None:
     assert rows["mpp"] == "0.499 um/px (slide metadata)"
     assert rows["power"] == "20x"
     assert rows["associated"] == "label, macro, thumbnail"
+
+
+def test_a_folder_that_is_a_slide(tmp_path: Path) -> None:
+    group = zarr.create_group(tmp_path / "x.zarr", zarr_format=3)
+    group.create_array("0", data=np.zeros((40, 60), np.uint8))
+    dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [0.5, 0.5]}]}
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+    found = info(tmp_path / "x.zarr")
+    files = [path for path in (tmp_path / "x.zarr").rglob("*") if path.is_file()]
+    assert json.loads(info_json(found))["bytes"] == sum(path.stat().st_size for path in files) > 0
+    rows = dict(info_rows(found))
+    assert rows["format"] == "OME-Zarr 0.5"
+    assert rows["mpp"] == "0.5 um/px (OME-Zarr scale)"
+
+
+def test_a_contradiction_is_noted(tmp_path: Path) -> None:
+    text = "Aperio Image|AppMag = 20|MPP = 0.25"
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((40, 60), np.uint8), description=text, metadata=None)
+    rows = dict(info_rows(info(tmp_path / "x.tif")))
+    assert rows["note"] == "the objective power of 20 contradicts 0.25 um/px, which is that of 40x"
 
 
 def test_a_damaged_profile_does_not_stop_anybody() -> None:

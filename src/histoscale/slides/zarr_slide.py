@@ -1,5 +1,6 @@
 """OME-Zarr 0.4 and 0.5 as slides: a folder of arrays, one a level, read chunk by chunk."""
 
+import base64
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ from histoscale.slides.metadata import (
 from histoscale.slides.slide import Slide
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup")
+ASSOCIATED = "associated"
+"""The group that holds further images in what we write; the standard has no place for them."""
 PLANE_NAMES = {"z": "focal planes", "t": "time points"}
 
 
@@ -39,29 +42,37 @@ class ZarrSlide(Slide):
         self.description = _description(image)
         if self.description.refusal:
             raise InputError(f"{folder} {self.description.refusal}.")
-        self._axes = image.axes
-        self._levels = image.levels
+        self._image = image
 
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
         place = self._place(level, level_xy, size_xy)
-        (x, y), (width, height) = level_xy, size_xy
-        wanted = {"y": slice(y, y + height), "x": slice(x, x + width), "c": slice(None)}
-        index = tuple(wanted.get(axis, 0) for axis in self._axes)
         with decoding(self.description.path, place):
-            samples = np.asarray(self._levels[level][index])
-        if "c" not in self._axes:
-            samples = samples[..., None]
-        elif self._axes.index("c") < self._axes.index("y"):
-            samples = np.moveaxis(samples, 0, -1)
-        return np.ascontiguousarray(np.broadcast_to(samples, (height, width, 3)))
+            return _read_rgb(self._image.levels[level], self._image.axes, level_xy, size_xy)
 
     def associated_image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        raise InputError(f"{self.description.path} has no associated image {name!r}.")
+        path = self.description.path
+        if name not in self.description.associated:
+            raise InputError(f"{path} has no associated image {name!r}.")
+        with ZarrSlide(path / ASSOCIATED / name) as image:
+            return image.read_region(0, (0, 0), image.levels_xy[0])
 
     def close(self) -> None:
         """Chunks are files that are open only while they are read."""
+
+
+def _read_rgb(
+    array: "zarr.Array[Any]", axes: str, xy: tuple[int, int], size_xy: tuple[int, int]
+) -> UInt8[np.ndarray, "h w 3"]:
+    (x, y), (width, height) = xy, size_xy
+    wanted = {"y": slice(y, y + height), "x": slice(x, x + width), "c": slice(None)}
+    samples = np.asarray(array[tuple(wanted.get(axis, 0) for axis in axes)])
+    order = [axis for axis in axes if axis in wanted]
+    if "c" not in order:
+        samples, order = samples[..., None], [*order, "c"]
+    samples = samples.transpose([order.index(axis) for axis in "yxc"])
+    return np.ascontiguousarray(np.broadcast_to(samples, (height, width, 3)))
 
 
 def is_zarr(folder: Path) -> bool:
@@ -98,6 +109,7 @@ class _Image(NamedTuple):
         axes: one letter a dimension.
         multiscale: the first entry of the metadata of that name.
         record: attributes of the image's group.
+        associated: names of further images.
         companion: OME-XML beside it, as bioformats2raw leaves it.
     """
 
@@ -107,6 +119,7 @@ class _Image(NamedTuple):
     levels: list[zarr.Array[Any]]
     multiscale: dict[str, Any]
     record: dict[str, Any]
+    associated: tuple[str, ...]
     companion: OmeRecord | None
 
 
@@ -131,7 +144,9 @@ def _opened(folder: Path) -> _Image:
         version = _ome(attributes).get("version") or scales[0].get("version") or "0.4"
         xml = folder / "OME" / "METADATA.ome.xml"
         companion = parse_ome(xml.read_text("utf-8")) if xml.is_file() else None
-        return _Image(folder, str(version), letters, levels, scales[0], attributes, companion)
+        others = group.get(ASSOCIATED)
+        associated = tuple(sorted(others.group_keys())) if isinstance(others, zarr.Group) else ()
+        return _Image(folder, str(version), letters, levels, scales[0], attributes, associated, companion)
 
 
 def _ome(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -166,10 +181,18 @@ def _description(image: _Image) -> Description:
             power=power,
             levels_xy=levels,
             compression=_compression(first),
+            icc_profile=_profile(image.record),
+            associated=image.associated,
             provenance=provenance,
             refusal=_refusal(lengths, first, companion),
             notes=contradiction(found.mpp, power),
         )
+
+
+def _profile(record: dict[str, Any]) -> bytes | None:
+    """The ICC profile as we write it, in base64."""
+    text = record.get("icc_profile")
+    return base64.b64decode(text) if isinstance(text, str) else None
 
 
 def _scale(image: _Image) -> Resolution:
