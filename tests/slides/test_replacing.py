@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import OutputError
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable, replacing
+from histoscale.slides.replacing import refuse_existing, refuse_unwritable, replacing, replacing_folder
 
 
 def test_a_whole_file_appears(tmp_path: Path) -> None:
@@ -79,3 +79,64 @@ def test_even_a_dangling_link_exists(tmp_path: Path) -> None:
     (tmp_path / "x.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(OutputError, match="--overwrite"):
         refuse_existing(tmp_path / "x.png")
+
+
+def test_a_whole_folder_appears(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "x.zarr"
+    with replacing_folder(target) as folder:
+        (folder / "0").mkdir()
+        (folder / "0" / "a").write_bytes(b"abc")
+        assert not target.exists()
+    assert (target / "0" / "a").read_bytes() == b"abc"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "x.zarr"
+    target.mkdir()
+    (target / "old").write_bytes(b"")
+    with pytest.raises(error), replacing_folder(target) as folder:  # noqa: PT012
+        (folder / "half").write_bytes(b"")
+        raise error
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    target = tmp_path / "x.zarr"
+    for name in ("old", "new"):
+        with replacing_folder(target) as folder:
+            (folder / name).write_bytes(b"")
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "x.zarr"
+    with replacing_folder(target) as folder:
+        (folder / "old").write_bytes(b"")
+    rename = Path.rename
+
+    def refuse(path: Path, to: Path) -> Path:
+        if to == target and not (path / "old").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OutputError, match="Input/output error"), replacing_folder(target):
+        pass
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_came_meanwhile_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "x.zarr"
+    with (
+        pytest.raises(OutputError, match="exists already"),
+        replacing_folder(target, overwrite=False),
+    ):
+        target.mkdir()
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,5 +1,6 @@
 """OME-TIFF pyramids, through tifffile: one file whose levels are SubIFDs, chained pages, or both."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,7 +89,7 @@ def _write_level(
     width, height = levels.sizes_xy[level]
     side = encoding.tile_px
     tiff.write(
-        (_filled_up(tile, side) for tile in levels.tiles(level)),
+        _filled_up_tiles(levels.tiles(level), encoding),
         shape=(height, width, 3),
         dtype=np.uint8,
         tile=(side, side),
@@ -101,6 +102,12 @@ def _write_level(
         **_density(slide, level),
         **page,
     )
+
+
+def _filled_up_tiles(tiles: Iterator[UInt8[np.ndarray, "h w 3"]], encoding: Encoding) -> Any:
+    """An iterator over arrays, or over bytes: uncompressed arrays take a way that hides why a disk refuses."""
+    filled_up = (_filled_up(tile, encoding.tile_px) for tile in tiles)
+    return (tile.tobytes() for tile in filled_up) if encoding.compression == "none" else filled_up
 
 
 def _filled_up(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,7 +63,7 @@ class PyramidLevels:
         self._source: _Quarters | None = None
         self._target: _Quarters | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PyramidLevels":
         self._scratch.mkdir(parents=True, exist_ok=True)
         return self
 

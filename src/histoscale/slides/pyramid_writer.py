@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from histoscale.errors import OutputError
-from histoscale.slides.finished_slide import Encoding, FinishedSlide
-from histoscale.slides.ome_tiff_writer import write_ome_tiff
-from histoscale.slides.ome_zarr_writer import write_ome_zarr
-from histoscale.slides.replacing import refuse_existing
+from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
+from histoscale.slides.ome_tiff_writer import refuse_unreadable, write_ome_tiff
+from histoscale.slides.ome_zarr_writer import refuse_lossy, write_ome_zarr
+from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 
 OME_TIFF, OME_ZARR = "OME-TIFF", "OME-Zarr"
 FORMAT_OF_SUFFIX = {".ome.tiff": OME_TIFF, ".ome.tif": OME_TIFF, ".ome.zarr": OME_ZARR, ".zarr": OME_ZARR}
+
+JPEG_BYTES = ((1, 50, 75, 90, 95, 100), (0.1, 0.2, 0.3, 0.5, 0.7, 1.5))
+"""Quality, and bytes a pixel on tissue without gaps; glass takes a tenth."""
+LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
+ALL_LEVELS = 4 / 3
 
 
 def is_slide_target(path: Path) -> bool:
@@ -30,9 +37,37 @@ def format_of_slide(target: Path) -> str:
     return form
 
 
-def _format(path: Path) -> str | None:
-    name = path.name.lower()
-    return next((form for suffix, form in FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)
+def default_compression(target: Path) -> Compression:
+    """JPEG where the format has it.
+
+    Raises:
+        OutputError: if the suffix asks for no pyramid.
+    """
+    return "jpeg" if format_of_slide(target) == OME_TIFF else "zstd"
+
+
+def estimate_bytes(size_xy: tuple[int, int], encoding: Encoding) -> int:
+    """About how large the file of a slide of dense tissue gets; lossy ones with much glass stay far below."""
+    if encoding.is_lossless:
+        per_pixel = LOSSLESS_BYTES[encoding.compression]
+    else:
+        per_pixel = float(np.interp(encoding.quality, *JPEG_BYTES))
+    return int(ALL_LEVELS * per_pixel * size_xy[0] * size_xy[1])
+
+
+def refuse_impossible_slide(target: Path, encoding: Encoding, overwrite: bool) -> None:
+    """Find out before hours of work what would end them in vain.
+
+    Raises:
+        OutputError: if the format has no such encoding, or the name cannot be taken.
+    """
+    if format_of_slide(target) == OME_TIFF:
+        refuse_unreadable(target, encoding)
+    else:
+        refuse_lossy(target, encoding)
+    if not overwrite:
+        refuse_existing(target)
+    refuse_unwritable(target, is_folder=format_of_slide(target) == OME_ZARR)
 
 
 def write_slide(
@@ -46,8 +81,11 @@ def write_slide(
     Raises:
         OutputError: if the format cannot hold that, or the disk does not take it.
     """
-    form = format_of_slide(target)
-    if not overwrite:
-        refuse_existing(target)
-    write = write_ome_tiff if form == OME_TIFF else write_ome_zarr
+    refuse_impossible_slide(target, encoding, overwrite)
+    write = write_ome_tiff if format_of_slide(target) == OME_TIFF else write_ome_zarr
     write(target, slide, encoding, scratch, overwrite)
+
+
+def _format(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((form for suffix, form in FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)

@@ -45,7 +45,7 @@ def replacing_folder(target: Path, overwrite: bool = True) -> Iterator[Path]:
     """A new folder that becomes ``target`` when the block ends, and leaves nothing if the block fails.
 
     Raises:
-        OutputError: as `replacing` does, and if ``target`` is a file.
+        OutputError: as `replacing` does.
     """
     partial = _beside(target)
     try:
@@ -53,8 +53,6 @@ def replacing_folder(target: Path, overwrite: bool = True) -> Iterator[Path]:
         yield partial
         for path in partial.rglob("*"):
             _sync(path)
-        if target.is_file():
-            raise OutputError(f"{target} is a file, and a folder of that name was wanted.")
         if not overwrite:
             refuse_existing(target)
         _exchange(partial, target)
@@ -90,14 +88,19 @@ def refuse_existing(target: Path) -> None:
         raise OutputError(f"{target} exists already: give --overwrite to replace it.")
 
 
-def refuse_unwritable(target: Path) -> None:
+def refuse_unwritable(target: Path, is_folder: bool = False) -> None:
     """Find out before hours of work whether the folder takes files.
 
+    Args:
+        is_folder: whether ``target`` will be a folder.
+
     Raises:
-        OutputError: if ``target`` is a folder or its folder cannot be written.
+        OutputError: if ``target`` is of the other kind or its folder cannot be written.
     """
-    if target.is_dir():
+    if target.is_dir() and not is_folder:
         raise OutputError(f"{target} is a folder, and a file of that name was wanted.")
+    if target.is_file() and is_folder:
+        raise OutputError(f"{target} is a file, and a folder of that name was wanted.")
     folder = target.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
