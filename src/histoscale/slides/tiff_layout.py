@@ -80,6 +80,13 @@ def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
 def level_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     """Pages of all resolution levels, the full one first: SubIFDs, or pages of their own."""
     pages = [level.keyframe for level in tiff.series[0].levels]
+    if tiff.is_ome and len(pages) == len(tiff.series[0].pages) == 1:  # OME-XML does not count chained levels
+        listed = {page.offset for series in tiff.series for page in series.pages if page is not None}
+        chain = (tiff.pages.get(number, aspage=True) for number in range(1, len(tiff.pages)))
+        further = [
+            page for page in chain if isinstance(page, tifffile.TiffPage) and page.offset not in listed
+        ]
+        pages += [page for page in further if page.is_reduced]
     for series in tiff.series[1:]:
         if _is_level(tiff, series):
             pages.append(series.keyframe)
