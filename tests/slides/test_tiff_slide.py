@@ -152,6 +152,16 @@ def test_rarer_kinds_are_held_in_memory(tmp_path: Path) -> None:
         assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
 
 
+def test_a_picture_compressed_in_one_piece_is_held_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "x.tif", RGB, compression="deflate", rowsperstrip=203)
+    monkeypatch.setattr("histoscale.slides.tiff_slide.CACHE_BYTES", 3 * 301 * 203 - 1)
+    with open_slide(path) as slide:
+        assert isinstance(slide, PictureSlide)
+        assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
+
+
 def test_a_refused_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 5 pages"):
         open_slide(save(tmp_path / "x.tif", np.zeros((5, 40, 64, 3), np.uint8)))

@@ -56,8 +56,8 @@ class OpenSlideSlide(Slide):
         path = self.description.path
         if name not in self.description.associated:
             raise InputError(f"{path} has no associated image {name!r}.")
-        with decoding(path, f"its associated image {name!r}"):
-            return on_white(self._slide.associated_images[name])
+        with decoding(path, f"its associated image {name!r}"), openslide.OpenSlide(path) as own:
+            return on_white(own.associated_images[name])
 
     def close(self) -> None:
         self._slide.close()
@@ -65,14 +65,15 @@ class OpenSlideSlide(Slide):
     def _pixels(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """One call of OpenSlide; an error makes it refuse all later ones, so the file is opened anew."""
-        (x, y), downsample, slide = level_xy, self._downsamples[level], self._slide
+        """One call of OpenSlide, which answers nobody any more after an error, be it another thread's."""
+        (x, y), downsample, path = level_xy, self._downsamples[level], self.description.path
         l0_xy = round(x * downsample), round(y * downsample)
         try:
-            return on_white(slide.read_region(l0_xy, level, size_xy))
+            return on_white(self._slide.read_region(l0_xy, level, size_xy))
         except openslide.OpenSlideError:
-            self._slide = openslide.OpenSlide(self.description.path)
-            raise
+            self._slide = openslide.OpenSlide(path)
+        with openslide.OpenSlide(path) as own:  # what fails here is damaged
+            return on_white(own.read_region(l0_xy, level, size_xy))
 
 
 def _blocks(level_xy: tuple[int, int], size_xy: tuple[int, int]) -> Iterator[tuple[int, int]]:

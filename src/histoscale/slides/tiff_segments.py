@@ -120,10 +120,7 @@ def _segments_under(
 ) -> Iterator[Segment]:
     """Segments that a rectangle touches; with separate planes each of them has its own."""
     (x, y), (width, height) = xy, size_xy
-    if page.is_tiled:
-        across, down = page.tilewidth, page.tilelength
-    else:
-        across, down = page.imagewidth, min(page.rowsperstrip, page.imagelength)
+    across, down = _segment_size(page)
     columns, rows = -(-page.imagewidth // across), -(-page.imagelength // down)
     planes = page.samplesperpixel if page.planarconfig == 2 else 1
     for plane in range(planes):
@@ -132,3 +129,16 @@ def _segments_under(
             for column in range(x // across, -(-(x + width) // across)):
                 index = (plane * rows + row) * columns + column
                 yield Segment(index, column * across, row * down, sample)
+
+
+def segment_bytes(page: tifffile.TiffPage) -> int:
+    """What one tile or strip of a page of 8 bits takes in memory."""
+    across, down = _segment_size(page)
+    return int(across * down * page.samplesperpixel)
+
+
+def _segment_size(page: tifffile.TiffPage) -> tuple[int, int]:
+    """Pixels across and down a tile or strip."""
+    if page.is_tiled:
+        return page.tilewidth, page.tilelength
+    return page.imagewidth, min(page.rowsperstrip, page.imagelength)

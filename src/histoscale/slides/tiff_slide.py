@@ -19,7 +19,7 @@ from histoscale.slides.tiff_layout import (
     photometric_of,
 )
 from histoscale.slides.tiff_reader import ASSOCIATED_ALPHA, opened, refuse_truncated
-from histoscale.slides.tiff_segments import SegmentFile, read_samples
+from histoscale.slides.tiff_segments import CACHE_BYTES, SegmentFile, read_samples, segment_bytes
 
 
 class TiffSlide(Slide):
@@ -61,7 +61,9 @@ class TiffSlide(Slide):
 
 
 def is_streamed(path: Path) -> bool:
-    """Whether all levels of a TIFF file are of the kind that `TiffSlide` reads; palettes and 16 bits are not.
+    """Whether all levels of a TIFF file are of the kind that `TiffSlide` reads.
+
+    Palettes, 16 bits and turned pictures are not, nor is a large picture compressed in one piece.
 
     Raises:
         InputError: if the file is damaged.
@@ -73,7 +75,8 @@ def is_streamed(path: Path) -> bool:
 def _is_plain(page: tifffile.TiffPage) -> bool:
     colours = ("RGB", "YCBCR", "MINISBLACK", "MINISWHITE")
     is_eight_bits = page.bitspersample == 8 and page.dtype == np.uint8
-    return is_eight_bits and photometric_of(page) in colours and orientation_of(page) == 1
+    is_cut = page.is_memmappable or segment_bytes(page) <= CACHE_BYTES
+    return is_eight_bits and is_cut and photometric_of(page) in colours and orientation_of(page) == 1
 
 
 def prepare(page: tifffile.TiffPage) -> None:
