@@ -159,7 +159,8 @@ def _stretch(first: int, n: int, level_px: int, frame_px: int) -> Stretch:
 
 def _cut(name: str, frame: Frame, mask: TissueMask, xy: tuple[int, int], size_xy: tuple[int, int]) -> Cut:
     rows, cols = slice(xy[1], xy[1] + size_xy[1]), slice(xy[0], xy[0] + size_xy[0])
-    return Cut(name, xy, size_xy, mask.share(rows, cols, (frame.size_xy[1], frame.size_xy[0])))
+    share = mask.share(rows, cols, (frame.size_xy[1], frame.size_xy[0]))
+    return Cut(name, xy, size_xy, round(share, 6))  # a sum of floats may miss 1 by its last bit
 
 
 def _random_places(
