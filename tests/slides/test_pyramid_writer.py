@@ -1,5 +1,6 @@
 """Whatever the format: whole or not at all, and no surprise at the end."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from histoscale.slides.pyramid_writer import (
 )
 from histoscale.slides.reader import describe
 
-TARGETS = ["x.ome.tiff", "x.ome.zarr"]
+TARGETS = ["x.ome.tiff", "x.ome.zarr", "x.dcm"]
 
 
 def encoding_for(target: Path) -> Encoding:
@@ -31,6 +32,7 @@ def encoding_for(target: Path) -> Encoding:
     [
         *[("x.ome.tiff", "OME-TIFF"), ("a.b.OME.TIF", "OME-TIFF"), ("x.zarr", "OME-Zarr")],
         *[("x.ome.zarr", "OME-Zarr"), ("x.tiff", None), ("x.png", None), ("ome.tiff", None), ("x", None)],
+        *[("x.dcm", "DICOM"), ("dcm", None)],
     ],
 )
 def test_the_suffix_decides(name: str, form: str | None) -> None:
@@ -124,6 +126,7 @@ def test_a_read_only_folder_is_found_before_the_work(
     [
         ("x.ome.zarr", Encoding("jpeg"), "OME-Zarr has no jpeg"),
         ("x.ome.tif", Encoding("jpeg2000", layout="both"), "OpenSlide reads no jpeg2000"),
+        ("x.dcm", Encoding("zstd"), "DICOM has no zstd"),
         ("x.tif", Encoding(), "no suffix that a slide"),
     ],
 )
@@ -132,6 +135,15 @@ def test_impossible_encodings_are_found_before_the_work(
 ) -> None:
     with pytest.raises(OutputError, match=sentence):
         refuse_impossible_slide(tmp_path / name, encoding, overwrite=False)
+
+
+def test_a_missing_extra_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "histoscale.slides.dicom_writer", raising=False)
+    monkeypatch.delattr("histoscale.slides.dicom_writer", raising=False)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    monkeypatch.setitem(sys.modules, "pydicom.pixels.utils", None)
+    with pytest.raises(OutputError, match=r"x\.dcm needs .* pip install 'histoscale\[dicom\]'"):
+        refuse_impossible_slide(tmp_path / "x.dcm", Encoding(), overwrite=False)
 
 
 def test_a_folder_in_the_way_of_a_file_and_the_reverse(tmp_path: Path) -> None:

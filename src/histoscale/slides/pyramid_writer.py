@@ -1,6 +1,7 @@
 """A finished slide as a pyramid on disk, in the format of its name."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -10,8 +11,12 @@ from histoscale.slides.ome_tiff_writer import refuse_unreadable, write_ome_tiff
 from histoscale.slides.ome_zarr_writer import refuse_lossy, write_ome_zarr
 from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 
-OME_TIFF, OME_ZARR = "OME-TIFF", "OME-Zarr"
-FORMAT_OF_SUFFIX = {".ome.tiff": OME_TIFF, ".ome.tif": OME_TIFF, ".ome.zarr": OME_ZARR, ".zarr": OME_ZARR}
+OME_TIFF, OME_ZARR, DICOM = "OME-TIFF", "OME-Zarr", "DICOM"
+FORMAT_OF_SUFFIX = {
+    **{".ome.tiff": OME_TIFF, ".ome.tif": OME_TIFF},
+    **{".ome.zarr": OME_ZARR, ".zarr": OME_ZARR},
+    ".dcm": DICOM,
+}
 
 JPEG_BYTES = ((1, 50, 75, 90, 95, 100), (0.1, 0.2, 0.3, 0.5, 0.7, 1.5))
 """Quality, and bytes a pixel on tissue without gaps; glass takes a tenth."""
@@ -25,10 +30,10 @@ def is_slide_target(path: Path) -> bool:
 
 
 def format_of_slide(target: Path) -> str:
-    """Which format a name asks for: "OME-TIFF" or "OME-Zarr".
+    """Which format a name asks for: "OME-TIFF", "OME-Zarr" or "DICOM".
 
     Raises:
-        OutputError: if the suffix asks for neither.
+        OutputError: if the suffix asks for none of them.
     """
     form = _format(target)
     if form is None:
@@ -43,7 +48,7 @@ def default_compression(target: Path) -> Compression:
     Raises:
         OutputError: if the suffix asks for no pyramid.
     """
-    return "jpeg" if format_of_slide(target) == OME_TIFF else "zstd"
+    return "zstd" if format_of_slide(target) == OME_ZARR else "jpeg"
 
 
 def estimate_bytes(size_xy: tuple[int, int], encoding: Encoding) -> int:
@@ -61,13 +66,16 @@ def refuse_impossible_slide(target: Path, encoding: Encoding, overwrite: bool) -
     Raises:
         OutputError: if the format has no such encoding, or the name cannot be taken.
     """
-    if format_of_slide(target) == OME_TIFF:
+    form = format_of_slide(target)
+    if form == OME_TIFF:
         refuse_unreadable(target, encoding)
-    else:
+    elif form == OME_ZARR:
         refuse_lossy(target, encoding)
+    else:
+        _dicom(target).refuse_unknown_to_dicom(target, encoding)
     if not overwrite:
         refuse_existing(target)
-    refuse_unwritable(target, is_folder=format_of_slide(target) == OME_ZARR)
+    refuse_unwritable(target, is_folder=form != OME_TIFF)
 
 
 def write_slide(
@@ -82,8 +90,24 @@ def write_slide(
         OutputError: if the format cannot hold that, or the disk does not take it.
     """
     refuse_impossible_slide(target, encoding, overwrite)
-    write = write_ome_tiff if format_of_slide(target) == OME_TIFF else write_ome_zarr
-    write(target, slide, encoding, scratch, overwrite)
+    form = format_of_slide(target)
+    if form == OME_TIFF:
+        write_ome_tiff(target, slide, encoding, scratch, overwrite)
+    elif form == OME_ZARR:
+        write_ome_zarr(target, slide, encoding, scratch, overwrite)
+    else:
+        _dicom(target).write_dicom(target, slide, encoding, scratch, overwrite)
+
+
+def _dicom(target: Path) -> ModuleType:
+    """The DICOM writer, whose packages are an extra."""
+    try:
+        from histoscale.slides import dicom_writer  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise OutputError(
+            f"{target} needs packages that are an extra: pip install 'histoscale[dicom]'."
+        ) from None
+    return dicom_writer
 
 
 def _format(path: Path) -> str | None:
