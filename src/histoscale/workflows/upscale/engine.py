@@ -1,17 +1,21 @@
-"""A model with its card, on a device, in a precision: loaded when the first picture needs it."""
+"""A model with its card, on a device, in a precision: loaded, torch included, when a picture needs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-
-from histoscale import weights
 from histoscale.errors import HistoscaleError
-from histoscale.models.base import SuperResolver
 from histoscale.workflows.processor import Precision, Wanted, find_device, find_precision
+from histoscale.workflows.upscale.account import UsedModel
 from histoscale.workflows.upscale.memory_failure import is_out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+
+    from histoscale.models.base import SuperResolver
+    from histoscale.weights import Card
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Engine:
     tile_px: int | None = None
 
     @cached_property
-    def device(self) -> torch.device:
+    def device(self) -> "torch.device":
         """Where it computes."""
         return find_device(self.device_name)
 
@@ -44,19 +48,28 @@ class Engine:
         return find_precision(self.wanted, self.device)
 
     @cached_property
-    def card(self) -> weights.Card:
+    def card(self) -> "Card":
         """What the weights are."""
+        from histoscale import weights
+
         return weights.card(self.model_name)
 
     @cached_property
-    def model(self) -> SuperResolver:
+    def model(self) -> "SuperResolver":
         """The weights in place."""
+        from histoscale import weights
+
         return weights.load(self.model_name, self.device)
+
+    @property
+    def used(self) -> UsedModel:
+        """The model as files and lines name it."""
+        return UsedModel(self.card.name, self.card.sha256, self.precision, self.card.scales)
 
     @property
     def label(self) -> str:
         """Name and precision, as the output line shows them."""
-        return f"{self.card.name} {self.precision}"
+        return self.used.label
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from histoscale.workflows.processor import Precision
+from histoscale.workflows.upscale.account import UsedModel
 
 Method: TypeAlias = Literal["model", "reduce", "copy"]
 """Enlarge with the model, reduce by antialiased bicubic, or take the pixels as they are."""
@@ -37,8 +38,9 @@ class ModelSetting:
     """Which model computes, where and in what; chosen once and imposed on every worker.
 
     Attributes:
-        name: shipped name or path of weights.
+        name: shipped name or path of weights, as the person gave it.
         sha256: of the weights.
+        card_name, scales: the model's own name and the least and largest scale it was trained for.
         device: "cpu", "cuda", "cuda:1", ...
         processor: what the device is, in words; another one may round differently.
         halo_px, alignment_px: of the model, see `histoscale.models.base`.
@@ -51,6 +53,13 @@ class ModelSetting:
     precision: Precision
     halo_px: int
     alignment_px: int
+    card_name: str = ""
+    scales: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def used(self) -> UsedModel:
+        """The model as files and lines name it."""
+        return UsedModel(self.card_name, self.sha256, self.precision, self.scales)
 
 
 @dataclass(frozen=True)

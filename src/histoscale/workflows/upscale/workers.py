@@ -9,10 +9,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from histoscale.errors import HistoscaleError
+from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
+
+if TYPE_CHECKING:
+    from histoscale.workflows.upscale.survey import Survey
 
 T = TypeVar("T")
 
@@ -189,3 +193,10 @@ def compute_alone(job: TileJob, index: int) -> TileResult:
         return compute_tile(job, index)
     finally:
         torch.set_num_threads(threads)
+
+
+def take_survey(engine: Engine, scale: tuple[float, float]) -> "Survey":
+    """What a worker has and takes; asked by a coordinator that imports no torch."""
+    from histoscale.workflows.upscale.survey import survey
+
+    return survey(engine, scale)

@@ -1,0 +1,130 @@
+"""How much memory and disk a slide takes, and the tile that fits: arithmetic only, before anything starts."""
+
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from histoscale.errors import ConfigError, OutputError
+from histoscale.slides.finished_slide import Compression
+from histoscale.slides.memory import SHARE, available_bytes, in_words
+
+TILE_SIDES_PX = (2048, 1024, 512, 256)
+BLOCK_PX = 512
+"""Side of the blocks a tile is rendered in: they bound the memory, and larger ones are not faster."""
+TILES_PER_WORKER = 4
+"""A slide is cut into at least so many tiles for each, so that none waits long for the last."""
+WORKER_SHARE_BYTES = 640 * 2**20
+COORDINATOR_BYTES = 256 * 2**20
+"""What the default limit grants, together 1.5 GiB for two workers; the second covers the writer as well."""
+LIBRARY_SLACK = 1.25
+"""Convolutions keep rearranged copies that are not counted among the tensors."""
+BYTES_PER_OUTPUT_PX = 3 * 4
+"""A finished tile, its cheap counterpart, and both on their way to the disk."""
+STORE_BYTES_PER_PX = 3 * 4 / 3
+"""Raw pixels, and a third more of lower levels."""
+ENCODED_BYTES_PER_PX = {"jpeg": 0.7, "jpeg2000": 0.9, "zstd": 3.0, "deflate": 3.0, "none": 4.0}
+"""Upper estimates of dense tissue with its pyramid."""
+
+
+@dataclass(frozen=True)
+class Appetite:
+    """What a worker takes.
+
+    Attributes:
+        resident_bytes: before a tile: libraries and weights.
+        encoding_px, kept_px: bytes for each pixel of a tile's window, while it is encoded and afterwards.
+        rendering_px, rendering: bytes for each input pixel under a block that is rendered, and for any block.
+    """
+
+    resident_bytes: int
+    encoding_px: float
+    kept_px: float
+    rendering_px: float
+    rendering: int
+
+    def bytes_for(self, tile_px: int, scale: tuple[float, float], halo_px: int) -> int:
+        """Peak of one worker."""
+        window, block = (
+            math.prod(math.ceil(side / factor) + margin for factor in scale)
+            for side, margin in ((tile_px, 2 * halo_px), (min(tile_px, BLOCK_PX), 0))
+        )
+        rendering = self.kept_px * window + self.rendering_px * block + self.rendering
+        tensors = max(self.encoding_px * window, rendering)
+        return int(self.resident_bytes + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was chosen.
+
+    Attributes:
+        peak_bytes: of all processes together.
+    """
+
+    tile_px: int
+    workers: int
+    peak_bytes: int
+
+
+def default_workers() -> int:
+    """One for each core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_limit(wanted: int | None, workers: int) -> int:
+    """Bytes for all processes together: as the person says, or a share for each worker if it is there."""
+    if wanted is not None:
+        return wanted
+    usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
+    return usual if available is None else min(usual, int(SHARE * available))
+
+
+def choose_tile(
+    appetite: Appetite,
+    size_xy: tuple[int, int],
+    scale: tuple[float, float],
+    halo_px: int,
+    workers: int,
+    limit_bytes: int,
+    tile_px: int | None = None,
+) -> Budget:
+    """The largest tile that fits, or the one given; fewer workers where none fits.
+
+    Args:
+        scale: down and across.
+        tile_px: imposed by the person or by a run to go on with.
+
+    Raises:
+        ConfigError: if not even one worker fits.
+    """
+    sides = (tile_px,) if tile_px else TILE_SIDES_PX
+    few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
+    for count in range(workers, 0, -1):
+        for side in few or sides[-1:]:
+            peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, halo_px)
+            if peak <= limit_bytes:
+                return Budget(side, count, peak)
+    least = COORDINATOR_BYTES + appetite.bytes_for(sides[-1], scale, halo_px)
+    raise ConfigError(
+        f"Memory of {in_words(limit_bytes)} is granted, and one worker with tiles of {sides[-1]} px takes "
+        f"{in_words(least)}: give --max-memory that much."
+    )
+
+
+def disk_bytes(size_xy: tuple[int, int], compression: Compression) -> tuple[int, int]:
+    """Bytes of the store and, estimated from above, of the output."""
+    pixels = math.prod(size_xy)
+    return int(pixels * STORE_BYTES_PER_PX), int(pixels * ENCODED_BYTES_PER_PX[compression])
+
+
+def ensure_disk(folder: Path, needed_bytes: int) -> None:
+    """Raise `OutputError` if the disk of a folder has not so much space left."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise OutputError(
+            f"{folder} has {in_words(free)} left, and store and output take up to {in_words(needed_bytes)}."
+        )

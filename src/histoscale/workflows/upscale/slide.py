@@ -1,0 +1,209 @@
+"""A whole slide: plan it, compute it tile by tile, and write it while it is computed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from histoscale.slides.finished_slide import Encoding, FinishedSlide
+from histoscale.slides.memory import in_words
+from histoscale.slides.pyramid_writer import format_of_slide, write_slide
+from histoscale.slides.reader import open_slide
+from histoscale.slides.replacing import refuse_existing, refuse_unwritable
+from histoscale.slides.slide import Slide
+from histoscale.slides.tile_store import TileStore
+from histoscale.workflows.upscale.account import record, remarks
+from histoscale.workflows.upscale.budget import disk_bytes, ensure_disk
+from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.slide_outcome import SlideOutcome, Work
+from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
+from histoscale.workflows.upscale.slide_planning import Planned, plan_slide, what_is_wanted
+from histoscale.workflows.upscale.slide_store import earlier_manifest, manifest_of, refuse_changed
+from histoscale.workflows.upscale.slide_stream import TileStream
+from histoscale.workflows.upscale.slide_tissue import save_tissue
+from histoscale.workflows.upscale.workers import Executor
+
+DEFAULT_QUALITY = 90
+Progress = Callable[[int, int], None]
+"""Called with output pixels done and their total."""
+Announce = Callable[[str], None]
+"""Called with a sentence before the work starts."""
+
+
+@dataclass
+class Tally:
+    """What the workers said, summed."""
+
+    done: int
+    model_pixels: int = 0
+    read_s: float = 0.0
+    model_s: float = 0.0
+    store_s: float = 0.0
+    halved: list[int] = field(default_factory=list)
+
+    def add(self, result: TileResult) -> None:
+        """Count a tile."""
+        self.done += result.pixels
+        self.model_pixels += result.model_pixels
+        self.read_s += result.read_s
+        self.model_s += result.model_s
+        self.store_s += result.store_s
+        if result.parts > 1:
+            self.halved.append(result.index)
+
+
+def upscale_slide(
+    source: Path,
+    target: Path,
+    options: Options,
+    engine: Engine,
+    executor: Executor,
+    progress: Progress | None = None,
+    announce: Announce | None = None,
+) -> SlideOutcome:
+    """Make the pyramid ``target`` from ``source``; after an error, a kill or Ctrl-C it can be resumed.
+
+    Args:
+        executor: entered already.
+
+    Raises:
+        InputError: if the source cannot be read or is of a refused kind.
+        OutputError: if the target cannot be written, or the disk has no room.
+        ScaleError: if the size asked for is impossible.
+        ConfigError: if memory is too small, or the run to go on with was given something else.
+    """
+    started = time.perf_counter()
+    _refuse_target(target, options)
+    store = TileStore.beside(target)
+    earlier = earlier_manifest(store, options)
+    with open_slide(source) as slide:
+        wanted = what_is_wanted(slide, options)
+        planned = plan_slide(slide, wanted, options, engine, executor, earlier)
+        manifest = manifest_of(planned.plan, options)
+        if earlier:
+            refuse_changed(store, earlier, manifest)
+        _announce(planned, options, store, announce)
+        if not earlier:
+            if planned.plan.tissue:
+                executor.ask(save_tissue, source, wanted.field, options.tissue, wanted.roi, store.tissue)
+            store.create(planned.plan.size_xy[::-1], planned.plan.tile_px, manifest)
+        tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
+    store.remove()
+    return _outcome(
+        source, target, planned, options, executor, tally, waited_s, time.perf_counter() - started
+    )
+
+
+def _refuse_target(target: Path, options: Options) -> None:
+    format_of_slide(target)
+    if not options.overwrite:
+        refuse_existing(target)
+    if not target.is_dir():  # OME-Zarr is a folder
+        refuse_unwritable(target)
+
+
+def _announce(planned: Planned, options: Options, store: TileStore, announce: Announce | None) -> None:
+    """Say what the work takes, having made sure that the disk has it.
+
+    Raises:
+        OutputError: if it has not.
+    """
+    plan, budget = planned.plan, planned.budget
+    stored, written = disk_bytes(plan.size_xy, options.compression)
+    done = len(store.done())
+    ensure_disk(store.folder, int(stored * (1 - done / plan.tile_count)) + written)
+    if announce is not None:
+        width, height = plan.size_xy
+        resumed = f", {done} of them done before" if done else ""
+        announce(
+            f"{width} x {height} px in {plan.tile_count} tiles of {plan.tile_px}{resumed}; "
+            f"{budget.workers} worker{'s' * (budget.workers > 1)}, "
+            f"at most {in_words(budget.peak_bytes)} of memory; "
+            f"on disk {in_words(stored)} on the way and up to {in_words(written)} in the end"
+        )
+
+
+def _compute_and_write(
+    slide: Slide,
+    planned: Planned,
+    store: TileStore,
+    target: Path,
+    options: Options,
+    executor: Executor,
+    progress: Progress | None,
+) -> tuple[Tally, float]:
+    """Write the pyramid while workers compute; the tally, and the seconds that the writer itself took."""
+    plan = planned.plan
+    done = store.done()
+    tally = Tally(sum(plan.tile(index).pixels for index in done))
+
+    def count(result: TileResult) -> None:
+        tally.add(result)
+        if progress is not None:
+            progress(tally.done, plan.size_xy[0] * plan.size_xy[1])
+
+    missing = [index for index in range(plan.tile_count) if index not in done]
+    results = executor.run(TileJob(plan, store.folder.absolute()), missing)
+    stream = TileStream(plan, store, results, count)
+    started = time.perf_counter()
+    write_slide(
+        target, _finished(slide, planned, stream), _encoding(options), store.scratch, options.overwrite
+    )
+    return tally, time.perf_counter() - started - stream.waited_s
+
+
+def _finished(slide: Slide, planned: Planned, stream: TileStream) -> FinishedSlide:
+    """The output as the writer sees it; associated images are carried over."""
+    header, target = planned.wanted.header, planned.wanted.target
+    return FinishedSlide(
+        size_xy=target.size_xy,
+        read=stream.read,
+        provenance=record(header, target, planned.note, planned.used),
+        mpp=target.mpp,
+        power=target.power,
+        icc_profile=header.icc_profile,
+        associated={name: slide.associated_image(name) for name in header.associated},
+    )
+
+
+def _encoding(options: Options) -> Encoding:
+    return Encoding(options.compression, options.quality or DEFAULT_QUALITY, options.layout)
+
+
+def _outcome(
+    source: Path,
+    target: Path,
+    planned: Planned,
+    options: Options,
+    executor: Executor,
+    tally: Tally,
+    encoding_s: float,
+    seconds: float,
+) -> SlideOutcome:
+    wanted, plan = planned.wanted, planned.plan
+    told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
+    told += wanted.roi.notes if wanted.roi else ()
+    if tally.halved:
+        told.append(f"memory ran out in {len(tally.halved)} tiles, which were computed in halves")
+    if plan.tissue and tally.done and not tally.model_pixels:
+        told.append(
+            "no tissue was found, so all went through bicubic: give --tissue all to send it to the model"
+        )
+    return SlideOutcome(
+        source,
+        target,
+        wanted.field.size_xy,
+        plan.size_xy,
+        wanted.mpp,
+        wanted.target.mpp,
+        planned.method,
+        seconds,
+        tuple(told),
+        provenance=record(wanted.header, wanted.target, planned.note, planned.used),
+        power_before=wanted.header.power,
+        device=plan.setting.processor if plan.setting else None,
+        workers=executor.workers,
+        tile_px=plan.tile_px,
+        work=Work(tally.read_s, tally.model_s, encoding_s + tally.store_s),
+    )

@@ -1,0 +1,175 @@
+"""From a wish to a plan: the field, the size, the level, the method, the model and the tile."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from histoscale.errors import InputError
+from histoscale.slides import provenance
+from histoscale.slides.description import Description, Mpp
+from histoscale.slides.regions import Rectangle, Roi, parse_region, read_roi
+from histoscale.slides.slide import Slide
+from histoscale.workflows.upscale.account import UsedModel, known_mpp
+from histoscale.workflows.upscale.budget import Budget, choose_tile, memory_limit
+from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.slide_plan import Method, ModelSetting, SlidePlan
+from histoscale.workflows.upscale.target import Target, resolve
+from histoscale.workflows.upscale.workers import Executor
+
+MODEL_FREE_TILE_PX = 1024
+MODEL_FREE_WORKER_BYTES = 300 * 2**20
+"""Of a worker that reads and reduces; it imports torch all the same."""
+NOTES: Mapping[Method, str] = {
+    "model": provenance.SUPER_RESOLVED,
+    "reduce": provenance.REDUCED,
+    "copy": provenance.COPIED,
+}
+METHODS: Mapping[Method, str] = {
+    "reduce": "antialiased bicubic, no model",
+    "copy": "pixels unchanged, no model",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person wants of a slide.
+
+    Attributes:
+        field: of level 0.
+        mpp: of level 0, where known.
+        target: size and micrometres of the output.
+    """
+
+    header: Description
+    field: Rectangle
+    roi: Roi | None
+    mpp: Mpp | None
+    target: Target
+
+    @property
+    def method(self) -> Method:
+        """An axis that shrinks makes it a reduction: slides have square pixels, or nearly so."""
+        if self.target.size_xy == self.field.size_xy:
+            return "copy"
+        return "reduce" if min(self.target.scale_xy) < 1 else "model"
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Down and across."""
+        return self.target.scale_xy[1], self.target.scale_xy[0]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, what it takes, and what was wanted."""
+
+    wanted: Wanted
+    plan: SlidePlan
+    budget: Budget
+
+    @property
+    def used(self) -> UsedModel | None:
+        """The model, where one takes part."""
+        return self.plan.setting.used if self.plan.setting else None
+
+    @property
+    def method(self) -> str:
+        """For the output line."""
+        return self.used.label if self.used else METHODS[self.plan.method]
+
+    @property
+    def note(self) -> str:
+        """For the record in the file."""
+        return NOTES[self.plan.method]
+
+
+def what_is_wanted(slide: Slide, options: Options) -> Wanted:
+    """Read the wish against the slide's header.
+
+    Raises:
+        InputError: if the slide is refused, or region or polygons are wrong.
+        ScaleError: if the size is impossible, or micrometres are unknown.
+    """
+    header = slide.description
+    if header.refusal:
+        raise InputError(f"{header.path} {header.refusal}.")
+    mpp = known_mpp(header, options.source_mpp)
+    known = replace(header, mpp=mpp)
+    roi = read_roi(options.roi, known) if options.roi else None
+    field = roi.rectangle if roi else Rectangle((0, 0), header.size_xy)
+    if options.region:
+        field = parse_region(options.region, known)
+    return Wanted(header, field, roi, mpp, resolve(options.wish, field.size_xy, mpp, header.power))
+
+
+def plan_slide(
+    slide: Slide,
+    wanted: Wanted,
+    options: Options,
+    engine: Engine,
+    executor: Executor,
+    earlier: Mapping[str, Any] | None = None,
+) -> Planned:
+    """Choose everything that decides pixels, once for all workers.
+
+    Args:
+        earlier: the plan of the run to go on with, whose tile and, where nothing else is asked for, precision
+            are kept.
+
+    Raises:
+        HistoscaleError: if the model cannot be had, or memory is too small.
+    """
+    limit = memory_limit(options.max_memory_bytes, executor.workers)
+    tile_px = engine.tile_px or (earlier["tile_px"] if earlier else None)
+    if wanted.method != "model":
+        tile_px = tile_px or MODEL_FREE_TILE_PX
+        peak = executor.workers * MODEL_FREE_WORKER_BYTES
+        return Planned(wanted, _plan(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak))
+    setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor)
+    plan = replace(_plan(slide, wanted, budget.tile_px), setting=setting, tissue=_has_tissue(wanted, options))
+    return Planned(wanted, plan, budget)
+
+
+def _choose(
+    wanted: Wanted, limit: int, tile_px: int | None, engine: Engine, executor: Executor
+) -> tuple[ModelSetting, Budget]:
+    from histoscale.workflows.upscale.workers import take_survey
+
+    setting, appetite = executor.ask(take_survey, engine, wanted.scale)
+    budget = choose_tile(
+        appetite, wanted.target.size_xy, wanted.scale, setting.halo_px, executor.workers, limit, tile_px
+    )
+    return setting, budget
+
+
+def _imposed(engine: Engine, earlier: Mapping[str, Any] | None) -> Engine:
+    """The engine with the precision of the run to go on with, unless a person names one."""
+    setting = earlier.get("setting") if earlier else None
+    return replace(engine, wanted=setting["precision"]) if setting and engine.wanted == "auto" else engine
+
+
+def _has_tissue(wanted: Wanted, options: Options) -> bool:
+    return options.tissue != "all" or wanted.roi is not None
+
+
+def _plan(slide: Slide, wanted: Wanted, tile_px: int) -> SlidePlan:
+    """The plan without a model: which part of which level becomes which pixels."""
+    target, (x, y), (width, height) = wanted.target, *wanted.field
+    level = slide.best_level(1 / max(target.scale_xy)) if wanted.method == "reduce" else 0
+    across, down = slide.downsample_xy(level)
+    left, top, right, bottom = x / across, y / down, (x + width) / across, (y + height) / down
+    columns, rows = slide.levels_xy[level]
+    origin = math.floor(left), math.floor(top)
+    end = min(math.ceil(right), columns), min(math.ceil(bottom), rows)
+    return SlidePlan(
+        source=wanted.header.path.absolute(),
+        level=level,
+        level_xy=origin,
+        level_size_xy=(end[0] - origin[0], end[1] - origin[1]),
+        box_xy=(left - origin[0], top - origin[1], right - origin[0], bottom - origin[1]),
+        size_xy=target.size_xy,
+        tile_px=tile_px,
+        method=wanted.method,
+    )
