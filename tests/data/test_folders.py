@@ -49,6 +49,19 @@ def test_folder_without_manifest_lists_pictures_only(tmp_path: Path) -> None:
     assert [r.id for r in find_images(tmp_path)] == ["a", "b"]
 
 
+def test_folders_called_after_splits_are_splits(tmp_path: Path) -> None:
+    for folder in ("histosr/train", "histosr/test/deeper", "tma/train", "notes"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (2, 2)).save(tmp_path / folder / "a.png")
+    both = find_images(tmp_path, split="train")
+    assert [(r.set, r.split, r.id) for r in both] == [("histosr", "train", "a"), ("tma", "train", "a")]
+    assert [r.path.parent.name for r in find_images(tmp_path, ["histosr"], "test")] == ["deeper"]
+    assert [r.set for r in find_images(tmp_path / "histosr", split="test")] == ["histosr"]
+    assert len(find_images(tmp_path)) == 4
+    with pytest.raises(DataError, match=r"histosr has no split val; it has test, train\."):
+        find_images(tmp_path / "histosr", split="val")
+
+
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none at"):
         find_images(tmp_path)

@@ -14,6 +14,8 @@ from histoscale.errors import DataError
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 _MODES = frozenset({"L", "RGB", "P", "LA", "RGBA"})
 """Pillow's kinds of pixels that 8-bit RGB holds without loss, as long as they are opaque."""
+SPLITS = ("train", "val", "test")
+"""Names of folders that say which split the pictures in them are for."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ImageRecord:
     Attributes:
         id: name, unique within its set.
         path: the file.
-        set: name of the data set; the folder's name where there is no manifest.
+        set: name of the data set; without a manifest that of the folder, or of the one above ``train``.
         split: train, val, test, or an empty string.
         mpp: micrometres per pixel as the manifest writes it, or an empty string.
         prep: preparation (FFPE, frozen), or an empty string.
@@ -44,8 +46,9 @@ def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list
 
     Args:
         source: a folder with ``manifest.csv``, the manifest itself, a folder of pictures, or one picture.
-        sets: names of the sets wanted; all where empty. Manifests only.
-        split: the split wanted; all where empty. Manifests only.
+        sets: names of the sets wanted; all where empty.
+        split: the split wanted; all where empty. Where neither a manifest nor folders called `SPLITS` tell
+            splits, all pictures are given.
 
     Raises:
         DataError: if nothing is there, or a set or split is not in the manifest.
@@ -54,9 +57,12 @@ def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list
     if manifest.suffix == ".csv":
         if manifest.is_file():
             return _select(read_manifest(manifest), manifest, sets, split)
-        records = [_bare(path) for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        pictures = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        records = [_bare(path, path.relative_to(source).parts[:-1]) for path in pictures]
+        if any(record.split for record in records):
+            return _select(records, source, sets, split)
     else:
-        records = [_bare(source)] if source.is_file() else []
+        records = [_bare(source, ())] if source.is_file() else []
     if not records:
         raise DataError(f"Wanted a folder of pictures, a picture or a manifest.csv, found none at {source}.")
     return records
@@ -115,8 +121,11 @@ def _mode_on_disk(picture: ImageFile.ImageFile) -> str:
     return next((str(mode) for mode in raw if ";16" in str(mode)), picture.mode)
 
 
-def _bare(path: Path) -> ImageRecord:
-    return ImageRecord(id=path.stem, path=path, set=path.parent.name)
+def _bare(path: Path, folders: Sequence[str]) -> ImageRecord:
+    """A picture without a manifest, and the folders that lead to it."""
+    split = next((name for name in folders if name in SPLITS), "")
+    above = len(folders) - folders.index(split) if split else 0
+    return ImageRecord(id=path.stem, path=path, set=path.absolute().parents[above].name, split=split)
 
 
 def _select(records: list[ImageRecord], manifest: Path, sets: Sequence[str], split: str) -> list[ImageRecord]:
@@ -126,7 +135,7 @@ def _select(records: list[ImageRecord], manifest: Path, sets: Sequence[str], spl
     ):
         if wanted - known:
             names = ", ".join(sorted(wanted - known))
-            raise DataError(f"{manifest} has no {what} {names}; it has {', '.join(sorted(known))}.")
+            raise DataError(f"{manifest} has no {what} {names}; it has {', '.join(sorted(known - {''}))}.")
     chosen = [r for r in records if (not sets or r.set in sets) and (not split or r.split == split)]
     if not chosen:
         raise DataError(f"{manifest} has no image of split {split} in {', '.join(sets)}.")
