@@ -136,10 +136,35 @@ def test_quality_counts(tmp_path: Path, finished_slide: FinishedSlide) -> None:
     assert sizes[0] < sizes[1]
 
 
-def test_jpeg_keeps_colours_at_full_density(tmp_path: Path, finished_slide: FinishedSlide) -> None:
-    with tifffile.TiffFile(written(tmp_path, finished_slide, Encoding())) as tiff:
+@pytest.mark.parametrize(
+    ("quality", "photometric", "sampling"),
+    [(90, "YCBCR", (2, 2)), (94, "YCBCR", (2, 2)), (95, "RGB", (1, 1))],
+)
+def test_jpeg_is_what_bio_formats_shows_rightly(
+    tmp_path: Path, finished_slide: FinishedSlide, quality: int, photometric: str, sampling: tuple[int, int]
+) -> None:
+    """It takes YCbCr without subsampling for RGB."""
+    with tifffile.TiffFile(written(tmp_path, finished_slide, Encoding(quality=quality))) as tiff:
         page = tiff.pages.first
-        assert (page.photometric.name, page.tags.valueof("YCbCrSubSampling")) == ("YCBCR", (1, 1))
+        assert (page.photometric.name, page.tags.valueof("YCbCrSubSampling")) == (photometric, sampling)
+
+
+@pytest.mark.parametrize(("quality", "worst"), [(90, 30), (95, 4)])
+def test_openslide_shows_the_colours_of_jpeg(
+    tmp_path: Path, finished_slide: FinishedSlide, quality: int, worst: int
+) -> None:
+    """Stripes of two colours of equal lightness: what halved colour density shows worst."""
+
+    def read(l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> np.ndarray:
+        stripes = np.tile(np.uint8([[220, 150, 190], [150, 200, 150]]), (1, size_xy[0] // 2 + 1, 1))
+        return np.broadcast_to(stripes[:, : size_xy[0]], (size_xy[1], size_xy[0], 3)).copy()
+
+    slide = replace(finished_slide, size_xy=(512, 512), read=read)
+    target = written(tmp_path, slide, Encoding(quality=quality, layout="both"))
+    with openslide.OpenSlide(target) as opened:
+        found = np.asarray(opened.read_region((0, 0), 0, (512, 512)).convert("RGB")).astype(int)
+    error = np.abs(found - read((0, 0), (512, 512))).mean()
+    assert error < worst
 
 
 def test_edges_do_not_ring(tmp_path: Path, finished_slide: FinishedSlide) -> None:

@@ -23,6 +23,8 @@ CLASSIC_BYTES = 2**31
 REDUCED = 1
 """NewSubfileType of a level."""
 OPENSLIDE_READS = ("jpeg", "zstd", "deflate", "none")
+FULL_COLOUR_QUALITY = 95
+"""From here JPEG keeps colour as exactly as light: the loss of halved colour would outweigh all others."""
 THREADS, BATCH_BYTES = 4, 2**24
 """Of the encoder, and what it takes at once."""
 
@@ -105,7 +107,7 @@ def _write_level(
 
 
 def _filled_up_tiles(tiles: Iterator[UInt8[np.ndarray, "h w 3"]], encoding: Encoding) -> Any:
-    """An iterator over arrays, or over bytes: uncompressed arrays take a way that hides why a disk refuses."""
+    """Arrays or, uncompressed, bytes: as arrays those would take a way that hides why a disk refuses."""
     filled_up = (_filled_up(tile, encoding.tile_px) for tile in tiles)
     return (tile.tobytes() for tile in filled_up) if encoding.compression == "none" else filled_up
 
@@ -117,14 +119,9 @@ def _filled_up(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray,
 
 
 def _codec(encoding: Encoding) -> dict[str, Any]:
-    """JPEG keeps colour at full density: halving it costs 4 to 5 dB on stained tissue at quality 90."""
     match encoding.compression:
         case "jpeg":
-            return {
-                "compression": "jpeg",
-                "compressionargs": {"level": encoding.quality},
-                "subsampling": (1, 1),
-            }
+            return {"compression": "jpeg", **_jpeg(encoding.quality)}
         case "jpeg2000":
             # a signal-to-noise ratio; at quality 90 about that of JPEG
             decibels = 0 if encoding.is_lossless else 22 + 0.2 * encoding.quality
@@ -133,6 +130,17 @@ def _codec(encoding: Encoding) -> dict[str, Any]:
             return {}
         case _:
             return {"compression": encoding.compression, "predictor": True}
+
+
+def _jpeg(quality: int) -> dict[str, Any]:
+    """YCbCr with colour at half density as scanners have it, or RGB as libvips has it.
+
+    YCbCr at full density would lie between the two, but Bio-Formats shows it in wrong colours
+    (ome/bioformats#3711).
+    """
+    if quality < FULL_COLOUR_QUALITY:
+        return {"compressionargs": {"level": quality}, "subsampling": (2, 2)}
+    return {"compressionargs": {"level": quality, "outcolorspace": "rgb"}, "subsampling": (1, 1)}
 
 
 def _density(slide: FinishedSlide, level: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ FORMAT_OF_SUFFIX = {
     ".dcm": DICOM,
 }
 
-JPEG_BYTES = ((1, 50, 75, 90, 95, 100), (0.1, 0.2, 0.3, 0.5, 0.7, 1.5))
+JPEG_BYTES = ((1, 50, 75, 90, 94, 95, 100), (0.05, 0.17, 0.25, 0.4, 0.5, 1.4, 2.2))
 """Quality, and bytes a pixel on tissue without gaps; glass takes a tenth."""
 LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
 ALL_LEVELS = 4 / 3
