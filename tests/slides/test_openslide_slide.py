@@ -39,7 +39,14 @@ def test_a_pixel_of_a_reduced_level_is_the_same_in_every_rectangle(data_root: Pa
 
 @pytest.mark.parametrize(
     ("level", "xy", "size"),
-    [(0, (0, 0), (0, 5)), (0, (2200, 0), (21, 5)), (0, (-1, 0), (5, 5)), (1, (0, 0), (5, 5))],
+    [
+        (0, (0, 0), (0, 5)),
+        (0, (2200, 0), (21, 5)),
+        (0, (-1, 0), (5, 5)),
+        (0, (0, 2967), (5, 1)),
+        (-1, (0, 0), (5, 5)),
+        (1, (0, 0), (5, 5)),
+    ],
 )
 def test_beyond_the_level(data_root: Path, level: int, xy: tuple[int, int], size: tuple[int, int]) -> None:
     with open_slide(data_root / "wsi" / REAL[0]) as slide, pytest.raises(InputError, match="wanted"):

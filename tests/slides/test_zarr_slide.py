@@ -88,6 +88,22 @@ def test_an_image_within_the_layout_of_bioformats2raw(tmp_path: Path) -> None:
     assert found.notes == ("the objective power of 40 contradicts 0.5477 um/px, which is that of 18.3x",)
 
 
+def test_a_scale_of_all_levels_multiplies_their_own(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.zarr", version="0.4")
+    group = zarr.open_group(folder)
+    multiscale = group.attrs["multiscales"][0]  # type: ignore[index]
+    scale = {"type": "scale", "scale": [10.0, 100.0, 1.0]}
+    group.attrs["multiscales"] = [multiscale | {"coordinateTransformations": [scale]}]  # type: ignore[operator]
+    assert describe(folder).mpp == pytest.approx((50, 6))
+
+
+def test_a_scale_without_a_unit_is_not_believed(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.zarr")
+    metadata = folder / "zarr.json"
+    metadata.write_text(metadata.read_text().replace("micrometer", "furlong"))
+    assert describe(folder).mpp is None
+
+
 @pytest.mark.parametrize(
     ("array", "axes", "sentence"),
     [
