@@ -90,11 +90,15 @@ def test_paths_are_those_of_the_coordinator(
     monkeypatch.chdir(tmp_path)  # the workers began elsewhere
     job = stored(replace(plan, source=Path(plan.source.name)), Path("store"))
     assert [result.index for result in executor.run(job, [5])] == [5]
+    assert executor.ask(Path.cwd) == tmp_path
+    monkeypatch.undo()
+    assert executor.ask(Path.cwd) == Path.cwd()
 
 
 def test_no_more_tiles_are_handed_out_than_workers_need(
-    executor: DaskExecutor, plan: SlidePlan, tmp_path: Path
+    executor: DaskExecutor, plan: SlidePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cluster, "TILES_AHEAD", 2)
     handed_out: list[int] = []
 
     class Watched(list[int]):
@@ -154,6 +158,8 @@ def test_a_running_scheduler_is_used_and_left_running(
         with DaskExecutor(running.scheduler_address) as distant:
             assert distant.workers == 1
             assert len(list(distant.run(job, range(12)))) == 12
+            with pytest.raises(WeightsError, match=r"A worker of inproc://.* says: There are no weights"):
+                distant.ask(weights.load, tmp_path / "gone.safetensors")
         with Client(running, set_as_default=False) as client:
             assert len(client.nthreads()) == 1
     np.testing.assert_array_equal(pixels(job), expected)

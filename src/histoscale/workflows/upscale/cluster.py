@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, chdir, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import version
@@ -27,14 +27,14 @@ Future: TypeAlias = Any
 """Dask's, which comes with the extra ``cluster``."""
 
 LOCAL = "local"
-CONNECT_S, WORKERS_S = 5, 20
+CONNECT_S, WORKERS_S = 10, 30
 """How long a scheduler may take to answer, and to have a worker."""
 PATIENCE_S = 60
 """How long all workers may be gone before the run gives up."""
 LOOPBACK, UNSHARED = "127.0.0.1", "127.0.0.1:0"
 """Where local workers listen, on any free port: Dask would choose every network of the machine."""
-TILES_AHEAD = 2
-"""Tiles handed to each worker: the one it computes, and one so that it need not wait for the next."""
+TILES_AHEAD = 8
+"""Tiles handed out for each worker, so that it goes on while the coordinator encodes."""
 LEAVE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 """A worker's first words: Ctrl-C is for the coordinator, which ends its workers in order."""
 
@@ -73,7 +73,13 @@ class DaskExecutor:
     def ask(self, question: Callable[..., T], *arguments: object) -> T:
         """The answer of a picklable function, called on one of the workers."""
         with self._in_one_sentence():
-            answer: T = self._client.submit(question, *arguments, pure=False).result()
+            future = self._client.submit(_answer, question, arguments, str(Path.cwd()), pure=False)
+            try:
+                answer: T = future.result()
+            except HistoscaleError as error:
+                if self._address == LOCAL:
+                    raise
+                raise type(error)(f"A worker of {self._address} says: {error}") from error
             return answer
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
@@ -88,38 +94,34 @@ class DaskExecutor:
         job, ahead = _anywhere(job), iter(tiles)
         running: set[Future] = set()
         try:
-            while True:
-                room = TILES_AHEAD * max(len(self._client.nthreads()), 1) - len(running)
-                for index in islice(ahead, max(room, 0)):
-                    running.add(self._client.submit(_compute, job, index, version("histoscale"), pure=False))
-                if not running:
-                    return
-                for future in self._finished(running):
-                    running.remove(future)
-                    yield self._result(future)
+            with self._in_one_sentence():
+                while True:
+                    room = TILES_AHEAD * max(len(self._client.nthreads()), 1) - len(running)
+                    for index in islice(ahead, max(room, 0)):
+                        running.add(
+                            self._client.submit(_compute, job, index, version("histoscale"), pure=False)
+                        )
+                    if not running:
+                        return
+                    for future in self._finished(running):
+                        running.remove(future)
+                        yield future.result()
         finally:
             with suppress(Exception):  # whatever ended the run is what counts
                 self._client.cancel(list(running))
 
     def _finished(self, running: set[Future]) -> set[Future]:
         """Wait for some of them."""
-        wait = _distributed().wait
         while True:
-            with self._in_one_sentence():
-                try:
-                    with self._client.as_current():
-                        done: set[Future] = wait(running, PATIENCE_S, "FIRST_COMPLETED").done
-                        return done
-                except TimeoutError:
-                    if not self._client.nthreads():
-                        raise HistoscaleError(
-                            f"No worker of {self._address} is left: --resume continues when there are some."
-                        ) from None
-
-    def _result(self, future: Future) -> TileResult:
-        with self._in_one_sentence():
-            result: TileResult = future.result()
-            return result
+            try:
+                with self._client.as_current():
+                    done: set[Future] = _distributed().wait(running, PATIENCE_S, "FIRST_COMPLETED").done
+                    return done
+            except TimeoutError:
+                if not self._client.nthreads():
+                    raise HistoscaleError(
+                        f"No worker of {self._address} is left: --resume continues when there are some."
+                    ) from None
 
     @contextmanager
     def _in_one_sentence(self) -> Iterator[None]:
@@ -131,7 +133,7 @@ class DaskExecutor:
                 f"Workers of {self._address} died again and again over one tile, as they do where memory "
                 "runs out: give them more of it, or fewer at a time; --resume continues."
             ) from error
-        except (CancelledError, OSError) as error:
+        except (CancelledError, _distributed().comm.CommClosedError) as error:
             raise HistoscaleError(
                 f"The scheduler at {self._address} was lost: --resume continues."
             ) from error
@@ -170,7 +172,7 @@ def _distant(address: str) -> Iterator[Client]:
             f"Wanted {LOCAL} or the address of a Dask scheduler, such as tcp://host:8786; "
             f"none answers at {address}."
         ) from error
-    with client:
+    with distributed.utils.silence_logging_cmgr("CRITICAL", root="distributed.client"), client:
         try:
             client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError:
@@ -201,6 +203,13 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _answer(question: Callable[..., T], arguments: tuple[object, ...], folder: str) -> T:
+    """Where relative paths mean the same as for the coordinator, if this machine has its folder."""
+    there = chdir(folder) if Path(folder).is_dir() else nullcontext()
+    with _one_at_a_time, there:
+        return question(*arguments)
 
 
 def _anywhere(job: TileJob) -> TileJob:
