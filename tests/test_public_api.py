@@ -23,6 +23,7 @@ NAMES = [
     "save",
     "shipped",
     "upscale",
+    "upscale_slide",
 ]
 
 

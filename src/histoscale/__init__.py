@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from histoscale.models.base import CoordinateSuperResolver, SuperResolver
     from histoscale.models.catalog import MODELS, build
     from histoscale.weights import Card, card, load, save, shipped
+    from histoscale.workflows.upscale.from_python import upscale_slide
 
     __version__: str
 
@@ -39,6 +40,7 @@ __all__ = [
     "save",
     "shipped",
     "upscale",
+    "upscale_slide",
 ]
 
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "models.base": ("CoordinateSuperResolver", "SuperResolver"),
     "models.catalog": ("MODELS", "build"),
     "weights": ("Card", "card", "load", "save", "shipped"),
+    "workflows.upscale.from_python": ("upscale_slide",),
 }
 
 

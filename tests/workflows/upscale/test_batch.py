@@ -10,7 +10,7 @@ from histoscale.errors import InputError, OutputError
 from histoscale.workflows.upscale.batch import Job, plan_jobs, upscale_files
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.outcome import Failure, Outcome
-from histoscale.workflows.upscale.picture import Options
+from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.target import Wish
 
 
@@ -54,7 +54,7 @@ def test_a_folder_gives_its_pictures(folder: Path, tmp_path: Path) -> None:
 
 def test_formats_that_are_only_read_get_another_suffix() -> None:
     jobs = plan_jobs([Path("a.svs"), Path("b.bmp")], Path("out"))
-    assert [job.target for job in jobs] == [Path("out/a.tiff"), Path("out/b.png")]
+    assert [job.target for job in jobs] == [Path("out/a.ome.tiff"), Path("out/b.png")]
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

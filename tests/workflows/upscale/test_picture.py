@@ -11,7 +11,8 @@ from PIL import Image, ImageCms
 from histoscale.errors import HistoscaleError, InputError, OutputError, ScaleError, WeightsError
 from histoscale.slides.reader import read
 from histoscale.workflows.upscale.engine import Engine
-from histoscale.workflows.upscale.picture import Options, upscale_picture
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.picture import upscale_picture
 from histoscale.workflows.upscale.pixels import enlarge, resize
 from histoscale.workflows.upscale.target import Wish
 

@@ -1,4 +1,4 @@
-"""What is told about a file that was made: the record inside it, and remarks for the person."""
+"""What pictures and slides share: the field that is meant, the record in the file, remarks for the person."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,7 +7,9 @@ from importlib.metadata import version
 from histoscale.slides import provenance
 from histoscale.slides.description import Description, Mpp
 from histoscale.slides.provenance import Provenance
+from histoscale.slides.regions import Rectangle, Roi, parse_region, read_roi
 from histoscale.workflows.processor import Precision
+from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.target import Target
 
 SCALE_SLACK = 1e-3
@@ -38,6 +40,21 @@ class UsedModel:
 def known_mpp(header: Description, source_mpp: float | None) -> Mpp | None:
     """Micrometres per pixel: what the person knows goes before what the file says."""
     return Mpp(source_mpp, source_mpp) if source_mpp else header.mpp
+
+
+def wanted_field(header: Description, options: Options) -> tuple[Rectangle, Roi | None]:
+    """Which part of level 0 is meant, and the polygons in it, if somebody drew some.
+
+    Raises:
+        InputError: if region or polygons are wrong, empty or outside.
+    """
+    known = replace(header, mpp=known_mpp(header, options.source_mpp))
+    if options.roi:
+        roi = read_roi(options.roi, known)
+        return roi.rectangle, roi
+    if options.region:
+        return parse_region(options.region, known), None
+    return Rectangle((0, 0), header.size_xy), None
 
 
 def record(header: Description, plan: Target, note: str, used: UsedModel | None) -> Provenance:

@@ -1,20 +1,25 @@
-"""Many files at once: which becomes which, and on after a failure."""
+"""Many files at once: which becomes which, by which path, and on after a failure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from histoscale.errors import HistoscaleError, InputError, OutputError
 from histoscale.slides.picture_writer import FORMAT_OF_SUFFIX
+from histoscale.slides.pyramid_writer import is_slide_target
 from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Failure, Outcome
-from histoscale.workflows.upscale.picture import Options, upscale_picture
+from histoscale.workflows.upscale.workers import Executor, executor_for
 
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi")
 READABLE_SUFFIXES = (*FORMAT_OF_SUFFIX, ".bmp", *SLIDE_SUFFIXES)
 FileProgress = Callable[[Path, int, int], None]
 """Called with the source, output pixels done and their total."""
+FileAnnounce = Callable[[Path, str], None]
+"""Called with a slide and a sentence on what it will take, before it is begun."""
 
 
 class Job(NamedTuple):
@@ -34,9 +39,9 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
         InputError: if a folder holds no picture.
         OutputError: if two inputs would become one file, or an input would be replaced by its own output.
     """
-    sources = [file for path in inputs for file in (_pictures_in(path) if path.is_dir() else [path])]
-    many = len(inputs) > 1 or inputs[0].is_dir()
-    if many or output.is_dir() or not output.suffix:
+    sources = [file for path in inputs for file in (_pictures_in(path) if _is_folder(path) else [path])]
+    many = len(inputs) > 1 or _is_folder(inputs[0])
+    if many or _is_folder(output) or not output.suffix:
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
     else:
         jobs = [Job(sources[0], output)]
@@ -52,26 +57,67 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
 
 
 def upscale_files(
-    jobs: Sequence[Job], options: Options, engine: Engine, progress: FileProgress | None = None
+    jobs: Sequence[Job],
+    options: Options,
+    engine: Engine,
+    progress: FileProgress | None = None,
+    announce: FileAnnounce | None = None,
 ) -> Iterator[Outcome | Failure]:
-    """Do one file after another; one that fails does not stop the others."""
-    for source, target in jobs:
+    """Do one file after another; one that fails does not stop the others, unless that is wanted.
 
-        def report(done: int, total: int, source: Path = source) -> None:
-            if progress is not None:
-                progress(source, done, total)
+    A target whose name asks for a pyramid is made as a slide, tile by tile; all slides share the workers.
+    """
+    with ExitStack() as stack:
+        executor: Executor | None = None
+        for job in jobs:
+            try:
+                if is_slide_target(job.target):
+                    executor = executor or stack.enter_context(executor_for(options))
+                yield _upscale(job, options, engine, executor, progress, announce)
+            except HistoscaleError as error:
+                yield Failure(job.source, str(error))
+                if not options.skip_errors:
+                    return
 
-        try:
-            yield upscale_picture(source, target, options, engine, report)
-        except HistoscaleError as error:
-            yield Failure(source, str(error))
+
+def _upscale(
+    job: Job,
+    options: Options,
+    engine: Engine,
+    executor: Executor | None,
+    progress: FileProgress | None,
+    announce: FileAnnounce | None,
+) -> Outcome:
+    """One file as a slide or, which takes torch into this process, as a picture."""
+
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(job.source, done, total)
+
+    def tell(sentence: str) -> None:
+        if announce is not None:
+            announce(job.source, sentence)
+
+    if executor is not None and is_slide_target(job.target):
+        from histoscale.workflows.upscale.slide import upscale_slide
+
+        return upscale_slide(job.source, job.target, options, engine, executor, report, tell)
+    from histoscale.workflows.upscale.picture import upscale_picture
+
+    return upscale_picture(job.source, job.target, options, engine, report)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether files lie in it; OME-Zarr is a slide in spite of being a folder."""
+    return path.is_dir() and not is_slide_target(path)
 
 
 def _pictures_in(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if not path.name.startswith(".")
+        and (path.suffix.lower() in READABLE_SUFFIXES if path.is_file() else is_slide_target(path))
     )
     if not found:
         raise InputError(f"{folder} holds no picture of a known suffix ({' '.join(READABLE_SUFFIXES)}).")
@@ -81,6 +127,6 @@ def _pictures_in(folder: Path) -> list[Path]:
 def _name_in_folder(source: Path) -> str:
     """The same name, but with a suffix that can be written."""
     suffix = source.suffix.lower()
-    if suffix in FORMAT_OF_SUFFIX:
-        return source.name
-    return source.stem + (".tiff" if suffix in SLIDE_SUFFIXES else ".png")
+    if suffix in SLIDE_SUFFIXES:
+        return source.stem + ".ome.tiff"
+    return source.name if suffix in FORMAT_OF_SUFFIX or is_slide_target(source) else source.stem + ".png"

@@ -5,10 +5,12 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from histoscale.errors import ConfigError, OutputError
 from histoscale.slides.finished_slide import Compression
 from histoscale.slides.memory import SHARE, available_bytes, in_words
+from histoscale.workflows.upscale.slide_plan import ModelSetting
 
 TILE_SIDES_PX = (2048, 1024, 512, 256)
 BLOCK_PX = 512
@@ -53,6 +55,13 @@ class Appetite:
         rendering = self.kept_px * window + self.rendering_px * block + self.rendering
         tensors = max(self.encoding_px * window, rendering)
         return int(self.resident_bytes + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
+
+
+class Survey(NamedTuple):
+    """What a worker says before the work: the model's setting, and what it takes."""
+
+    setting: ModelSetting
+    appetite: Appetite
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Options:
         source_mpp: micrometres per pixel that the person knows; goes before what the file says.
         quality: 1 to 100 for JPEG, WebP and JPEG 2000.
         overwrite: whether existing files may be replaced.
+        skip_errors: whether the other files are done after one that failed.
         region: of a slide, ``x,y,width,height`` in pixels of level 0 or micrometres.
         roi: of a slide, a GeoJSON file with polygons; outside them is glass.
 
@@ -27,7 +28,8 @@ class Options:
     Attributes:
         tissue: "mask" finds the tissue, so that glass goes through bicubic; "all" takes all for it; else the
             path of a picture that is not 0 on tissue.
-        compression, layout: of the pyramid.
+        compression: of the pyramid; by default the usual one of its format.
+        layout: of an OME-TIFF.
         max_memory_bytes: of all processes together.
         workers: processes; one for each core by default, and 1 computes in this one.
         resume: go on with what an interrupted run left.
@@ -42,10 +44,11 @@ class Options:
     source_mpp: float | None = None
     quality: int | None = None
     overwrite: bool = False
+    skip_errors: bool = True
     region: str | None = None
     roi: Path | None = None
     tissue: str = "mask"
-    compression: Compression = "jpeg"
+    compression: Compression | None = None
     layout: Layout = "ome"
     max_memory_bytes: int | None = None
     workers: int | None = None

@@ -8,12 +8,13 @@ from jaxtyping import UInt8
 
 from histoscale.errors import InputError, OutputError
 from histoscale.slides import provenance
-from histoscale.slides.description import Picture
+from histoscale.slides.description import Description, Picture
 from histoscale.slides.memory import ensure_memory
 from histoscale.slides.picture_writer import Finished, refuse_impossible, write_picture
-from histoscale.slides.reader import describe, read
+from histoscale.slides.reader import describe, open_slide, read
+from histoscale.slides.regions import Rectangle
 from histoscale.slides.replacing import refuse_existing, refuse_unwritable
-from histoscale.workflows.upscale.account import known_mpp, record, remarks
+from histoscale.workflows.upscale.account import known_mpp, record, remarks, wanted_field
 from histoscale.workflows.upscale.engine import Engine, enough_memory
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Outcome
@@ -43,10 +44,11 @@ def upscale_picture(
     if header.refusal:
         raise InputError(f"{source} {header.refusal}.")
     mpp = known_mpp(header, options.source_mpp)
-    plan = resolve(options.wish, header.size_xy, mpp, header.power)
+    field = wanted_field(header, options)[0]
+    plan = resolve(options.wish, field.size_xy, mpp, header.power)
     _refuse_too_large(target, plan)
     with enough_memory(str(target)):
-        picture = read(source)
+        picture = read(source) if field.size_xy == header.size_xy else _cut(header, field)
         refuse_impossible(target, plan.size_xy, has_transparency=not picture.is_opaque)
         pixels, method, note = _resample(picture.pixels, plan, engine, progress)
         used = engine.used if note == provenance.SUPER_RESOLVED else None
@@ -60,7 +62,7 @@ def upscale_picture(
     return Outcome(
         source,
         target,
-        header.size_xy,
+        field.size_xy,
         plan.size_xy,
         mpp,
         plan.mpp,
@@ -68,6 +70,12 @@ def upscale_picture(
         seconds=time.perf_counter() - started,
         remarks=remarks(header, plan, used, options.source_mpp),
     )
+
+
+def _cut(header: Description, field: Rectangle) -> Picture:
+    """A part of a slide as a picture."""
+    with open_slide(header.path) as slide:
+        return Picture(header, slide.read_region(0, *field))
 
 
 def _refuse_too_large(target: Path, plan: Target) -> None:

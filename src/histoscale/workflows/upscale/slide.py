@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from histoscale.slides.finished_slide import Encoding, FinishedSlide
+from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
-from histoscale.slides.pyramid_writer import format_of_slide, write_slide
+from histoscale.slides.pyramid_writer import OME_ZARR, format_of_slide, write_slide
 from histoscale.slides.reader import open_slide
 from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 from histoscale.slides.slide import Slide
@@ -83,7 +83,7 @@ def upscale_slide(
         manifest = manifest_of(planned.plan, options)
         if earlier:
             refuse_changed(store, earlier, manifest)
-        _announce(planned, options, store, announce)
+        _announce(planned, target, options, store, announce)
         if not earlier:
             if planned.plan.tissue:
                 executor.ask(save_tissue, source, wanted.field, options.tissue, wanted.roi, store.tissue)
@@ -103,25 +103,31 @@ def _refuse_target(target: Path, options: Options) -> None:
         refuse_unwritable(target)
 
 
-def _announce(planned: Planned, options: Options, store: TileStore, announce: Announce | None) -> None:
+def _announce(
+    planned: Planned, target: Path, options: Options, store: TileStore, announce: Announce | None
+) -> None:
     """Say what the work takes, having made sure that the disk has it.
 
     Raises:
         OutputError: if it has not.
     """
     plan, budget = planned.plan, planned.budget
-    stored, written = disk_bytes(plan.size_xy, options.compression)
+    stored, written = disk_bytes(plan.size_xy, _encoding(target, options).compression)
     done = len(store.done())
     ensure_disk(store.folder, int(stored * (1 - done / plan.tile_count)) + written)
     if announce is not None:
         width, height = plan.size_xy
         resumed = f", {done} of them done before" if done else ""
         announce(
-            f"{width} x {height} px in {plan.tile_count} tiles of {plan.tile_px}{resumed}; "
-            f"{budget.workers} worker{'s' * (budget.workers > 1)}, "
+            f"{width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px}{resumed}; "
+            f"{_counted(budget.workers, 'worker')}, "
             f"at most {in_words(budget.peak_bytes)} of memory; "
             f"on disk {in_words(stored)} on the way and up to {in_words(written)} in the end"
         )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _compute_and_write(
@@ -148,7 +154,11 @@ def _compute_and_write(
     stream = TileStream(plan, store, results, count)
     started = time.perf_counter()
     write_slide(
-        target, _finished(slide, planned, stream), _encoding(options), store.scratch, options.overwrite
+        target,
+        _finished(slide, planned, stream),
+        _encoding(target, options),
+        store.scratch,
+        options.overwrite,
     )
     return tally, time.perf_counter() - started - stream.waited_s
 
@@ -167,8 +177,9 @@ def _finished(slide: Slide, planned: Planned, stream: TileStream) -> FinishedSli
     )
 
 
-def _encoding(options: Options) -> Encoding:
-    return Encoding(options.compression, options.quality or DEFAULT_QUALITY, options.layout)
+def _encoding(target: Path, options: Options) -> Encoding:
+    usual: Compression = "zstd" if format_of_slide(target) == OME_ZARR else "jpeg"
+    return Encoding(options.compression or usual, options.quality or DEFAULT_QUALITY, options.layout)
 
 
 def _outcome(

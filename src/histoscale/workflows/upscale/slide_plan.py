@@ -13,6 +13,9 @@ from histoscale.workflows.upscale.account import UsedModel
 Method: TypeAlias = Literal["model", "reduce", "copy"]
 """Enlarge with the model, reduce by antialiased bicubic, or take the pixels as they are."""
 
+Part: TypeAlias = tuple[slice, slice]
+"""Rows and columns of the output."""
+
 
 @dataclass(frozen=True)
 class OutputTile:
@@ -21,6 +24,11 @@ class OutputTile:
     index: int
     rows: slice
     cols: slice
+
+    @property
+    def part(self) -> Part:
+        """Its rows and columns."""
+        return self.rows, self.cols
 
     @property
     def size(self) -> tuple[int, int]:

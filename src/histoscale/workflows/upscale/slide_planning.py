@@ -5,22 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from histoscale.errors import InputError
+from histoscale.errors import ConfigError, InputError
 from histoscale.slides import provenance
 from histoscale.slides.description import Description, Mpp
-from histoscale.slides.regions import Rectangle, Roi, parse_region, read_roi
+from histoscale.slides.regions import Rectangle, Roi
 from histoscale.slides.slide import Slide
-from histoscale.workflows.upscale.account import UsedModel, known_mpp
-from histoscale.workflows.upscale.budget import Budget, choose_tile, memory_limit
+from histoscale.workflows.upscale.account import UsedModel, known_mpp, wanted_field
+from histoscale.workflows.upscale.budget import COORDINATOR_BYTES, Budget, choose_tile, memory_limit
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.slide_plan import Method, ModelSetting, SlidePlan
 from histoscale.workflows.upscale.target import Target, resolve
-from histoscale.workflows.upscale.workers import Executor
+from histoscale.workflows.upscale.workers import Executor, take_survey
 
+SMALLEST_TILE_PX = 64
 MODEL_FREE_TILE_PX = 1024
-MODEL_FREE_WORKER_BYTES = 300 * 2**20
-"""Of a worker that reads and reduces; it imports torch all the same."""
+MODEL_FREE_WORKER_BYTES = 200 * 2**20
+"""Of a worker that reads and reduces."""
 NOTES: Mapping[Method, str] = {
     "model": provenance.SUPER_RESOLVED,
     "reduce": provenance.REDUCED,
@@ -96,11 +97,7 @@ def what_is_wanted(slide: Slide, options: Options) -> Wanted:
     if header.refusal:
         raise InputError(f"{header.path} {header.refusal}.")
     mpp = known_mpp(header, options.source_mpp)
-    known = replace(header, mpp=mpp)
-    roi = read_roi(options.roi, known) if options.roi else None
-    field = roi.rectangle if roi else Rectangle((0, 0), header.size_xy)
-    if options.region:
-        field = parse_region(options.region, known)
+    field, roi = wanted_field(header, options)
     return Wanted(header, field, roi, mpp, resolve(options.wish, field.size_xy, mpp, header.power))
 
 
@@ -119,13 +116,18 @@ def plan_slide(
             are kept.
 
     Raises:
-        HistoscaleError: if the model cannot be had, or memory is too small.
+        ConfigError: if memory is too small, or the tile asked for is no power of two.
+        HistoscaleError: if the model cannot be had.
     """
+    if engine.tile_px is not None and (engine.tile_px < SMALLEST_TILE_PX or engine.tile_px.bit_count() != 1):
+        raise ConfigError(
+            f"A tile of a slide is a power of two of at least {SMALLEST_TILE_PX} px, got {engine.tile_px}."
+        )
     limit = memory_limit(options.max_memory_bytes, executor.workers)
     tile_px = engine.tile_px or (earlier["tile_px"] if earlier else None)
     if wanted.method != "model":
         tile_px = tile_px or MODEL_FREE_TILE_PX
-        peak = executor.workers * MODEL_FREE_WORKER_BYTES
+        peak = COORDINATOR_BYTES + executor.workers * MODEL_FREE_WORKER_BYTES
         return Planned(wanted, _plan(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak))
     setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor)
     plan = replace(_plan(slide, wanted, budget.tile_px), setting=setting, tissue=_has_tissue(wanted, options))
@@ -135,8 +137,6 @@ def plan_slide(
 def _choose(
     wanted: Wanted, limit: int, tile_px: int | None, engine: Engine, executor: Executor
 ) -> tuple[ModelSetting, Budget]:
-    from histoscale.workflows.upscale.workers import take_survey
-
     setting, appetite = executor.ask(take_survey, engine, wanted.scale)
     budget = choose_tile(
         appetite, wanted.target.size_xy, wanted.scale, setting.halo_px, executor.workers, limit, tile_px

@@ -6,7 +6,7 @@ A worker is asked, because the coordinator imports no torch: that would cost it 
 import platform
 import weakref
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from histoscale.inference import as_input, computing, evaluating
 from histoscale.models.base import CoordinateSuperResolver
-from histoscale.workflows.upscale.budget import Appetite
+from histoscale.workflows.upscale.budget import Appetite, Survey
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.slide_plan import ModelSetting
 
@@ -24,13 +24,6 @@ PROBE_SCALE = 2.0
 """At most; it decides little about the memory and much about the time of slow models."""
 UNKNOWN_RESIDENT_BYTES = 400 * 2**20
 """Where the system does not say how much memory a process holds."""
-
-
-class Survey(NamedTuple):
-    """The model's setting, and what it takes."""
-
-    setting: ModelSetting
-    appetite: Appetite
 
 
 def survey(engine: Engine, scale: tuple[float, float]) -> Survey:

@@ -9,16 +9,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from histoscale.errors import HistoscaleError
+from histoscale.workflows.upscale.budget import Survey, default_workers
 from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
 
-if TYPE_CHECKING:
-    from histoscale.workflows.upscale.survey import Survey
-
 T = TypeVar("T")
+Entered = TypeVar("Entered", bound="Executor")
 
 AHEAD = 32
 """Tiles that wait for a worker, so that it goes on while the coordinator encodes."""
@@ -26,6 +26,7 @@ MOST_LOSSES = 3
 """Times that workers may die with no tile finished in between."""
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Carries out tiles; a context manager that lets go of its workers at the end, whatever happens.
 
@@ -47,7 +48,7 @@ class Executor(Protocol):
             HistoscaleError: if a tile cannot be computed, or workers are lost again and again.
         """
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self: Entered) -> Entered: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -68,7 +69,7 @@ class ThisProcess:
         for tile in tiles:
             yield compute_alone(job, tile)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ThisProcess":
         return self
 
     def __exit__(
@@ -151,13 +152,23 @@ class Processes:
             process.join()
         self._pool = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Processes":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+
+def executor_for(options: Options) -> Executor:
+    """What carries out the tiles of a call, not yet entered."""
+    workers = options.workers or default_workers()
+    if options.cluster:
+        from histoscale.workflows.upscale.cluster import DaskExecutor
+
+        return DaskExecutor(options.cluster, workers)
+    return ThisProcess() if workers == 1 else Processes(workers)
 
 
 def begin_worker() -> None:
@@ -183,9 +194,11 @@ def compute_in_worker(job: TileJob, index: int) -> TileResult:
 
 def compute_alone(job: TileJob, index: int) -> TileResult:
     """A tile with one thread, and the process's own number of threads afterwards."""
-    import torch
-
     from histoscale.workflows.upscale.slide_tile import compute_tile
+
+    if job.plan.setting is None:
+        return compute_tile(job, index)
+    import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -195,7 +208,7 @@ def compute_alone(job: TileJob, index: int) -> TileResult:
         torch.set_num_threads(threads)
 
 
-def take_survey(engine: Engine, scale: tuple[float, float]) -> "Survey":
+def take_survey(engine: Engine, scale: tuple[float, float]) -> Survey:
     """What a worker has and takes; asked by a coordinator that imports no torch."""
     from histoscale.workflows.upscale.survey import survey
 
