@@ -1,4 +1,4 @@
-"""Whole slides, through OpenSlide: for now a slide is its full-resolution level, in memory as one picture."""
+"""Slides through OpenSlide: what their headers say, and level 0 as one picture where it fits memory."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,8 +61,7 @@ def read_slide(path: Path) -> Picture:
         ensure_memory(
             4 * width * height,
             InputError,
-            f"{path} is {width} x {height} px, and whole slides come to `upscale` only in a later version: "
-            "what fits memory as one picture is taken today",
+            f"{path} is {width} x {height} px, too large to be held in memory as one picture",
         )
         pixels = np.empty((height, width, 3), np.uint8)
         for top in range(0, height, STRIP_PX):
