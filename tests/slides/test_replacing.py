@@ -2,13 +2,21 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from histoscale.errors import OutputError
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable, replacing, replacing_folder
+from histoscale.slides.replacing import (
+    refuse_existing,
+    refuse_unwritable,
+    remove_leftovers,
+    replacing,
+    replacing_folder,
+)
 
 
 def test_a_whole_file_appears(tmp_path: Path) -> None:
@@ -140,3 +148,19 @@ def test_a_folder_that_came_meanwhile_is_kept(tmp_path: Path) -> None:
     ):
         target.mkdir()
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_can_be_removed(tmp_path: Path) -> None:
+    target, other = tmp_path / "x[1].zarr", tmp_path / "x[1].tiff"
+    script = (
+        "import os, sys; from pathlib import Path;"
+        "from histoscale.slides.replacing import replacing, replacing_folder;"
+        "entered = [replacing_folder(Path(sys.argv[1])), replacing(Path(sys.argv[2]))];"
+        "(entered[0].__enter__() / '0').mkdir(); entered[1].__enter__(); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, target, other], check=False)
+    assert done.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(target)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".x[1].tiff-")

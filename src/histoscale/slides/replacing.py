@@ -1,6 +1,7 @@
 """A file or folder appears whole or not at all: written under another name beside it, then renamed."""
 
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -79,7 +80,16 @@ def _exchange(partial: Path, target: Path) -> None:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}.part")
+    return target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}.part")
+
+
+def remove_leftovers(target: Path) -> None:
+    """Delete what killed processes left beside ``target``; for who knows that nobody is writing it now."""
+    for path in target.parent.glob(f".{glob.escape(target.name[:100])}-????????.part"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def refuse_existing(target: Path) -> None:
