@@ -76,9 +76,10 @@ def test_pale_stroma_beside_nuclei_is_tissue_and_glass_is_not(glass: float) -> N
     values[10:30, 10:25] = field(STROMA * glass / GLASS)[10:30, 10:25]
     values[10:30, 25:40] = field(NUCLEI)[10:30, 25:40]
     found = segment(values)
-    assert found[10:30, 10:40].all()
-    assert np.argwhere(found).min(0).tolist() == [9, 9]
-    assert np.argwhere(found).max(0).tolist() == [30, 40]
+    assert found[10:30, 10:40].mean() > 0.98
+    assert (TissueMask(found).fading[10:30, 10:40] == 1).all()
+    assert np.argwhere(found).min(0).tolist() == [10, 10]
+    assert np.argwhere(found).max(0).tolist() == [29, 39]
 
 
 def test_dust_goes_and_gaps_close() -> None:
@@ -88,7 +89,7 @@ def test_dust_goes_and_gaps_close() -> None:
     values[5, 50] = values[35, 50:52] = NUCLEI  # dust
     found = segment(values)
     assert found[10:30, 10:40].all()
-    assert not found[:, 42:].any()
+    assert not found[:, 40:].any()
 
 
 def test_a_large_lumen_stays_glass_and_tissue_cut_by_the_rim_stays_tissue() -> None:
@@ -97,7 +98,7 @@ def test_a_large_lumen_stays_glass_and_tissue_cut_by_the_rim_stays_tissue() -> N
     values[10:30, 15:35] = GLASS
     values[0, 59] = NUCLEI
     found = segment(values)
-    assert not found[12:28, 17:33].any()
+    assert not found[10:30, 15:35].any()
     assert found[0, 59]
 
 

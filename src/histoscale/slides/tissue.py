@@ -29,8 +29,8 @@ that pale stroma beside dark nuclei is."""
 SMALLEST_TISSUE, SMALLEST_HOLE = 4, 64
 """Cells; less is dust, or a gap within tissue."""
 WHOLE_CELLS, FADING_CELLS = math.sqrt(2), 2.0
-"""Weights are 1 up to a diagonal neighbour of tissue, so that interpolated ones are 1 everywhere on tissue;
-then they fall to 0 over so many cells."""
+"""Weights are 1 up to a diagonal neighbour of tissue, so that interpolated ones are 1 everywhere on tissue
+and a little around it; then they fall to 0 over so many cells."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,7 @@ def segment(darkest: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """
     density = -np.log10((darkest + 1) / 256)
     found = density > _threshold(density)
-    found = ~_without_small(~_without_small(found, SMALLEST_TISSUE), SMALLEST_HOLE)
-    return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3), bool)))
+    return ~_without_small(~_without_small(found, SMALLEST_TISSUE), SMALLEST_HOLE)
 
 
 def _threshold(density: Float32[np.ndarray, "h w"]) -> float:
