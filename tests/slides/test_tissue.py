@@ -232,6 +232,13 @@ def test_a_mask_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
         TissueMask.load(tmp_path / "bad.png")
 
 
+def test_a_mask_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("1", (60, 40), 1).save(tmp_path / "mask.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(InputError, match="too large for a tissue mask"):
+        TissueMask.load(tmp_path / "mask.png")
+
+
 @pytest.mark.parametrize(
     ("name", "mpp", "share"),
     [

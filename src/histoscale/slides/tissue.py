@@ -171,9 +171,16 @@ def _drawn(path: Path) -> Bool[np.ndarray, "h w"]:
     """Where a picture is not 0 in some colour channel, or its palette's index is not."""
     if not path.is_file():
         raise InputError(f"Wanted a tissue mask as a PNG or TIFF, but there is no file {path}.")
-    with decoding(path), Image.open(path) as picture:
-        values = np.asarray(picture)
-        opacity = picture.mode in {"LA", "RGBA"}
+    try:
+        with decoding(path), Image.open(path) as picture:
+            values = np.asarray(picture)
+            opacity = picture.mode in {"LA", "RGBA"}
+    except InputError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise InputError(
+                f"{path} is too large for a tissue mask: 10000 x 10000 pixels will do."
+            ) from error
+        raise
     channels = values[..., None] if values.ndim == 2 else values[..., :-1] if opacity else values
     return np.asarray((channels != 0).any(axis=2))
 
