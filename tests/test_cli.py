@@ -131,6 +131,37 @@ def test_many_files_with_a_failure(source: Path) -> None:
     assert last.startswith("1 of 2 files written to ")
 
 
+def test_a_slide_is_reported_beside_it(source: Path) -> None:
+    Image.effect_noise((60, 40), 90).convert("RGB").save(source, dpi=(50_800, 50_800))
+    target = source.with_name("b.ome.tiff")
+    result = call("upscale", source, "-o", target, "--scale", 2, "--tile", 64, "--workers", 1)
+    assert result.exit_code == 0
+    page, record = (source.with_name(f"b.ome.tiff.report.{suffix}") for suffix in ("html", "json"))
+    assert f"Report: {page}." in result.stdout
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 2
+    (slide,) = json.loads(record.read_text(encoding="utf-8"))["slides"]
+    assert slide["target_size_px"] == [120, 80]
+    assert slide["tissue_share"] == 1
+    assert slide["peak_mib"] > 50
+    assert 0.5 < slide["seams"]["ratio"] < 2
+    assert slide["work"]["model"]["seconds"] > 0
+
+
+def test_pictures_are_reported_on_request(source: Path) -> None:
+    broken = source.with_name("broken.png")
+    broken.write_bytes(b"not a picture")
+    reports = source.with_name("reports")
+    words = ["upscale", broken, source, "-o", source.with_name("out"), "--scale", 0.5]
+    assert call(*words).exit_code == 1
+    assert not reports.exists()
+    assert call(*words, "--overwrite", "--report", reports).exit_code == 1
+    page, record = sorted(reports.iterdir())
+    assert "1 of 2 files written" in page.read_text(encoding="utf-8")
+    failed, written = json.loads(record.read_text(encoding="utf-8"))["slides"]
+    assert "broken.png" in failed["sentence"]
+    assert written["target_size_px"] == [30, 20]
+
+
 def test_info_in_words_and_for_programs(source: Path) -> None:
     assert "mpp:         0.5 um/px (PNG pHYs density)" in call("info", source).stdout
     assert json.loads(call("info", source, "--json").stdout)["size"] == [60, 40]

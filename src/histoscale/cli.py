@@ -193,7 +193,8 @@ def upscale(
         str | None, typer.Option(metavar="local|ADDRESS", help="Slides: compute on a Dask scheduler.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write what came of all files as HTML and JSON.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Of the HTML and JSON report; slides have one beside them."),
     ] = None,
 ) -> None:
     """Enlarge pictures and slides, with exactly one of --scale, --size, --mpp and --magnification.
@@ -423,9 +424,10 @@ def tile(
 def tell_results(
     jobs: "Sequence[Job]", options: "Options", engine: "Engine", report: Path | None
 ) -> "list[Outcome | Failure]":
-    """Upscale, tell what came of each file, and write the report if one is wanted."""
+    """Upscale, tell what came of each file, and report slides, and pictures if that is wanted."""
     from histoscale.workflows.upscale.batch import upscale_files
     from histoscale.workflows.upscale.outcome import Failure
+    from histoscale.workflows.upscale.slide_outcome import SlideOutcome
 
     started, results = datetime.now().astimezone(), []
     with bar("") as shown, resuming_told(jobs):
@@ -446,13 +448,13 @@ def tell_results(
             for remark in result.remarks:
                 complain(f"{result.source.name}: {remark}.", "warning")
             say(result.line())
-    if report is not None:
+    if report is not None or any(isinstance(result, SlideOutcome) for result in results):
         write_report(report, jobs, results, started)
     return results
 
 
 def write_report(
-    folder: Path, jobs: "Sequence[Job]", results: "Sequence[Outcome | Failure]", started: datetime
+    folder: Path | None, jobs: "Sequence[Job]", results: "Sequence[Outcome | Failure]", started: datetime
 ) -> None:
     """The record and the page of a run, and where they are."""
     from histoscale.workflows.upscale import report

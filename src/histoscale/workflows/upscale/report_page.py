@@ -30,7 +30,7 @@ FAILED = """<section class="card failed" id="slide-$number">
 VIEW = """<figure><img src="data:image/jpeg;base64,$data" alt="$title, the whole field">
 <figcaption class="number"><strong>$title</strong>$caption</figcaption></figure>"""
 WORK = """<div class="bar">$parts</div>
-<ul class="legend number">$legend</ul>
+<ul class="legend number">$legend<li class="soft">of the time of all processes</li></ul>
 """
 INDEX = """<table class="index number"><thead><tr><th>source</th><th class="wide">output</th>
 <th class="wide">resolution</th><th class="right">time</th></tr></thead><tbody>$rows</tbody></table>"""
@@ -183,8 +183,8 @@ def _slide_facts(slide: SlideOutcome) -> Iterator[tuple[str, object]]:
     if seams:
         yield (
             "seams",
-            f"{seams.ratio:.3f} (1 is none): pixels differ by {seams.across:.3g} grey levels across borders "
-            f"of tiles, by {seams.inside:.3g} beside them",
+            f"{seams.ratio:.3f} (about 1 where none shows): pixels differ by {seams.across:.3g} grey levels "
+            f"across borders of tiles, by {seams.inside:.3g} beside them",
         )
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
@@ -15,7 +15,9 @@ from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.account import record, remarks
 from histoscale.workflows.upscale.budget import disk_bytes, ensure_disk
 from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.findings import Findings, look_at
 from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.peak_memory import watching
 from histoscale.workflows.upscale.slide_outcome import SlideOutcome, Work
 from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
 from histoscale.workflows.upscale.slide_planning import Planned, plan_slide, what_is_wanted
@@ -77,7 +79,7 @@ def upscale_slide(
     _refuse_target(target, options)
     store = TileStore.beside(target)
     earlier = earlier_manifest(store, options)
-    with open_slide(source) as slide:
+    with watching() as peak, open_slide(source) as slide:
         wanted = what_is_wanted(slide, options)
         planned = plan_slide(slide, wanted, options, engine, executor, earlier)
         manifest = manifest_of(planned.plan, options)
@@ -89,10 +91,12 @@ def upscale_slide(
                 executor.ask(save_tissue, source, wanted.field, options.tissue, wanted.roi, store.tissue)
             store.create(planned.plan.size_xy[::-1], planned.plan.tile_px, manifest)
         tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
+        seconds = time.perf_counter() - started
+        found = look_at(slide, wanted.field, planned.plan, store, target)
     store.remove()
-    return _outcome(
-        source, target, planned, options, executor, tally, waited_s, time.perf_counter() - started
-    )
+    outcome = _outcome(source, target, planned, options, executor, tally, waited_s, seconds, found)
+    # Memory of other machines is not seen from here.
+    return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome
 
 
 def _refuse_target(target: Path, options: Options) -> None:
@@ -191,13 +195,14 @@ def _outcome(
     tally: Tally,
     encoding_s: float,
     seconds: float,
+    found: Findings,
 ) -> SlideOutcome:
     wanted, plan = planned.wanted, planned.plan
     told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
     told += wanted.roi.notes if wanted.roi else ()
     if tally.halved:
         told.append(f"memory ran out in {len(tally.halved)} tiles, which were computed in halves")
-    if plan.tissue and tally.done and not tally.model_pixels:
+    if found.tissue_share == 0:
         told.append(
             "no tissue was found, so all went through bicubic: give --tissue all to send it to the model"
         )
@@ -217,4 +222,7 @@ def _outcome(
         workers=executor.workers,
         tile_px=plan.tile_px,
         work=Work(tally.read_s, tally.model_s, encoding_s + tally.store_s),
+        tissue_share=found.tissue_share,
+        seams=found.seams,
+        views=found.views,
     )
