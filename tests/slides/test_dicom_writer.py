@@ -1,5 +1,6 @@
 """DICOM slides as wsidicom, OpenSlide and pydicom see them."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from histoscale.errors import OutputError
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
+from histoscale.slides.reader import describe
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM is an extra")
 wsidicom = pytest.importorskip("wsidicom", reason="DICOM is an extra")
@@ -94,6 +96,14 @@ def test_says_what_it_is(tmp_path: Path, finished_slide: FinishedSlide) -> None:
         assert (equipment.Manufacturer, equipment.ManufacturerModelName) == ("histoscale", "iste-fast")
         assert head.LossyImageCompression == "01"
         assert 5 < float(head.LossyImageCompressionRatio) < 500
+
+
+def test_our_own_reader_knows_it_again(tmp_path: Path, finished_slide: FinishedSlide) -> None:
+    found = describe(written(tmp_path, finished_slide))
+    assert found.path.name == "level-0.dcm"
+    assert (found.format, found.levels_xy, found.power) == ("DICOM slide", SIZES, 40)
+    assert found.provenance == json.loads(finished_slide.provenance.to_json())
+    assert found.icc_profile is not None
 
 
 def test_identifiers_are_valid_and_shared_where_they_should_be(

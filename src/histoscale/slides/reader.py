@@ -78,9 +78,9 @@ def _found(path: Path) -> tuple[Path, str]:
 
 
 def _dicom_in(path: Path) -> Path | None:
-    """A level of the one DICOM slide in a folder; OpenSlide finds the others beside it."""
-    files = sorted(path.glob("*.dcm")) if path.is_dir() else []
-    return files[0] if len({dicom_series(file) for file in files} - {None}) == 1 else None
+    """The largest level of the one DICOM slide in a folder; OpenSlide finds the others beside it."""
+    files = sorted(path.glob("*.dcm"), key=lambda file: file.stat().st_size) if path.is_dir() else []
+    return files[-1] if len({dicom_series(file) for file in files} - {None}) == 1 else None
 
 
 def _kind(path: Path) -> str:

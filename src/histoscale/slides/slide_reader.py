@@ -13,7 +13,7 @@ from histoscale.errors import InputError
 from histoscale.slides.damage import decoding
 from histoscale.slides.description import Description, Mpp, Picture
 from histoscale.slides.memory import ensure_memory
-from histoscale.slides.metadata import contradiction, positive
+from histoscale.slides.metadata import contradiction, parse_provenance, positive
 from histoscale.slides.tiff_layout import compression_of
 
 STRIP_PX = 1024
@@ -98,6 +98,7 @@ def description_of(path: Path, slide: openslide.OpenSlide) -> Description:
         compression=_compression(path, known),
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
+        provenance=parse_provenance(known.get("dicom.ImageComments")),
         notes=contradiction(mpp, power),
     )
 
