@@ -1,0 +1,263 @@
+"""From a slide to a slide at four times the resolution: memory, speed, where time goes, what glass saves.
+
+    python benchmarks/slides.py [--blocks 20] [--workers 2] [--output benchmarks/results/slides.md]
+    python benchmarks/slides.py --blocks 2 --compare 1 --glass 2 --exact 0    # a rehearsal
+
+Synthetic slides (see `synthetic_slide`), 2000 output pixels a block's side, go through the command line in a
+process of its own, file to verified pyramid. Memory is the resident size of all processes together, sampled.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import synthetic_slide
+import torch
+from engine import cpu_name
+from jaxtyping import Bool
+from synthetic_slide import BLOCK_PX, Mosaic, with_rim
+
+from histoscale import weights
+from histoscale.models.catalog import build
+from histoscale.slides.reader import open_slide
+
+SCALE = 4
+SAMPLE_S = 0.1
+STORED_TILE_PX = 512
+VIPS = """
+import sys, pyvips
+slide = pyvips.Image.new_from_file(sys.argv[1], access="sequential")
+large = slide[:3].resize(float(sys.argv[3]), kernel="cubic")
+side = int(sys.argv[4])
+options = dict(tile=True, tile_width=side, tile_height=side, pyramid=True, subifd=True, bigtiff=True)
+large.tiffsave(sys.argv[2], compression="jpeg", Q=90, **options)
+"""
+
+
+class Run(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        record: of the slide in the report; empty if it wrote none.
+    """
+
+    pixels: int
+    seconds: float
+    peak_mib: float
+    record: dict[str, Any]
+
+    @property
+    def megapixels_per_second(self) -> float:
+        """Of output."""
+        return self.pixels / 1e6 / self.seconds
+
+    def spent(self, kind: str) -> dict[str, float]:
+        """Seconds and share of "reading", "model" or "encoding"."""
+        return self.record["work"][kind]
+
+
+class Bench:
+    """Makes slides and runs commands in one folder."""
+
+    def __init__(self, data: Path, folder: Path, workers: int) -> None:
+        self.data, self.folder, self.workers = data, folder, workers
+
+    def slide(self, name: str, layout: Bool[np.ndarray, "rows cols"]) -> Path:
+        """A synthetic slide, made if it is not there."""
+        path = self.folder / f"{name}.svs"
+        if not path.exists():
+            synthetic_slide.write(path, Mosaic(self.data, layout))
+        return path
+
+    def upscale(self, source: Path, target: Path, *options: str) -> Run:
+        """``histoscale upscale`` at x4."""
+        command = [sys.executable, "-m", "histoscale.cli", "upscale", str(source), "-o", str(target)]
+        settings = ["--scale", str(SCALE), "--workers", str(self.workers), "--overwrite", *options]
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            run = self._measured(source, [*command, *settings, "--report", folder])
+            (report,) = Path(folder).glob("*.json")
+            return run._replace(record=json.loads(report.read_text(encoding="utf-8"))["slides"][0])
+
+    def vips(self, source: Path, target: Path) -> Run:
+        """The same by libvips' bicubic."""
+        arguments = [str(source), str(target), str(SCALE), str(STORED_TILE_PX)]
+        return self._measured(source, [sys.executable, "-c", VIPS, *arguments])
+
+    def _measured(self, source: Path, command: list[str]) -> Run:
+        environment = os.environ | {"VIPS_CONCURRENCY": str(self.workers)}
+        log = self.folder / "log"
+        start = time.perf_counter()
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+            peak = 0
+            while process.poll() is None:
+                peak = max(peak, resident_bytes(process.pid))
+                time.sleep(SAMPLE_S)
+        if process.returncode:
+            raise SystemExit(f"{shlex.join(command)} failed:\n{log.read_text()}")
+        with open_slide(source) as slide:
+            width, height = slide.levels_xy[0]
+        seconds = time.perf_counter() - start
+        return Run(width * height * SCALE**2, seconds, peak / 2**20, {})
+
+
+def resident_bytes(root: int) -> int:
+    """Of a process and all that it started; pages they share count in each."""
+    total = 0
+    try:
+        processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for process in processes:
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:  # ended in between
+            continue
+    return total
+
+
+def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
+    """The large slide, one of a quarter of its area, and one without glass."""
+    yield "\n## Memory and speed: iste-fast\n"
+    yield "| output px | tissue | seconds | MP/s | peak MiB | reading | model | encoding |"
+    yield "|---" * 8 + "|"
+    layouts = {"quarter": with_rim(blocks // 2), "whole": with_rim(blocks)}
+    layouts["dense"] = np.ones((blocks // 2, blocks // 2), bool)
+    runs = {}
+    for name, layout in layouts.items():
+        target = bench.folder / f"{name}.ome.tiff"
+        run = runs[name] = bench.upscale(bench.slide(name, layout), target)
+        target.unlink()
+        shares = (f"{100 * run.spent(kind)['share']:.0f} %" for kind in ("reading", "model", "encoding"))
+        height, width = (n * BLOCK_PX * SCALE for n in layout.shape)
+        yield (
+            f"| {width} x {height} | {100 * layout.mean():.0f} % | {run.seconds:.0f} | "
+            f"{run.megapixels_per_second:.2f} | {run.peak_mib:.0f} | {' | '.join(shares)} |"
+        )
+    whole, quarter = runs["whole"], runs["quarter"]
+    yield (
+        f"\nPeak memory at four times the area: {whole.peak_mib / quarter.peak_mib:.3f} times. A gigapixel "
+        f"takes {1000 / whole.megapixels_per_second / 60:.1f} min with the rim of glass, "
+        f"{1000 / runs['dense'].megapixels_per_second / 60:.1f} min without. Shares are of the seconds that "
+        "all processes spent in the three, which overlap."
+    )
+
+
+def comparison(bench: Bench, blocks: int) -> Iterator[str]:
+    """The same slide by EDSR-baseline and by libvips' bicubic."""
+    yield "\n## Against others: the same slide, without glass\n"
+    yield "| by | seconds | MP/s | peak MiB | iste-fast is faster by |"
+    yield "|---" * 5 + "|"
+    source = bench.slide("compared", np.ones((blocks, blocks), bool))
+    target, edsr = bench.folder / "compared.ome.tiff", bench.folder / "edsr.safetensors"
+    torch.manual_seed(0)
+    weights.save(edsr, build("edsr", scale=SCALE), edsr_card())
+    runs = {
+        "iste-fast": bench.upscale(source, target),
+        "EDSR-baseline x4, random weights": bench.upscale(source, target, "--model", str(edsr)),
+        "libvips, bicubic, tiled JPEG pyramid": bench.vips(source, target),
+    }
+    target.unlink()
+    for name, run in runs.items():
+        ratio = run.seconds / runs["iste-fast"].seconds
+        yield (
+            f"| {name} | {run.seconds:.1f} | {run.megapixels_per_second:.2f} | {run.peak_mib:.0f} | "
+            f"{ratio:.2f} |"
+        )
+
+
+def edsr_card() -> dict[str, Any]:
+    """Enough of a card to load the weights by."""
+    architecture = {"name": "edsr", "arguments": {"scale": SCALE}}
+    return {"architecture": architecture, "scales": (SCALE, SCALE), "data": ()}
+
+
+def half_glass(bench: Bench, blocks: int, exact_blocks: int) -> Iterator[str]:
+    """The right half glass, with a mask and without."""
+    yield "\n## Half the slide glass\n"
+    yield (
+        "| model | output px | `--tissue` | seconds | of the model | end to end | model | "
+        "tissue pixels that differ |"
+    )
+    yield "|---" * 8 + "|"
+    for model, rows, cols in (("iste-fast", blocks, blocks), ("iste", 1, exact_blocks)):
+        if cols < 2:
+            continue
+        layout = np.zeros((rows, cols), bool)
+        layout[:, : cols // 2] = True
+        source = bench.slide(f"half-{model}", layout)
+        height, width = (n * BLOCK_PX * SCALE for n in layout.shape)
+        runs, targets = {}, {}
+        for tissue in ("all", "mask"):
+            targets[tissue] = bench.folder / f"half-{tissue}.ome.tiff"
+            runs[tissue] = bench.upscale(source, targets[tissue], "--model", model, "--tissue", tissue)
+        differing = differing_pixels(*targets.values(), cols // 2 * BLOCK_PX * SCALE)
+        for tissue, run in runs.items():
+            saved = runs["all"].seconds / run.seconds
+            model_s = run.spent("model")["seconds"]
+            model_saved = runs["all"].spent("model")["seconds"] / model_s
+            yield (
+                f"| {model} | {width} x {height} | {tissue} | {run.seconds:.1f} | {model_s:.1f} | "
+                f"{saved:.2f} times | {model_saved:.2f} times | {differing} |"
+            )
+
+
+def differing_pixels(one: Path, other: Path, width: int) -> int:
+    """How many differ left of ``width``, less the last stored tile, whose JPEG may hold glass as well."""
+    width -= width % STORED_TILE_PX
+    count = 0
+    with open_slide(one) as a, open_slide(other) as b:
+        for top in range(0, a.levels_xy[0][1], STORED_TILE_PX):
+            strip = (0, top), (width, min(STORED_TILE_PX, a.levels_xy[0][1] - top))
+            count += int((a.read_region(0, *strip) != b.read_region(0, *strip)).any(axis=2).sum())
+    return count
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=os.environ.get("HISTOSCALE_DATA"))
+    parser.add_argument("--folder", type=Path, help="room for slides and stores; temporary by default")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--blocks", type=int, default=20, help="along a side of the large slide; 0 leaves it out"
+    )
+    parser.add_argument("--compare", type=int, default=6, help="along a side of the slide compared")
+    parser.add_argument("--glass", type=int, default=8, help="along a side of the slide that is half glass")
+    parser.add_argument("--exact", type=int, default=2, help="across that of iste")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "slides.md")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("give --data, or set $HISTOSCALE_DATA.")
+    lines = [
+        f"# Slides\n\n{date.today().isoformat()}, {arguments.workers} workers on {cpu_name()}, torch "
+        f"{torch.__version__}, `{shlex.join(['python', *sys.argv])}`. Seconds are the clock's, start of "
+        "Python and verification included; MP/s are of output; JPEG at quality 90 in tiles of 512."
+    ]
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        bench = Bench(arguments.data, Path(folder), arguments.workers)
+        cases = (
+            (arguments.blocks, lambda: memory_and_speed(bench, arguments.blocks)),
+            (arguments.compare, lambda: comparison(bench, arguments.compare)),
+            (arguments.glass, lambda: half_glass(bench, arguments.glass, arguments.exact)),
+        )
+        for size, case in cases:
+            for line in case() if size else ():
+                lines.append(line)
+                print(line, flush=True)
+                arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
