@@ -64,7 +64,10 @@ def open_slide(path: Path) -> Slide:
 
 def is_slide_folder(path: Path) -> bool:
     """Whether a folder is one slide, OME-Zarr or DICOM, and not a folder of pictures."""
-    return path.is_dir() and (is_zarr(path) or _dicom_in(path) is not None)
+    if not path.is_dir():
+        return False
+    has_others = any(file.suffix.lower() not in {".dcm", ""} for file in path.iterdir())
+    return is_zarr(path) or (not has_others and _dicom_in(path) is not None)
 
 
 def _found(path: Path) -> tuple[Path, str]:

@@ -9,8 +9,8 @@ from PIL import Image
 from histoscale.errors import InputError, OutputError
 from histoscale.workflows.upscale.batch import Job, plan_jobs, upscale_files
 from histoscale.workflows.upscale.engine import Engine
-from histoscale.workflows.upscale.outcome import Failure, Outcome
 from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.outcome import Failure, Outcome
 from histoscale.workflows.upscale.target import Wish
 
 
@@ -55,6 +55,18 @@ def test_a_folder_gives_its_pictures(folder: Path, tmp_path: Path) -> None:
 def test_formats_that_are_only_read_get_another_suffix() -> None:
     jobs = plan_jobs([Path("a.svs"), Path("b.bmp")], Path("out"))
     assert [job.target for job in jobs] == [Path("out/a.ome.tiff"), Path("out/b.png")]
+
+
+def test_a_folder_that_is_one_slide(data_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study.7"
+    folder.mkdir()
+    dicom = data_root / "wsi" / "dicom" / "multiframe_camelyon_challenge_image.dcm"
+    (folder / "level.dcm").symlink_to(dicom)
+    assert plan_jobs([folder], tmp_path / "b.dcm") == [Job(folder, tmp_path / "b.dcm")]
+    assert plan_jobs([folder], tmp_path / "out") == [Job(folder, tmp_path / "out" / "study.7.ome.tiff")]
+    (folder / "a.svs").write_bytes(b"")
+    names = [job.source.name for job in plan_jobs([folder], tmp_path / "out")]
+    assert names == ["a.svs", "level.dcm"]
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

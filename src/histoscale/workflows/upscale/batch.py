@@ -9,6 +9,7 @@ from typing import NamedTuple
 from histoscale.errors import HistoscaleError, InputError, OutputError
 from histoscale.slides.picture_writer import FORMAT_OF_SUFFIX
 from histoscale.slides.pyramid_writer import is_slide_target
+from histoscale.slides.reader import is_slide_folder
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Failure, Outcome
@@ -39,8 +40,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
         InputError: if a folder holds no picture.
         OutputError: if two inputs would become one file, or an input would be replaced by its own output.
     """
-    sources = [file for path in inputs for file in (_pictures_in(path) if _is_folder(path) else [path])]
-    many = len(inputs) > 1 or _is_folder(inputs[0])
+    sources = [file for path in inputs for file in (_pictures_in(path) if _holds_inputs(path) else [path])]
+    many = len(inputs) > 1 or _holds_inputs(inputs[0])
     if many or _is_folder(output) or not output.suffix:
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
     else:
@@ -108,8 +109,13 @@ def _upscale(
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether files lie in it; OME-Zarr is a slide in spite of being a folder."""
+    """Whether files lie in it; OME-Zarr and DICOM are slides in spite of being folders."""
     return path.is_dir() and not is_slide_target(path)
+
+
+def _holds_inputs(path: Path) -> bool:
+    """Whether it is a folder of files to be read, and not one slide, whatever it is called."""
+    return _is_folder(path) and not is_slide_folder(path)
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -127,6 +133,8 @@ def _pictures_in(folder: Path) -> list[Path]:
 def _name_in_folder(source: Path) -> str:
     """The same name, but with a suffix that can be written."""
     suffix = source.suffix.lower()
+    if is_slide_folder(source) and not is_slide_target(source):
+        return source.name + ".ome.tiff"
     if suffix in SLIDE_SUFFIXES:
         return source.stem + ".ome.tiff"
     return source.name if suffix in FORMAT_OF_SUFFIX or is_slide_target(source) else source.stem + ".png"
