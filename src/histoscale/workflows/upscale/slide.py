@@ -9,7 +9,7 @@ from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlid
 from histoscale.slides.memory import in_words
 from histoscale.slides.pyramid_writer import OME_ZARR, format_of_slide, write_slide
 from histoscale.slides.reader import open_slide
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable
+from histoscale.slides.replacing import refuse_existing, refuse_unwritable, remove_leftovers
 from histoscale.slides.slide import Slide
 from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.account import record, remarks
@@ -85,6 +85,7 @@ def upscale_slide(
         manifest = manifest_of(planned.plan, options)
         if earlier:
             refuse_changed(store, earlier, manifest)
+            remove_leftovers(target)
         _announce(planned, target, options, store, announce)
         if not earlier:
             if planned.plan.tissue:

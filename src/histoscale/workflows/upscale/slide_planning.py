@@ -130,6 +130,7 @@ def plan_slide(
         peak = COORDINATOR_BYTES + executor.workers * MODEL_FREE_WORKER_BYTES
         return Planned(wanted, _plan(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak))
     setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor)
+    executor.workers = min(executor.workers, budget.workers)
     plan = replace(_plan(slide, wanted, budget.tile_px), setting=setting, tissue=_has_tissue(wanted, options))
     return Planned(wanted, plan, budget)
 

@@ -31,7 +31,7 @@ class Executor(Protocol):
     """Carries out tiles; a context manager that lets go of its workers at the end, whatever happens.
 
     Attributes:
-        workers: how many tiles are computed at once.
+        workers: how many tiles are computed at once; lowered where memory holds fewer.
     """
 
     workers: int
@@ -88,6 +88,7 @@ class Processes:
     def __init__(self, workers: int):
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._started_workers = 0
 
     def ask(self, question: Callable[..., T], *arguments: object) -> T:
         """The function's answer, from one of the processes.
@@ -105,6 +106,8 @@ class Processes:
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
         """Compute tiles, several at once; processes that die are started again, and their tiles with them."""
+        if self._started_workers > self.workers:
+            self._stop()
         remaining, losses = dict.fromkeys(tiles), 0
         while remaining:
             try:
@@ -138,6 +141,7 @@ class Processes:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, initializer=begin_worker)
+            self._started_workers = self.workers
         return self._pool
 
     def _stop(self) -> None:

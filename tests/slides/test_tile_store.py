@@ -1,0 +1,73 @@
+"""Tiles on disk: what is whole, what is refused, what a full disk does."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from histoscale.errors import InputError, OutputError
+from histoscale.slides.tile_store import LOG, MANIFEST, TileStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TileStore:
+    store = TileStore.beside(tmp_path / "out.ome.tiff")
+    store.create((100, 150), 64, {"a": [1, "x"]})
+    return store
+
+
+def test_it_lies_hidden_beside_the_target(tmp_path: Path) -> None:
+    assert TileStore.beside(tmp_path / "out.ome.tiff").folder == tmp_path / ".out.ome.tiff.store"
+
+
+def test_pixels_and_manifest_come_back_in_another_process(store: TileStore) -> None:
+    tile = np.random.default_rng(0).integers(0, 256, (36, 64, 3), np.uint8)
+    store.write(slice(64, 100), slice(64, 128), tile)
+    again = TileStore(store.folder)
+    assert np.array_equal(again.read((64, 64), (64, 36)), tile)
+    assert np.array_equal(again.read((70, 65), (3, 2)), tile[1:3, 6:9])
+    assert again.manifest() == {"a": [1, "x"]}
+
+
+def test_it_is_zarr_3_with_a_chunk_for_each_small_tile(store: TileStore) -> None:
+    array = zarr.open_array(str(store.folder / "pixels.zarr"), mode="r")
+    assert (array.metadata.zarr_format, array.chunks) == (3, (64, 64, 3))
+
+
+def test_a_torn_line_of_the_log_does_not_count(store: TileStore) -> None:
+    store.mark_done(3)
+    store.mark_done(12)
+    with (store.folder / LOG).open("a") as log:
+        log.write("1")
+    assert store.done() == {3, 12}
+
+
+def test_a_folder_without_manifest_is_no_store(store: TileStore) -> None:
+    assert store.exists
+    (store.folder / MANIFEST).unlink()
+    assert not store.exists
+
+
+def test_a_damaged_manifest(store: TileStore) -> None:
+    (store.folder / MANIFEST).write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json is damaged: give --overwrite"):
+        store.manifest()
+
+
+def test_a_full_disk_is_one_sentence(store: TileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("zarr.storage._local._put", full)
+    with pytest.raises(
+        OutputError, match="no space is left on the disk; what is finished stays there for --resume"
+    ):
+        store.write(slice(0, 64), slice(0, 64), np.ones((64, 64, 3), np.uint8))
+
+
+def test_it_vanishes(store: TileStore) -> None:
+    store.remove()
+    assert not store.folder.exists()
