@@ -16,7 +16,15 @@ from histoscale import weights
 from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.resize import bicubic_resize
-from histoscale.inference import check_precision, pixel_reader, to_uint8, upscale, upscale_blocks, wanted_size
+from histoscale.inference import (
+    check_precision,
+    pixel_reader,
+    to_uint8,
+    upscale,
+    upscale_blocks,
+    upscale_part,
+    wanted_size,
+)
 from histoscale.models.base import SuperResolver
 from histoscale.models.iste.fast import FastISTE
 
@@ -160,6 +168,17 @@ def test_large_tiles_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     for rows, cols, pixels in blocks:
         output[..., rows, cols] = pixels
     assert torch.allclose(output, model(image, (43, 48)), atol=1e-5)
+
+
+def test_parts_cover_exactly_what_is_asked_for() -> None:
+    model, image = FastISTE(blocks=1, channels=8, hidden=16, waves=7), torch.rand(1, 3, 40, 50)
+    size, part = (100, 133), (slice(13, 88), slice(31, 133))
+    whole, found = upscale(model, image, size), torch.full((1, 3, *size), torch.nan)
+    for block in upscale_part(model, pixel_reader(image), (40, 50), size, part, block_px=30):
+        assert bool(found[..., block.rows, block.cols].isnan().all())
+        found[..., block.rows, block.cols] = block.pixels
+    assert torch.allclose(found[..., part[0], part[1]], whole[..., part[0], part[1]], atol=1e-5)
+    assert int((~found.isnan()).sum()) == 3 * 75 * 102
 
 
 def test_only_windows_are_read() -> None:

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histoscale.imaging.coords import output_positions, rounded_size
-from histoscale.imaging.tiles import core_side, first_output, plan_tiles, split_axis, split_output
+from histoscale.imaging.tiles import (
+    SIMPLE_PERIOD_PX,
+    cell_under,
+    core_side,
+    first_output,
+    plan_tiles,
+    span_over,
+    split_axis,
+    split_output,
+)
 
 quick = settings(deadline=None, max_examples=60)
 sides = st.integers(1, 1000)
@@ -131,3 +140,27 @@ def test_tiles_cover_every_output_pixel_once(lr: tuple[int, int], scale: float, 
     for tile in plan_tiles(lr, size, tile_px, halo_px=3):
         times[tile.rows.out, tile.cols.out] += 1
     assert bool((times == 1).all())
+
+
+@quick
+@given(n=sides, scale=scales, halo=halos, alignment=alignments, data=st.data())
+def test_a_span_over_output_pixels_is_the_smallest_of_whole_cells(
+    n: int, scale: float, halo: int, alignment: int, data: st.DataObject
+) -> None:
+    n_out = rounded_size(n, scale)
+    start = data.draw(st.integers(0, n_out - 1))
+    stop = data.draw(st.integers(start + 1, n_out))
+    span = span_over(n, n_out, slice(start, stop), halo, alignment)
+    assert span.out_start <= start < stop <= span.out_stop
+    assert span.core_start % alignment == span.window_start % alignment == 0
+    assert span.core_stop % alignment == 0 or span.core_stop == n
+    assert span.window_start == 0 or span.core_start - span.window_start >= halo
+    assert span.window_stop == n or span.window_stop - span.core_stop >= halo
+    unit = alignment * SIMPLE_PERIOD_PX * 3
+    assert cell_under(start, n, n_out) - span.core_start < unit
+    assert span.core_stop - cell_under(stop - 1, n, n_out) <= unit
+
+
+def test_a_span_starts_where_a_simple_pattern_does() -> None:
+    assert span_over(400, 1000, slice(512, 1000)).core_start == 204  # x2.5: 2 cells give 5 pixels
+    assert span_over(401, 1000, slice(512, 1000)).core_start == 205

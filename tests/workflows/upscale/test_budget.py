@@ -1,0 +1,73 @@
+"""What memory and disk allow."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale.errors import ConfigError, OutputError
+from histoscale.workflows.upscale import budget
+from histoscale.workflows.upscale.budget import Appetite, choose_tile, disk_bytes, ensure_disk, memory_limit
+from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.survey import survey
+
+MIB = 2**20
+LEAN = Appetite(300 * MIB, 400, 250, 700, 0)
+HUGE = 100_000, 80_000
+
+
+def chosen(limit_mib: int, workers: int = 2, tile_px: int | None = None) -> tuple[int, int]:
+    found = choose_tile(LEAN, HUGE, (4.0, 4.0), 20, workers, limit_mib * MIB, tile_px)
+    assert found.peak_bytes <= limit_mib * MIB
+    return found.tile_px, found.workers
+
+
+def test_the_largest_tile_that_fits() -> None:
+    assert [chosen(limit) for limit in (1500, 1000, 920)] == [(2048, 2), (1024, 2), (512, 2)]
+
+
+def test_fewer_workers_where_no_tile_fits_all() -> None:
+    assert chosen(700) == (1024, 1)
+
+
+def test_an_imposed_tile_is_kept() -> None:
+    assert chosen(1500, tile_px=256) == (256, 2)
+    assert chosen(1000, tile_px=2048) == (2048, 1)
+
+
+def test_too_little_memory_names_what_is_needed() -> None:
+    with pytest.raises(
+        ConfigError, match=r"Memory of 500 MiB is granted, and .* takes 5\d\d MiB: give --max-memory"
+    ):
+        chosen(500)
+
+
+def test_a_small_slide_is_cut_for_all_workers() -> None:
+    found = choose_tile(LEAN, (4000, 3000), (4.0, 4.0), 20, 2, 2000 * MIB)
+    assert found.tile_px == 1024
+
+
+def test_the_default_limit_for_two_workers_is_one_and_a_half_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "available_bytes", lambda: 64 * 2**30)
+    assert memory_limit(None, 2) == 1536 * MIB
+    assert memory_limit(7, 2) == 7
+    monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
+    assert memory_limit(None, 2) == 850 * MIB
+
+
+def test_a_disk_that_does_not_exist_yet_is_that_of_its_parent(tmp_path: Path) -> None:
+    ensure_disk(tmp_path / "deep" / "deeper", 1)
+    with pytest.raises(OutputError, match="and store and output take up to"):
+        ensure_disk(tmp_path / "deep" / "deeper", 2**60)
+
+
+def test_lossless_output_takes_more_disk() -> None:
+    assert disk_bytes((1000, 1000), "jpeg") == (4_000_000, 700_000)
+    assert disk_bytes((1000, 1000), "none") == (4_000_000, 4_000_000)
+
+
+def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:
+    setting, appetite = survey(Engine(str(small_weights), "cpu", "fp32"), (4.0, 4.0))
+    assert (setting.halo_px, setting.scales) == (6, (1, 4))
+    assert appetite.kept_px == 4 * 16  # the head's input
+    assert appetite.encoding_px > appetite.kept_px
+    assert appetite.rendering_px > 4 * 3 * 8  # the series of three colours
