@@ -12,7 +12,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from histoscale.cli import app, parse_size
+from histoscale.cli import app
+from histoscale.cli.upscale import parse_size
 
 SHIPPED = Path(__file__).resolve().parent.parent / "src" / "histoscale" / "shipped"
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cmu-1.png"

@@ -1,0 +1,5 @@
+"""``python -m histoscale.cli``, as torchrun calls it."""
+
+from histoscale.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""``histoscale train`` and ``histoscale evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.words import bar, complain, say
+
+
+def train(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/ for examples.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+) -> None:
+    """Train a model as a run file says."""
+    from histoscale.workflows.train import train as carry_out
+
+    folder = output or Path("out") / run_file.stem
+    try:
+        with bar("training", " {task.fields[state]}") as shown:
+            written = carry_out(
+                run_file,
+                folder,
+                resume=resume,
+                report=lambda progress, loss: shown.advance(
+                    progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
+                ),
+            )
+    except KeyboardInterrupt:
+        saved = (folder / "state.pt").exists()
+        complain(
+            "stopped; "
+            + (
+                "the run can be continued with --resume."
+                if saved
+                else "nothing to continue from was saved yet."
+            )
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    say(f"Weights, curves and state are in {written.parent}: {written.name}.")
+
+
+def evaluate(
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Name or .safetensors path; may be repeated.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
+        "out/evaluation"
+    ),
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    scale: Annotated[
+        list[float] | None, typer.Option(help="May be repeated; the paper's by default.")
+    ] = None,
+    degradation: Annotated[list[str] | None, typer.Option(help="B, C, D or none; may be repeated.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
+    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.fp32,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+) -> None:
+    """Score weights beside bicubic: PSNR and SSIM at any scale, two protocols, CSV, Markdown and JSON."""
+    if data is None:
+        raise typer.BadParameter("give --data, or set $HISTOSCALE_DATA.")
+    from histoscale.workflows import evaluate as workflow
+
+    with bar("evaluating") as shown:
+        workflow.evaluate(
+            model or ["iste-fast"],
+            data,
+            output,
+            sets=sets or (),
+            split=split,
+            scales=scale or workflow.SCALES,
+            degradations=degradation or ("B", "none"),
+            limit=limit,
+            crop_px=crop,
+            precision=precision.value,
+            device=device,
+            workers=workers,
+            overwrite=overwrite,
+            progress=lambda done, total: shown.advance(done / total),
+        )
+    typer.echo((output / "tables.md").read_text(encoding="utf-8"))
