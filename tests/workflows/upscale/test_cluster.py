@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -191,3 +192,44 @@ def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_workers_that_die_over_one_tile_end_the_run(executor: DaskExecutor) -> None:
     with pytest.raises(HistoscaleError, match=r"Workers of local died again and again"):
         executor.ask(os._exit, 1)
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from histoscale.workflows.upscale.cluster import DaskExecutor\n"
+        "with DaskExecutor('local', 1): print('entered')\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert "entered" not in done.stdout
+    assert "a Python script needs its calls under `if __name__ == '__main__':`." in done.stderr
+
+
+@pytest.mark.slow
+def test_workers_end_with_their_coordinator(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from histoscale.workflows.upscale.cluster import DaskExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    with DaskExecutor('local', 1) as executor:\n"
+        "        print(executor.ask(os.getpid), flush=True)\n"
+        "        time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as coordinator:
+        assert coordinator.stdout is not None
+        worker = int(coordinator.stdout.readline())
+        os.kill(worker, 0)  # it is there
+        coordinator.kill()
+    deadline = time.monotonic() + 20
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(worker)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False

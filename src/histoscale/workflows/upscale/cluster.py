@@ -143,20 +143,30 @@ class DaskExecutor:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Client]:
-    """Processes of this machine, reached by nobody else."""
+    """Processes of this machine, reached by nobody else.
+
+    Raises:
+        HistoscaleError: if they cannot be started.
+    """
     distributed = _distributed()
-    with _interrupts_ignored():
-        cluster = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host=LOOPBACK,
-            scheduler_kwargs={"dashboard": False, "dashboard_address": UNSHARED},
-            worker_dashboard_address=UNSHARED,
-            memory_limit=None,  # the plan counts memory; a worker that pauses near a limit helps nobody
-            silence_logs="CRITICAL",
-            preload=[LEAVE_INTERRUPTS],
-        )
+    try:
+        with _interrupts_ignored():
+            cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host=LOOPBACK,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": UNSHARED},
+                worker_dashboard_address=UNSHARED,
+                memory_limit=None,  # the plan counts memory; a worker that pauses near a limit helps nobody
+                silence_logs="CRITICAL",
+                preload=[LEAVE_INTERRUPTS],
+            )
+    except RuntimeError as error:
+        raise HistoscaleError(
+            "Dask's workers ended as soon as they were started: a Python script needs its calls under "
+            "`if __name__ == '__main__':`."
+        ) from error
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
