@@ -38,7 +38,6 @@ class Tally:
     """What the workers said, summed."""
 
     done: int
-    model_pixels: int = 0
     read_s: float = 0.0
     model_s: float = 0.0
     store_s: float = 0.0
@@ -47,7 +46,6 @@ class Tally:
     def add(self, result: TileResult) -> None:
         """Count a tile."""
         self.done += result.pixels
-        self.model_pixels += result.model_pixels
         self.read_s += result.read_s
         self.model_s += result.model_s
         self.store_s += result.store_s
