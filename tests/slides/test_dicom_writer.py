@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from histoscale.errors import OutputError
+from histoscale.slides.description import Mpp
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.reader import describe
 
@@ -60,6 +61,12 @@ def test_wsidicom_finds_levels_micrometres_and_pixels(
                 assert 0 < loss(pixels, means(finished_pixels, number)) < 3
         assert np.asarray(slide.read_label()).shape == (40, 50, 3)
         assert np.asarray(slide.read_overview()).shape == (30, 90, 3)
+
+
+def test_levels_of_an_overview_stay_one_pyramid(tmp_path: Path, finished_slide: FinishedSlide) -> None:
+    coarse = replace(finished_slide, mpp=Mpp(28.97, 28.97))
+    with wsidicom.WsiDicom.open(written(tmp_path, coarse)) as slide:
+        assert tuple((level.size.width, level.size.height) for level in slide.levels) == SIZES
 
 
 @pytest.mark.parametrize("encoding", [JPEG, Encoding("jpeg2000"), *LOSSLESS], ids=str)

@@ -32,8 +32,9 @@ Flavour: TypeAlias = Literal["VOLUME", "LABEL", "OVERVIEW"]
 LOSSY_METHOD = {"jpeg": "ISO_10918_1", "jpeg2000": "ISO_15444_1"}
 SLICE_UM = 1.0
 """Thickness of what is in focus; the field must be filled, and nobody knows."""
-SHORT, LONG, TEXT = 16, 64, 1024
-"""Characters that SH, LO and ST hold."""
+DIMENSIONS = "RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix"
+LONG, TEXT = 64, 1024
+"""Characters that LO and ST hold."""
 RATIO = "{:08.2f}"
 """Of a fixed width: it is known at the end, and the head must not move."""
 
@@ -108,6 +109,7 @@ def head(
     _add_specimen(dataset, slide, identity)
     _add_derivation(dataset, slide, identity)
     _add_image(dataset, identity, instance)
+    _add_extent(dataset, slide, instance)
     _add_pixel_format(dataset, instance, encoding, ratio)
     _add_optical_path(dataset, slide)
     _add_functional_groups(dataset, instance)
@@ -189,18 +191,9 @@ def _add_image(dataset: Dataset, identity: Identity, instance: Instance) -> None
     organisation = Dataset()
     organisation.DimensionOrganizationUID = identity.dimensions
     dataset.DimensionOrganizationSequence = Sequence([organisation])
-    dataset.DimensionIndexSequence = Sequence(
-        [_dimension(identity, keyword) for keyword in (_ROW_POSITION, _COLUMN_POSITION)]
-    )
+    dataset.DimensionIndexSequence = Sequence([_dimension(identity, keyword) for keyword in DIMENSIONS])
     dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows = instance.size_xy
     dataset.TotalPixelMatrixFocalPlanes = dataset.NumberOfOpticalPaths = 1
-    _add_extent(dataset, instance)
-
-
-_ROW_POSITION, _COLUMN_POSITION = (
-    "RowPositionInTotalImagePixelMatrix",
-    "ColumnPositionInTotalImagePixelMatrix",
-)
 
 
 def _dimension(identity: Identity, keyword: str) -> Dataset:
@@ -211,22 +204,28 @@ def _dimension(identity: Identity, keyword: str) -> Dataset:
     return index
 
 
-def _add_extent(dataset: Dataset, instance: Instance) -> None:
-    """Millimetres, with the picture's top left in the far corner of a slide that carries its label on top."""
-    width_mm, height_mm = _extent_mm(instance)
+def _add_extent(dataset: Dataset, slide: FinishedSlide, instance: Instance) -> None:
+    """Millimetres.
+
+    The origin is the same for all, though levels are rounded up to whole pixels: by it readers know what
+    belongs together. It is the far corner of a slide with its label on top.
+    """
     if instance.mpp:
-        dataset.ImagedVolumeWidth, dataset.ImagedVolumeHeight = width_mm, height_mm
+        across, down = _extent_mm(instance.size_xy, instance.mpp)
+        dataset.ImagedVolumeWidth, dataset.ImagedVolumeHeight = across, down
         dataset.ImagedVolumeDepth = SLICE_UM  # the third is in micrometres
+    across, down = _extent_mm(slide.size_xy, slide.mpp or Mpp(0, 0))
     origin = Dataset()
-    origin.XOffsetInSlideCoordinateSystem = _decimal(height_mm)
-    origin.YOffsetInSlideCoordinateSystem = _decimal(width_mm)
+    origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = (
+        _decimal(down),
+        _decimal(across),
+    )
     dataset.TotalPixelMatrixOriginSequence = Sequence([origin])
     dataset.ImageOrientationSlide = [0, -1, 0, -1, 0, 0]
 
 
-def _extent_mm(instance: Instance) -> tuple[float, float]:
-    across, down = (n * side / 1000 for n, side in zip(instance.size_xy, instance.mpp or (0, 0), strict=True))
-    return across, down
+def _extent_mm(size_xy: tuple[int, int], mpp: Mpp) -> tuple[float, float]:
+    return size_xy[0] * mpp.x / 1000, size_xy[1] * mpp.y / 1000
 
 
 def _add_pixel_format(dataset: Dataset, instance: Instance, encoding: Encoding, ratio: float) -> None:
