@@ -11,6 +11,7 @@ from histoscale.workflows.upscale.batch import Job, plan_jobs, upscale_files
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Failure, Outcome
+from histoscale.workflows.upscale.slide_outcome import SlideOutcome
 from histoscale.workflows.upscale.target import Wish
 
 
@@ -111,3 +112,29 @@ def test_progress_names_the_file(source: Path, engine: Engine) -> None:
     )
     assert isinstance(result, Outcome)
     assert seen[-1] == ("a.png", 9600, 9600)
+
+
+def test_what_stops_at_the_first_failure(folder: Path, tmp_path: Path) -> None:
+    jobs, options = plan_jobs([folder], tmp_path / "out"), Options(Wish(scale=0.5), skip_errors=False)
+    results = list(upscale_files(jobs, options, Engine("nobody")))
+    assert [type(result) for result in results] == [Outcome, Failure]
+
+
+def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Path) -> None:
+    jobs = plan_jobs([source], source.with_name("b.ome.tiff"))
+    options = Options(Wish(scale=0.5), workers=1, resume=True)
+    (result,) = upscale_files(jobs, options, Engine("nobody"))
+    assert isinstance(result, SlideOutcome)
+    told: list[str] = []
+    assert (
+        list(upscale_files(jobs, options, Engine("nobody"), announce=lambda _, words: told.append(words)))
+        == []
+    )
+    assert "is there already" in told[0]
+
+
+def test_an_ome_zarr_is_a_file_not_a_folder_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a.ome.zarr").mkdir(parents=True)
+    for given in (tmp_path / "in" / "a.ome.zarr", tmp_path / "in"):
+        (job,) = plan_jobs([given], tmp_path / "out")
+        assert job == (tmp_path / "in" / "a.ome.zarr", tmp_path / "out" / "a.ome.zarr")

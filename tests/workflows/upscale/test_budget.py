@@ -36,9 +36,14 @@ def test_an_imposed_tile_is_kept() -> None:
 
 def test_too_little_memory_names_what_is_needed() -> None:
     with pytest.raises(
-        ConfigError, match=r"Memory of 500 MiB is granted, and .* takes 5\d\d MiB: give --max-memory"
+        ConfigError, match=r"Memory of 500 MiB is granted, and .* take 5\d\d MiB: give --max-memory"
     ):
         chosen(500)
+
+
+def test_workers_that_are_not_ours_are_not_sent_away() -> None:
+    with pytest.raises(ConfigError, match=r"and 2 workers with tiles of 256 px take"):
+        choose_tile(LEAN, HUGE, (4.0, 4.0), 20, 2, 700 * MIB, fewest=2)
 
 
 def test_a_small_slide_is_cut_for_all_workers() -> None:
@@ -52,6 +57,7 @@ def test_the_default_limit_for_two_workers_is_one_and_a_half_gib(monkeypatch: py
     assert memory_limit(7, 2) == 7
     monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
     assert memory_limit(None, 2) == 850 * MIB
+    assert memory_limit(None, 2, is_here=False) == 1536 * MIB
 
 
 def test_a_disk_that_does_not_exist_yet_is_that_of_its_parent(tmp_path: Path) -> None:

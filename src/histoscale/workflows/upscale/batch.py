@@ -10,6 +10,7 @@ from histoscale.errors import HistoscaleError, InputError, OutputError
 from histoscale.slides.picture_writer import FORMAT_OF_SUFFIX
 from histoscale.slides.pyramid_writer import is_slide_target
 from histoscale.slides.reader import is_slide_folder
+from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Failure, Outcome
@@ -66,11 +67,16 @@ def upscale_files(
 ) -> Iterator[Outcome | Failure]:
     """Do one file after another; one that fails does not stop the others, unless that is wanted.
 
-    A target whose name asks for a pyramid is made as a slide, tile by tile; all slides share the workers.
+    A target whose name asks for a pyramid is made as a slide, tile by tile; all slides share the workers. On
+    resuming, files that were finished before are passed over.
     """
     with ExitStack() as stack:
         executor: Executor | None = None
         for job in jobs:
+            if options.resume and _is_finished(job):
+                if announce is not None:
+                    announce(job.source, f"{job.target} is there already and taken as finished")
+                continue
             try:
                 if is_slide_target(job.target):
                     executor = executor or stack.enter_context(executor_for(options))
@@ -106,6 +112,11 @@ def _upscale(
     from histoscale.workflows.upscale.picture import upscale_picture
 
     return upscale_picture(job.source, job.target, options, engine, report)
+
+
+def _is_finished(job: Job) -> bool:
+    """A target is there as soon as it is whole, and its store no longer."""
+    return job.target.exists() and not TileStore.beside(job.target).exists
 
 
 def _is_folder(path: Path) -> bool:

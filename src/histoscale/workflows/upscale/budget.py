@@ -82,12 +82,16 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory_limit(wanted: int | None, workers: int) -> int:
-    """Bytes for all processes together: as the person says, or a share for each worker if it is there."""
+def memory_limit(wanted: int | None, workers: int, is_here: bool = True) -> int:
+    """Bytes for all processes together: as the person says, or a share for each worker if it is there.
+
+    Args:
+        is_here: whether the workers are on this machine, whose memory then is the limit.
+    """
     if wanted is not None:
         return wanted
     usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
-    return usual if available is None else min(usual, int(SHARE * available))
+    return min(usual, int(SHARE * available)) if is_here and available is not None else usual
 
 
 def choose_tile(
@@ -98,26 +102,29 @@ def choose_tile(
     workers: int,
     limit_bytes: int,
     tile_px: int | None = None,
+    fewest: int = 1,
 ) -> Budget:
     """The largest tile that fits, or the one given; fewer workers where none fits.
 
     Args:
         scale: down and across.
         tile_px: imposed by the person or by a run to go on with.
+        fewest: workers that cannot be sent away.
 
     Raises:
-        ConfigError: if not even one worker fits.
+        ConfigError: if not even the fewest workers fit.
     """
     sides = (tile_px,) if tile_px else TILE_SIDES_PX
     few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
-    for count in range(workers, 0, -1):
+    for count in range(workers, fewest - 1, -1):
         for side in few or sides[-1:]:
             peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, halo_px)
             if peak <= limit_bytes:
                 return Budget(side, count, peak)
-    least = COORDINATOR_BYTES + appetite.bytes_for(sides[-1], scale, halo_px)
+    least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, halo_px)
+    many = "one worker" if fewest == 1 else f"{fewest} workers"
     raise ConfigError(
-        f"Memory of {in_words(limit_bytes)} is granted, and one worker with tiles of {sides[-1]} px takes "
+        f"Memory of {in_words(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
         f"{in_words(least)}: give --max-memory that much."
     )
 

@@ -2,9 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
+from histoscale.errors import InputError
 from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
 from histoscale.slides.pyramid_writer import OME_ZARR, format_of_slide, write_slide
@@ -176,8 +181,17 @@ def _finished(slide: Slide, planned: Planned, stream: TileStream) -> FinishedSli
         mpp=target.mpp,
         power=target.power,
         icc_profile=header.icc_profile,
-        associated={name: slide.associated_image(name) for name in header.associated},
+        associated=_associated(slide),
     )
+
+
+def _associated(slide: Slide) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
+    """Label, macro and thumbnail; a damaged one is no reason to lose the slide."""
+    found = {}
+    for name in slide.description.associated:
+        with suppress(InputError):
+            found[name] = slide.associated_image(name)
+    return found
 
 
 def _encoding(target: Path, options: Options) -> Encoding:

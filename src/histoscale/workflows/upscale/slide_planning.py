@@ -123,24 +123,34 @@ def plan_slide(
         raise ConfigError(
             f"A tile of a slide is a power of two of at least {SMALLEST_TILE_PX} px, got {engine.tile_px}."
         )
-    limit = memory_limit(options.max_memory_bytes, executor.workers)
+    limit = memory_limit(
+        options.max_memory_bytes, executor.workers, is_here=options.cluster in {None, "local"}
+    )
     tile_px = engine.tile_px or (earlier["tile_px"] if earlier else None)
     if wanted.method != "model":
         tile_px = tile_px or MODEL_FREE_TILE_PX
         peak = COORDINATOR_BYTES + executor.workers * MODEL_FREE_WORKER_BYTES
         return Planned(wanted, _plan(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak))
-    setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor)
+    fewest = 1 if options.cluster is None else executor.workers
+    setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor, fewest)
     executor.workers = min(executor.workers, budget.workers)
     plan = replace(_plan(slide, wanted, budget.tile_px), setting=setting, tissue=_has_tissue(wanted, options))
     return Planned(wanted, plan, budget)
 
 
 def _choose(
-    wanted: Wanted, limit: int, tile_px: int | None, engine: Engine, executor: Executor
+    wanted: Wanted, limit: int, tile_px: int | None, engine: Engine, executor: Executor, fewest: int
 ) -> tuple[ModelSetting, Budget]:
     setting, appetite = executor.ask(take_survey, engine, wanted.scale)
     budget = choose_tile(
-        appetite, wanted.target.size_xy, wanted.scale, setting.halo_px, executor.workers, limit, tile_px
+        appetite,
+        wanted.target.size_xy,
+        wanted.scale,
+        setting.halo_px,
+        executor.workers,
+        limit,
+        tile_px,
+        fewest,
     )
     return setting, budget
 
