@@ -130,8 +130,8 @@ def resident_bytes(root: int) -> int:
 def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
     """The large slide, one of a quarter of its area, and one without glass."""
     yield "\n## Memory and speed: iste-fast\n"
-    yield "| output px | tissue | seconds | MP/s | peak MiB | reading | model | encoding |"
-    yield "|---" * 8 + "|"
+    yield "| output px | tissue | tile | seconds | MP/s | peak MiB | reading | model | encoding |"
+    yield "|---" * 9 + "|"
     layouts = {"quarter": with_rim(blocks // 2), "whole": with_rim(blocks)}
     layouts["dense"] = np.ones((blocks // 2, blocks // 2), bool)
     runs = {}
@@ -139,11 +139,12 @@ def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
         target = bench.folder / f"{name}.ome.tiff"
         run = runs[name] = bench.upscale(bench.slide(name, layout), target)
         target.unlink()
-        shares = (f"{100 * run.spent(kind)['share']:.0f} %" for kind in ("reading", "model", "encoding"))
+        kinds = "reading", "model", "encoding"
+        shares = " | ".join(f"{100 * run.spent(kind)['share']:.0f} %" for kind in kinds)
         height, width = (n * BLOCK_PX * SCALE for n in layout.shape)
         yield (
-            f"| {width} x {height} | {100 * layout.mean():.0f} % | {run.seconds:.0f} | "
-            f"{run.megapixels_per_second:.2f} | {run.peak_mib:.0f} | {' | '.join(shares)} |"
+            f"| {width} x {height} | {100 * layout.mean():.0f} % | {run.record['tile_px']} | "
+            f"{run.seconds:.0f} | {run.megapixels_per_second:.2f} | {run.peak_mib:.0f} | {shares} |"
         )
     whole, quarter = runs["whole"], runs["quarter"]
     yield (
