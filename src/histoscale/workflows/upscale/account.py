@@ -83,7 +83,7 @@ def remarks(
             recorded = f"{header.mpp.x:.4g} of its {header.mpp_source}"
             found.append(f"--source-mpp {source_mpp:g} goes before the {recorded}")
     elif not source_mpp:
-        found += header.notes
+        found += [note for note in header.notes if note not in found]
     if used is not None:
         found += _outside_range(plan, used)
         if header.provenance and header.provenance.get("note") == provenance.SUPER_RESOLVED:
