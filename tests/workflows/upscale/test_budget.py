@@ -22,7 +22,7 @@ def chosen(limit_mib: int, workers: int = 2, tile_px: int | None = None) -> tupl
 
 
 def test_the_largest_tile_that_fits() -> None:
-    assert [chosen(limit) for limit in (1500, 1000, 920)] == [(2048, 2), (1024, 2), (512, 2)]
+    assert [chosen(limit) for limit in (1500, 1000, 930)] == [(2048, 2), (1024, 2), (512, 2)]
 
 
 def test_fewer_workers_where_no_tile_fits_all() -> None:

@@ -17,11 +17,13 @@ BLOCK_PX = 512
 """Side of the blocks a tile is rendered in: they bound the memory, and larger ones are not faster."""
 TILES_PER_WORKER = 4
 """A slide is cut into at least so many tiles for each, so that none waits long for the last."""
-WORKER_SHARE_BYTES = 640 * 2**20
-COORDINATOR_BYTES = 256 * 2**20
+WORKER_SHARE_BYTES = 688 * 2**20
+COORDINATOR_BYTES = 160 * 2**20
 """What the default limit grants, together 1.5 GiB for two workers; the second covers the writer as well."""
-LIBRARY_SLACK = 1.25
-"""Convolutions keep rearranged copies that are not counted among the tensors."""
+LIBRARY_SLACK = 1.75
+"""Convolutions keep rearranged copies that are not counted, and freed memory is given back late."""
+BEGUN_BYTES = 48 * 2**20
+"""What the libraries add to a worker with its first tile."""
 BYTES_PER_OUTPUT_PX = 3 * 4
 """A finished tile, its cheap counterpart, and both on their way to the disk."""
 STORE_BYTES_PER_PX = 3 * 4 / 3
@@ -54,7 +56,8 @@ class Appetite:
         )
         rendering = self.kept_px * window + self.rendering_px * block + self.rendering
         tensors = max(self.encoding_px * window, rendering)
-        return int(self.resident_bytes + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
+        begun = self.resident_bytes + BEGUN_BYTES
+        return int(begun + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
 
 
 class Survey(NamedTuple):
