@@ -4,18 +4,23 @@ Readers that are not installed are skipped: ``pip install large-image[all]``; fo
 ``$BIOFORMATS_JAR``, the path of bioformats_package.jar.
 """
 
+import importlib.util
+import math
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
-from histoscale.slides.finished_slide import Encoding, FinishedSlide
+from histoscale import upscale_slide
+from histoscale.slides.finished_slide import Encoding, FinishedSlide, Layout
+from histoscale.slides.pyramid_levels import level_sizes
 from histoscale.slides.pyramid_writer import write_slide
 
 Sizes = tuple[tuple[int, int], ...]
@@ -89,12 +94,11 @@ def by_bioformats(path: Path) -> Seen:
     file = path / "level-0.dcm" if path.is_dir() else path
     said = subprocess.run([*command, str(file)], check=True, capture_output=True, text=True).stdout
     first = said.split("Series #1")[0]
-    widths = re.findall(r"sizeX\[\d+\] = (\d+)", first) or re.findall(r"Width = (\d+)", first)
-    full = LEVELS[0]
-    found = re.search(r"Width = (\d+)\s+Height = (\d+)", first)
-    assert found
-    assert (int(found[1]), int(found[2])) == full
-    levels = tuple(next(size for size in LEVELS if size[0] == int(width)) for width in widths)
+    full = re.search(r"Width = (\d+)\s+Height = (\d+)", first)
+    assert full
+    widths = re.findall(r"sizeX\[\d+\] = (\d+)", first) or [full[1]]
+    # of lower levels it tells the widths alone
+    levels = tuple((int(width), math.ceil(int(full[2]) / 2**level)) for level, width in enumerate(widths))
     return Seen(levels, physical_size(said[said.index("<OME") : said.index("</OME>") + 6]))
 
 
@@ -135,6 +139,57 @@ def test_a_reader_sees_size_levels_and_micrometres(
     seen = reader(tmp_path / name)
     assert seen.levels == (LEVELS[:1] if reader is by_large_image else LEVELS)
     assert seen.mpp == pytest.approx(MPP, rel=1e-6)
+
+
+REAL = [
+    ("aperio/CMU-1-Small-Region.svs", {"mpp": 0.25}, (4431, 5922)),
+    ("aperio/TCGA-CR-7395-01A-01-TS1.svs", {"mpp": 0.5, "source_mpp": 1.0}, (8886, 7134)),
+    ("dicom/multiframe_camelyon_challenge_image.dcm", {"mpp": 7.24}, (4609, 2801)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layout", "readers"),
+    [
+        ("x.ome.tiff", "ome", (by_tifffile, by_large_image, by_bioformats)),
+        ("x.ome.tiff", "openslide", (by_openslide, by_large_image)),
+        ("x.ome.tiff", "both", (by_tifffile, by_openslide, by_large_image, by_bioformats)),
+        ("x.ome.zarr", "ome", (by_zarr,)),
+        ("x.dcm", "ome", (by_openslide, by_wsidicom, by_large_image, by_bioformats)),
+    ],
+)
+@pytest.mark.parametrize(("source", "wish", "size_xy"), REAL)
+def test_real_slides(
+    data_root: Path,
+    tmp_path: Path,
+    source: str,
+    wish: dict[str, float],
+    size_xy: tuple[int, int],
+    name: str,
+    layout: Layout,
+    readers: tuple[Reader, ...],
+) -> None:
+    """All glass, by a mask: the pixels cost little, and readers do not mind."""
+    Image.new("L", size_xy).resize((size_xy[0] // 20, size_xy[1] // 20)).save(tmp_path / "glass.png")
+    target, glass = tmp_path / name, tmp_path / "glass.png"
+    settings = {"layout": layout, "tissue": glass, "workers": 1, "max_memory_bytes": 2**32}
+    upscale_slide(data_root / "wsi" / source, target, **wish, **settings)
+    for reader in installed(readers):
+        seen = reader(target)
+        levels = level_sizes(size_xy)
+        assert seen.levels == (levels[:1] if reader is by_large_image else levels)
+        assert seen.mpp == pytest.approx((wish["mpp"], wish["mpp"]), rel=2e-4)
+
+
+def installed(readers: tuple[Reader, ...]) -> Iterator[Reader]:
+    """Without those that `test_a_reader_sees_size_levels_and_micrometres` skips."""
+    absent = set()
+    if importlib.util.find_spec("large_image") is None:
+        absent.add(by_large_image)
+    if not os.environ.get("BIOFORMATS_JAR") or shutil.which("java") is None:
+        absent.add(by_bioformats)
+    return (reader for reader in readers if reader not in absent)
 
 
 def test_openslide_sees_no_lower_levels_in_the_standard_layout(
