@@ -19,7 +19,7 @@ pydicom = pytest.importorskip("pydicom", reason="DICOM is an extra")
 wsidicom = pytest.importorskip("wsidicom", reason="DICOM is an extra")
 
 from histoscale.slides import dicom_writer  # noqa: E402 - needs pydicom
-from histoscale.slides.dicom_writer import refuse_unknown_to_dicom, write_dicom  # noqa: E402
+from histoscale.slides.dicom_writer import refuse_impossible_dicom, write_dicom  # noqa: E402
 
 SIZES = ((2101, 1301), (1051, 651), (526, 326))
 JPEG = Encoding()
@@ -160,16 +160,10 @@ def test_a_slide_of_nothing_but_pixels(tmp_path: Path, finished_slide: FinishedS
         assert "openslide.objective-power" not in slide.properties
 
 
-def test_refuses_unknown_micrometres(tmp_path: Path, finished_slide: FinishedSlide) -> None:
-    with pytest.raises(OutputError, match=r"micrometres per pixel.*x\.dcm.*--source-mpp"):
-        written(tmp_path, replace(finished_slide, mpp=None))
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("compression", ["zstd", "deflate"])
 def test_refuses_compressions_that_dicom_has_not(compression: str) -> None:
     with pytest.raises(OutputError, match=f"jpeg, jpeg2000, none.*{compression}"):
-        refuse_unknown_to_dicom(Path("x.dcm"), Encoding(compression))
+        refuse_impossible_dicom(Path("x.dcm"), Encoding(compression))
 
 
 def test_refuses_more_uncompressed_pixels_than_fit(tmp_path: Path, finished_slide: FinishedSlide) -> None:

@@ -16,6 +16,7 @@ from histoscale.slides.pyramid_writer import (
     format_of_slide,
     is_slide_target,
     refuse_impossible_slide,
+    refuse_unknown_mpp,
     write_slide,
 )
 from histoscale.slides.reader import describe
@@ -135,6 +136,17 @@ def test_impossible_encodings_are_found_before_the_work(
 ) -> None:
     with pytest.raises(OutputError, match=sentence):
         refuse_impossible_slide(tmp_path / name, encoding, overwrite=False)
+
+
+def test_micrometres_are_asked_for_where_the_format_must_have_them(
+    tmp_path: Path, finished_slide: FinishedSlide
+) -> None:
+    for name in ("x.ome.tiff", "x.ome.zarr"):
+        refuse_unknown_mpp(tmp_path / name, None)
+    target, unknown = tmp_path / "x.dcm", replace(finished_slide, mpp=None)
+    with pytest.raises(OutputError, match=r"micrometres per pixel.*x\.dcm.*--source-mpp"):
+        write_slide(target, unknown, encoding_for(target), tmp_path / "scratch", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_extra_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

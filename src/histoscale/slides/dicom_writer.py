@@ -36,18 +36,19 @@ UNDEFINED_LENGTH = 2**32 - 1
 ITEM, END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
-def refuse_unknown_to_dicom(target: Path, encoding: Encoding) -> None:
-    """Raise `OutputError` for a compression that DICOM does not have."""
+def refuse_impossible_dicom(target: Path, encoding: Encoding) -> None:
+    """Raise `OutputError` for a compression that DICOM does not have, or a folder that is not DICOM's.
+
+    A folder with anything else in it is not replaced, whatever the command line allows.
+    """
     if encoding.compression not in STORED_AS:
         known = ", ".join(STORED_AS)
         raise OutputError(f"{target} is stored as one of {known}, since DICOM has no {encoding.compression}.")
+    if target.is_dir() and any(path.suffix != ".dcm" for path in target.iterdir()):
+        raise OutputError(f"{target} is a folder with other files than DICOM's, and will not be replaced.")
 
 
-def _refuse_impossible(target: Path, slide: FinishedSlide, encoding: Encoding) -> None:
-    if slide.mpp is None:
-        raise OutputError(
-            f"DICOM wants micrometres per pixel, and those of {target} are not known: give --source-mpp."
-        )
+def _refuse_large(target: Path, slide: FinishedSlide, encoding: Encoding) -> None:
     width, height = slide.size_xy
     filled_up = (math.ceil(side / encoding.tile_px) * encoding.tile_px for side in slide.size_xy)
     if encoding.compression == "none" and 3 * math.prod(filled_up) > LARGEST_BYTES:
@@ -55,12 +56,6 @@ def _refuse_impossible(target: Path, slide: FinishedSlide, encoding: Encoding) -
             f"DICOM holds 4 GiB of uncompressed pixels, and {target} would be {width} x {height} px: "
             "give --compression jpeg2000 --quality 100, which is lossless, too."
         )
-
-
-def _refuse_foreign(target: Path) -> None:
-    """A folder with anything but DICOM in it is not replaced, whatever the command line allows."""
-    if target.is_dir() and any(path.suffix != ".dcm" for path in target.iterdir()):
-        raise OutputError(f"{target} is a folder with other files than DICOM's, and will not be replaced.")
 
 
 def write_dicom(
@@ -74,9 +69,8 @@ def write_dicom(
     Raises:
         OutputError: if DICOM has no room for that, the disk does not take it, or it cannot be read back.
     """
-    refuse_unknown_to_dicom(target, encoding)
-    _refuse_impossible(target, slide, encoding)
-    _refuse_foreign(target)
+    refuse_impossible_dicom(target, encoding)
+    _refuse_large(target, slide, encoding)
     identity = Identity(datetime.now())
     side = encoding.tile_px
     with (

@@ -6,6 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from histoscale.errors import OutputError
+from histoscale.slides.description import Mpp
 from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
 from histoscale.slides.ome_tiff_writer import refuse_unreadable, write_ome_tiff
 from histoscale.slides.ome_zarr_writer import refuse_lossy, write_ome_zarr
@@ -72,10 +73,18 @@ def refuse_impossible_slide(target: Path, encoding: Encoding, overwrite: bool) -
     elif form == OME_ZARR:
         refuse_lossy(target, encoding)
     else:
-        _dicom(target).refuse_unknown_to_dicom(target, encoding)
+        _dicom(target).refuse_impossible_dicom(target, encoding)
     if not overwrite:
         refuse_existing(target)
     refuse_unwritable(target, is_folder=form != OME_TIFF)
+
+
+def refuse_unknown_mpp(target: Path, mpp: Mpp | None) -> None:
+    """Raise `OutputError` if the format cannot be without micrometres per pixel, and they are not known."""
+    if mpp is None and format_of_slide(target) == DICOM:
+        raise OutputError(
+            f"DICOM wants micrometres per pixel, and those of {target} are not known: give --source-mpp."
+        )
 
 
 def write_slide(
@@ -90,6 +99,7 @@ def write_slide(
         OutputError: if the format cannot hold that, or the disk does not take it.
     """
     refuse_impossible_slide(target, encoding, overwrite)
+    refuse_unknown_mpp(target, slide.mpp)
     form = format_of_slide(target)
     if form == OME_TIFF:
         write_ome_tiff(target, slide, encoding, scratch, overwrite)

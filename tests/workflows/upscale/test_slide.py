@@ -197,6 +197,24 @@ def test_what_is_refused_leaves_nothing(
     assert list(tmp_path.glob("*.ome.tiff*")) == list(tmp_path.glob(".*store")) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "words"),
+    [
+        ("a.dcm", {"compression": "jpeg"}, "DICOM wants micrometres"),
+        ("a.dcm", {"compression": "zstd"}, "DICOM has no zstd"),
+        ("a.ome.zarr", {"compression": "jpeg"}, "OME-Zarr has no jpeg"),
+        ("a.ome.tiff", {"compression": "jpeg2000", "layout": "both"}, "OpenSlide reads no jpeg2000"),
+    ],
+)
+def test_what_a_format_cannot_hold_leaves_no_store(
+    data_root: Path, small: Engine, tmp_path: Path, name: str, fields: dict[str, Any], words: str
+) -> None:
+    unknown = data_root / "wsi/aperio/TCGA-CR-7395-01A-01-TS1.svs"
+    with pytest.raises(OutputError, match=words):
+        run(unknown, tmp_path / name, small, scale=2, region="0,0,90,90", **fields)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_micrometres_that_are_unknown_are_asked_for(data_root: Path, small: Engine, tmp_path: Path) -> None:
     unknown = data_root / "wsi/aperio/TCGA-CR-7395-01A-01-TS1.svs"
     with pytest.raises(ScaleError, match="unknown: give --source-mpp"):

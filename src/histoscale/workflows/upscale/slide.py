@@ -12,9 +12,15 @@ from jaxtyping import UInt8
 from histoscale.errors import InputError
 from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
-from histoscale.slides.pyramid_writer import OME_ZARR, format_of_slide, write_slide
+from histoscale.slides.pyramid_writer import (
+    OME_ZARR,
+    format_of_slide,
+    refuse_impossible_slide,
+    refuse_unknown_mpp,
+    write_slide,
+)
 from histoscale.slides.reader import open_slide
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable, remove_leftovers
+from histoscale.slides.replacing import remove_leftovers
 from histoscale.slides.slide import Slide
 from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.account import record, remarks
@@ -79,11 +85,12 @@ def upscale_slide(
         ConfigError: if memory is too small, or the run to go on with was given something else.
     """
     started = time.perf_counter()
-    _refuse_target(target, options)
+    refuse_impossible_slide(target, _encoding(target, options), options.overwrite)
     store = TileStore.beside(target)
     earlier = earlier_manifest(store, options)
     with watching() as peak, open_slide(source) as slide:
         wanted = what_is_wanted(slide, options)
+        refuse_unknown_mpp(target, wanted.target.mpp)
         planned = plan_slide(slide, wanted, options, engine, executor, earlier)
         manifest = manifest_of(planned.plan, options)
         if earlier:
@@ -101,14 +108,6 @@ def upscale_slide(
     outcome = _outcome(source, target, planned, options, executor, tally, waited_s, seconds, found)
     # Memory of other machines is not seen from here.
     return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome
-
-
-def _refuse_target(target: Path, options: Options) -> None:
-    format_of_slide(target)
-    if not options.overwrite:
-        refuse_existing(target)
-    if not target.is_dir():  # OME-Zarr is a folder
-        refuse_unwritable(target)
 
 
 def _announce(
