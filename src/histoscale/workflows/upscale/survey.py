@@ -22,8 +22,8 @@ PROBE_PX = 48
 """Side of the picture that is upscaled to see how much memory a pixel takes."""
 PROBE_SCALE = 2.0
 """At most; it decides little about the memory and much about the time of slow models."""
-UNKNOWN_RESIDENT_BYTES = 400 * 2**20
-"""Where the system does not say how much memory a process holds."""
+LARGEST_RESIDENT_BYTES = 400 * 2**20
+"""What libraries and a model take; a process that holds more, such as a notebook, held it before us."""
 
 
 def survey(engine: Engine, scale: tuple[float, float]) -> Survey:
@@ -83,11 +83,12 @@ def processor_name(device: torch.device) -> str:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds."""
+    """Memory that this process holds for our sake."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        held = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
     except (OSError, ValueError, IndexError):
-        return UNKNOWN_RESIDENT_BYTES
+        return LARGEST_RESIDENT_BYTES
+    return min(held, LARGEST_RESIDENT_BYTES)
 
 
 class _LiveBytes(TorchDispatchMode):
