@@ -1,0 +1,54 @@
+"""The weights that ship against the yardstick runs/iste-fast-pilot.toml, image by image.
+
+    histoscale train runs/iste-fast-pilot.toml
+    histoscale evaluate -m out/iste-fast-pilot/iste-fast-pilot.safetensors --scale 1.5 --scale 2 --scale 3 \\
+        --scale 4 --scale 8 --precision bf16 -o out/yardstick
+    python benchmarks/yardstick.py out/yardstick
+
+Reads docs/results/test for the weights that ship and writes benchmarks/results/yardstick.md.
+"""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from histoscale.workflows.scores import BICUBIC, paired_test, read_csv, summarise
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS, YARDSTICK = "iste-fast", "iste-fast-pilot"
+
+
+def main() -> None:
+    """Pair, test, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of the yardstick's evaluation")
+    folder = parser.parse_args().folder
+    yardstick = [score for score in read_csv(folder / "scores.csv") if score.model == YARDSTICK]
+    cases = {(score.dataset, score.degradation, score.scale) for score in yardstick}
+    shipped = read_csv(ROOT / "docs" / "results" / "test" / "scores.csv")
+    scores = [s for s in shipped if (s.dataset, s.degradation, s.scale) in cases] + yardstick
+    gains = {(row.group, row.degradation, row.scale, row.model): row for row in summarise(scores)}
+    lines = [
+        "# The weights that ship against the yardstick",
+        "",
+        f"{date.today()}. `{YARDSTICK}`: the same model, 25 minutes on one core, on blur (B) alone. All",
+        "`test` images, whole, in 8 bit; gain over bicubic in dB, the paired difference, its 95 % interval.",
+        "",
+        f"| images | degradation | scale | {YARDSTICK} | {OURS} | difference | 95 % interval | p |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for dataset, degradation, scale in sorted(cases):
+        same = [s for s in scores if (s.dataset, s.degradation, s.scale) == (dataset, degradation, scale)]
+        test = paired_test([s for s in same if s.model != BICUBIC], OURS, YARDSTICK)
+        if test is None:
+            continue
+        gain = [gains[dataset, degradation, scale, model].gain_whole for model in (YARDSTICK, OURS)]
+        row = f"| {dataset} | {degradation} | x{scale:g} | {gain[0]:+.2f} | {gain[1]:+.2f} |"
+        lines.append(f"{row} {test.difference:+.3f} | {test.low:+.3f} to {test.high:+.3f} | {test.p:.1g} |")
+    text = "\n".join(lines) + "\n"
+    (ROOT / "benchmarks" / "results" / "yardstick.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
