@@ -22,7 +22,7 @@ def chosen(limit_mib: int, workers: int = 2, tile_px: int | None = None) -> tupl
 
 
 def test_the_largest_tile_that_fits() -> None:
-    assert [chosen(limit) for limit in (1500, 1000, 930)] == [(2048, 2), (1024, 2), (512, 2)]
+    assert [chosen(limit) for limit in (1500, 1020, 940)] == [(2048, 2), (1024, 2), (512, 2)]
 
 
 def test_fewer_workers_where_no_tile_fits_all() -> None:
@@ -31,7 +31,7 @@ def test_fewer_workers_where_no_tile_fits_all() -> None:
 
 def test_an_imposed_tile_is_kept() -> None:
     assert chosen(1500, tile_px=256) == (256, 2)
-    assert chosen(1000, tile_px=2048) == (2048, 1)
+    assert chosen(1020, tile_px=2048) == (2048, 1)
 
 
 def test_too_little_memory_names_what_is_needed() -> None:

@@ -20,7 +20,7 @@ TILES_PER_WORKER = 4
 WORKER_SHARE_BYTES = 688 * 2**20
 COORDINATOR_BYTES = 160 * 2**20
 """What the default limit grants, together 1.5 GiB for two workers; the second covers the writer as well."""
-LIBRARY_SLACK = 1.82
+LIBRARY_SLACK = 1.98
 """Convolutions keep rearranged copies that are not counted, and freed memory is given back late."""
 BEGUN_BYTES = 48 * 2**20
 """What the libraries add to a worker with its first tile."""
