@@ -215,7 +215,7 @@ def test_big_tiff_begins_below_two_gigabytes() -> None:
 def test_a_file_that_reads_otherwise_is_not_kept(
     tmp_path: Path, finished_slide: FinishedSlide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ome_tiff_writer, "_filled_up", lambda tile, side: np.zeros((side, side, 3), np.uint8))
+    monkeypatch.setattr(ome_tiff_writer, "full_tile", lambda tile, side: np.zeros((side, side, 3), np.uint8))
     with pytest.raises(OutputError, match=r"the tile at 0, 0 of level 0 is another"):
         written(tmp_path, finished_slide, Encoding())
     assert [path.name for path in tmp_path.iterdir()] == ["scratch"]

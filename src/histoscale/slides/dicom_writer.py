@@ -21,7 +21,7 @@ from histoscale.errors import OutputError
 from histoscale.slides.description import Mpp
 from histoscale.slides.dicom_head import Flavour, Identity, Instance, head
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
-from histoscale.slides.pyramid_levels import PyramidLevels, Sample
+from histoscale.slides.pyramid_levels import PyramidLevels, Sample, full_tile
 from histoscale.slides.replacing import replacing_folder
 from histoscale.slides.rereading import refuse_difference, refuse_other_pixels, rereading
 
@@ -79,7 +79,7 @@ def write_dicom(
     ):
         for level, size_xy in enumerate(levels.sizes_xy):
             instance = Instance("VOLUME", level + 1, size_xy, (side, side), _mpp_of(slide, level))
-            frames = (_filled_up(tile, side) for tile in levels.tiles(level))
+            frames = (full_tile(tile, side) for tile in levels.tiles(level))
             _write_instance(folder / f"level-{level}.dcm", frames, slide, identity, instance, encoding)
         for number, (name, flavour) in enumerate(FLAVOUR_OF_ASSOCIATED.items(), len(levels.sizes_xy) + 1):
             if name in slide.associated:
@@ -93,12 +93,6 @@ def write_dicom(
 
 def _mpp_of(slide: FinishedSlide, level: int) -> Mpp | None:
     return Mpp(slide.mpp.x * 2**level, slide.mpp.y * 2**level) if slide.mpp else None
-
-
-def _filled_up(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
-    """All frames have one size; edge pixels repeated, so that nothing rings into the picture."""
-    height, width = tile.shape[:2]
-    return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")
 
 
 def _write_instance(
@@ -134,7 +128,7 @@ def _encoded(frame: UInt8[np.ndarray, "h w 3"], encoding: Encoding) -> bytes | b
         case "jpeg2000":
             return imagecodecs.jpeg2k_encode(
                 frame,
-                0 if encoding.is_lossless else round(22 + 0.2 * encoding.quality),
+                round(encoding.jpeg2000_db),
                 codecformat="j2k",
                 reversible=encoding.is_lossless,
             )

@@ -76,6 +76,11 @@ class Encoding:
             self.compression == "jpeg2000" and self.quality == 100
         )
 
+    @property
+    def jpeg2000_db(self) -> float:
+        """The quality as a signal-to-noise ratio, at 90 about that of JPEG; 0 is lossless."""
+        return 0 if self.is_lossless else 22 + 0.2 * self.quality
+
 
 def _refuse_unknown(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:

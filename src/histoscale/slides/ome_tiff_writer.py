@@ -13,7 +13,7 @@ from histoscale.errors import OutputError
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.ome_xml import ome_xml
 from histoscale.slides.picture_writer import DENSITY_UM, per_centimetre
-from histoscale.slides.pyramid_levels import PyramidLevels, Sample
+from histoscale.slides.pyramid_levels import PyramidLevels, Sample, full_tile
 from histoscale.slides.replacing import replacing
 from histoscale.slides.rereading import refuse_difference, refuse_other_pixels, rereading
 from histoscale.slides.tiff_chain import chain_pages
@@ -108,14 +108,8 @@ def _write_level(
 
 def _filled_up_tiles(tiles: Iterator[UInt8[np.ndarray, "h w 3"]], encoding: Encoding) -> Any:
     """Arrays or, uncompressed, bytes: as arrays those would take a way that hides why a disk refuses."""
-    filled_up = (_filled_up(tile, encoding.tile_px) for tile in tiles)
+    filled_up = (full_tile(tile, encoding.tile_px) for tile in tiles)
     return (tile.tobytes() for tile in filled_up) if encoding.compression == "none" else filled_up
-
-
-def _filled_up(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
-    """Edge pixels repeated, not black: a step beyond the edge would ring into the picture."""
-    height, width = tile.shape[:2]
-    return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")
 
 
 def _codec(encoding: Encoding) -> dict[str, Any]:
@@ -123,9 +117,7 @@ def _codec(encoding: Encoding) -> dict[str, Any]:
         case "jpeg":
             return {"compression": "jpeg", **_jpeg(encoding.quality)}
         case "jpeg2000":
-            # a signal-to-noise ratio; at quality 90 about that of JPEG
-            decibels = 0 if encoding.is_lossless else 22 + 0.2 * encoding.quality
-            return {"compression": "jpeg2000", "compressionargs": {"level": decibels}}
+            return {"compression": "jpeg2000", "compressionargs": {"level": encoding.jpeg2000_db}}
         case "none":
             return {}
         case _:

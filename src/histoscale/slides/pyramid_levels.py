@@ -147,3 +147,9 @@ class _Quarters:
 
     def _offset(self, row: int, col: int) -> int:
         return (row * self._cols + col) * self._side**2 * 3
+
+
+def full_tile(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
+    """Edge pixels repeated, not black: a step beyond the edge would ring into the picture."""
+    height, width = tile.shape[:2]
+    return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")

@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import InputError
-from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
+from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
 from histoscale.slides.pyramid_writer import (
-    OME_ZARR,
-    format_of_slide,
+    default_compression,
     refuse_impossible_slide,
     refuse_unknown_mpp,
     write_slide,
@@ -194,7 +193,7 @@ def _associated(slide: Slide) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
 
 
 def _encoding(target: Path, options: Options) -> Encoding:
-    usual: Compression = "zstd" if format_of_slide(target) == OME_ZARR else "jpeg"
+    usual = default_compression(target)
     return Encoding(options.compression or usual, options.quality or DEFAULT_QUALITY, options.layout)
 
 
