@@ -216,7 +216,7 @@ class Trainer:
             ConfigError: if the run file has changed since.
         """
         state = read_state(self.output / "state.pt")
-        if state["run"] != self.run.model_dump_json():
+        if Run.model_validate_json(state["run"]) != self.run:
             raise ConfigError(f"The run file differs from the one that {self.output} was started with.")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
