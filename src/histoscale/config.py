@@ -4,7 +4,7 @@ import math
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -179,17 +179,18 @@ def read_run(path: Path) -> Run:
     try:
         return Run.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error)}.") from error
+        raise ConfigError(f"{path}: {explain(error, Run)}.") from error
 
 
-def _explain(error: ValidationError) -> str:
-    """The first complaint of pydantic as part of a sentence."""
+def explain(error: ValidationError, table: type[BaseModel]) -> str:
+    """The first complaint of pydantic about ``table`` as part of a sentence."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
     if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
         return f"{place}: {message[0].lower()}{message[1:]}"
-    table = Run
     for part in first["loc"][:-1]:
-        table = table.model_fields[str(part)].annotation  # type: ignore[assignment]
+        if isinstance(part, str):  # a number counts the tables of a list
+            inner = table.model_fields[part].annotation
+            table = next((kind for kind in get_args(inner) if isinstance(kind, type)), inner)
     return f"unknown key {place}; known here are {', '.join(table.model_fields)}"
