@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from histoscale.errors import ScaleError
 from histoscale.imaging.coords import output_positions
@@ -22,6 +23,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "rdn": {"scale": 3, "blocks": 1, "channels": 4},
     "swinir": {"scale": 4, "blocks": 1, "channels": 4, "embedding": 12},
     "liif": {"encoder": "edsr", "blocks": 1, "channels": 6, "width": 16},
+    "lte": {"encoder": "edsr", "blocks": 1, "channels": 6, "width": 16},
     "iste": {**SMALL_ISTE, "window_px": 12},
     "iste-cells": {**SMALL_ISTE, "window_px": 6},
     "iste-fast": SMALL_FAST,
@@ -29,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "iste-plus": {"blocks": 1, "channels": 8, "width": 16, "waves": 7, "window_px": 6},
 }
 FROM_BICUBIC = {"bicubic", "iste-fast", "iste-fast-large", "iste-plus"}
+FROM_BILINEAR = {"lte", "lit"}
 SCALES = {"x2": (2.0, 2.0), "x2.5": (2.5, 2.5), "real": (2.37, 1.61)}
 ANY_SCALE = [name for name in MODELS if name not in ("edsr", "rdn", "swinir")]
 
@@ -81,16 +84,18 @@ def test_a_smaller_size_is_refused(name: str) -> None:
 
 @every_model
 def test_images_are_in_0_to_1(name: str) -> None:
-    """An answer of zero means middle grey, or the bicubic picture where the model starts from it."""
+    """An answer of zero means middle grey, or the plain enlargement where the model starts from one."""
     model = small(name)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
         image = picture(9, 14)
         size = own_size(model, 9, 14)
-        wanted = (
-            bicubic_resize(image, size) if name in FROM_BICUBIC else torch.full((1, 3, *size), 0.5).double()
-        )
+        wanted = torch.full((1, 3, *size), 0.5).double()
+        if name in FROM_BICUBIC:
+            wanted = bicubic_resize(image, size)
+        if name in FROM_BILINEAR:
+            wanted = interpolate(image, size, mode="bilinear", align_corners=False)
         torch.testing.assert_close(model(image, size), wanted)
 
 

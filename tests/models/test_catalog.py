@@ -33,8 +33,8 @@ def test_arguments_reach_the_model(name: str, arguments: dict[str, Any], paramet
 
 
 def test_an_unknown_name_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'lte': wanted one of bicubic, .*iste-fast"):
-        build("lte")
+    with pytest.raises(ConfigError, match=r"'vdsr': wanted one of bicubic, .*iste-fast"):
+        build("vdsr")
 
 
 def test_an_unknown_argument_names_the_known_ones() -> None:

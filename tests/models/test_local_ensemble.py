@@ -5,7 +5,17 @@ from torch.nn.functional import grid_sample
 
 from histoscale.imaging.coords import normalise, output_positions
 from histoscale.models.base import as_grid
-from histoscale.models.local_ensemble import CORNERS, as_rows, corners, nearest_cells, pick, relative_cell
+from histoscale.models.local_ensemble import (
+    CORNERS,
+    as_rows,
+    blended,
+    corners,
+    interpolate,
+    nearest_cells,
+    pick,
+    relative_cell,
+    stacked,
+)
 
 SIZE = (5, 7)
 
@@ -72,3 +82,35 @@ def test_pick_reads_each_image_at_its_own_cells():
     picked = pick(as_rows(features), index)
     assert torch.equal(picked[1, 0], features[1, :, 2, 4])
     assert torch.equal(picked[:, 1], features[:, :, 1, 2])
+
+
+def test_sixteen_corners_lie_row_by_row_and_weigh_by_the_mirrored_area():
+    found = corners(torch.tensor([[2.3, 3.4]]), SIZE, torch.float64, steps=(-3, -1, 1, 3))
+    cells = [divmod(int(corner.cell), SIZE[1]) for corner in found]
+    assert cells == [(row, col) for row in (1, 2, 3, 4) for col in (2, 3, 4, 5)]
+    areas = [abs(2 * (2.3 - row) * 2 * (3.4 - col)) + 1e-9 for row, col in cells]
+    for t, corner in enumerate(found):
+        assert abs(float(corner.weight) - areas[15 - t] / sum(areas)) < 1e-9
+
+
+def test_a_longer_reach_takes_the_outer_cells_at_a_centre():
+    centre = torch.tensor([[[2.0, 3.0]]])
+    found = corners(centre, SIZE, reach=torch.tensor([[[1.02, 1.02]]]))
+    assert [divmod(int(corner.cell), SIZE[1]) for corner in found] == [(1, 2), (1, 4), (3, 2), (3, 4)]
+
+
+def test_stacked_corners_blend_as_one_by_one():
+    found = corners(positions_at(2.7).expand(2, -1, 2), SIZE)
+    colours = [torch.rand(*corner.weight.shape, 3) for corner in found]
+    wanted = sum(corner.weight[..., None] * colour for corner, colour in zip(found, colours, strict=True))
+    assert torch.allclose(blended(torch.cat(colours, dim=1), stacked(found)), wanted, atol=1e-6)
+
+
+def test_interpolation_is_that_of_grid_sample():
+    features = torch.randn(2, 4, *SIZE, dtype=torch.float64)
+    positions = torch.rand(2, 50, 2, dtype=torch.float64) * torch.tensor(SIZE) - 0.5
+    coords = torch.stack([normalise(positions[..., axis], SIZE[axis]) for axis in (1, 0)], dim=-1)
+    for outside, padding in (("edge", "border"), ("zero", "zeros")):
+        got = interpolate(as_rows(features), positions, SIZE, outside)
+        wanted = grid_sample(features, coords[:, None], "bilinear", padding, align_corners=False)
+        assert torch.allclose(got, wanted[:, :, 0].transpose(1, 2))

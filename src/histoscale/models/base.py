@@ -82,6 +82,22 @@ def as_grid(rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]) -> Float[Tenso
     return torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1).reshape(-1, 2)
 
 
+def decode_grid(
+    model: CoordinateSuperResolver,
+    features: Any,
+    rows: Float[Tensor, " H"],
+    cols: Float[Tensor, " W"],
+    cells: Float[Tensor, "b 2"],
+    at_once: int,
+) -> Float[Tensor, "b 3 H W"]:
+    """`render` by `decode`, for models to which a grid is no more than its points; ``at_once`` of them a call."""
+    blocks = [
+        model.decode(features, positions.expand(len(cells), -1, -1), cells)
+        for positions in as_grid(rows, cols).split(at_once)
+    ]
+    return torch.cat(blocks, dim=1).transpose(1, 2).reshape(len(cells), 3, len(rows), len(cols))
+
+
 def moved(model: SuperResolver, device: torch.device | str) -> SuperResolver:
     """The model itself, moved to a device.
 

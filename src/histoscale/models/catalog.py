@@ -10,6 +10,7 @@ from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.fixed_scale import EDSR, RDN, SwinIR
 from histoscale.models.baselines.liif import LIIF
+from histoscale.models.baselines.lte import LTE
 from histoscale.models.iste.branches import Branches
 from histoscale.models.iste.fast import FastISTE
 from histoscale.models.iste.model import ISTE
@@ -21,6 +22,7 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
     "rdn": RDN,
     "swinir": SwinIR,
     "liif": LIIF,
+    "lte": LTE,
     "iste": ISTE,
     "iste-cells": partial(ISTE, keys="cells"),
     "iste-fast": FastISTE,

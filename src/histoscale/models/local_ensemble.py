@@ -4,7 +4,8 @@
 offsets and cells are in the paper's units, where one low-resolution pixel measures 2.
 """
 
-from typing import NamedTuple
+from itertools import product
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -31,13 +32,18 @@ class Corner(NamedTuple):
     weight: Float[Tensor, "*b q"]
 
 
-def nearest_cells(positions: Float[Tensor, "*q"], step: int = 0) -> Int[Tensor, "*q"]:
+def nearest_cells(positions: Float[Tensor, "*q"], step: float | Float[Tensor, "*s"] = 0) -> Int[Tensor, "*q"]:
     """The cell each coordinate lies in after a move by ``step`` half pixels; may lie outside the image."""
     return torch.floor(positions.to(torch.float64) + (step + 1) / 2 + _NUDGE_PX).long()
 
 
 def corners(
-    positions: Float[Tensor, "*b q 2"], size: tuple[int, int], dtype: torch.dtype = torch.float32
+    positions: Float[Tensor, "*b q 2"],
+    size: tuple[int, int],
+    dtype: torch.dtype = torch.float32,
+    *,
+    steps: tuple[int, ...] = (-1, 1),
+    reach: float | Float[Tensor, "*b 1 2"] = 1.0,
 ) -> list[Corner]:
     """The four corners of every position, in the order of `CORNERS`.
 
@@ -47,15 +53,16 @@ def corners(
         positions: (row, column) in low-resolution pixels.
         size: height and width of the feature map.
         dtype: type of offsets and weights; the arithmetic is float64.
+        steps: along either axis, ascending and symmetric; four of them make LMI's sixteen cells, row-major.
+        reach: of a step, in half pixels; ITSRN's is a little longer than 1.
     """
     positions = positions.to(torch.float64)
     last = torch.tensor(size, device=positions.device) - 1
     # Rows and columns separate: two cells along each axis make the four corners.
-    cells = [torch.minimum(nearest_cells(positions, step).clamp(min=0), last) for step in (-1, 1)]
+    cells = [torch.minimum(nearest_cells(positions, step * reach).clamp(min=0), last) for step in steps]
     offsets = [2 * (positions - cell) for cell in cells]
     found = []
-    for down, right in CORNERS:
-        i, j = (down + 1) // 2, (right + 1) // 2
+    for i, j in product(range(len(steps)), repeat=2):
         index = cells[i][..., 0] * size[1] + cells[j][..., 1]
         found.append((index, torch.stack((offsets[i][..., 0], offsets[j][..., 1]), dim=-1)))
     areas = torch.stack([offset.prod(dim=-1).abs() + 1e-9 for _, offset in found])
@@ -64,6 +71,17 @@ def corners(
         Corner(cell, offset.to(dtype), weight.to(dtype))
         for (cell, offset), weight in zip(found, weights, strict=True)
     ]
+
+
+def stacked(found: list[Corner], axis: int = 1) -> Corner:
+    """The corners one after the other along the points: a model passes once over all of them."""
+    return Corner(*(torch.cat(parts, dim=axis) for parts in zip(*found, strict=True)))
+
+
+def blended(colours: Float[Tensor, "b k 3"], corner: Corner) -> Float[Tensor, "b q 3"]:
+    """What the four `stacked` corners propose, weighted by S_t / S and added up."""
+    weighted = colours * corner.weight[..., None]
+    return weighted.unflatten(1, (len(CORNERS), -1)).sum(dim=1)
 
 
 def relative_cell(cell: Float[Tensor, "*b 2"], max_scale: float | None = None) -> Float[Tensor, "*b 2"]:
@@ -86,3 +104,31 @@ def pick(rows: Float[Tensor, "b n c"], cells: Int[Tensor, "b q"]) -> Float[Tenso
     first = torch.arange(rows.shape[0], device=rows.device)[:, None] * rows.shape[1]
     picked = rows.flatten(0, 1).index_select(0, (cells + first).flatten())
     return picked.view(*cells.shape, -1)
+
+
+def interpolate(
+    rows: Float[Tensor, "b n c"],
+    positions: Float[Tensor, "b q 2"],
+    size: tuple[int, int],
+    outside: Literal["edge", "zero"] = "edge",
+) -> Float[Tensor, "b q c"]:
+    """Bilinear interpolation of a map given `as_rows`.
+
+    Args:
+        rows: the map's cells.
+        positions: (row, column) in low-resolution pixels.
+        size: height and width of the map.
+        outside: what lies beyond the map.
+    """
+    first = positions.to(torch.float64).floor()
+    shares = (positions - first, 1 - (positions - first))
+    last = torch.tensor(size, device=positions.device) - 1
+    total = rows.new_zeros(())
+    for step in product((0, 1), repeat=2):
+        cell = first.long() + torch.tensor(step, device=positions.device)
+        inside = cell.clamp(min=0).minimum(last)
+        weight = shares[1 - step[0]][..., 0] * shares[1 - step[1]][..., 1]
+        if outside == "zero":
+            weight = weight * (cell == inside).all(dim=-1)
+        total = total + pick(rows, inside[..., 0] * size[1] + inside[..., 1]) * weight.to(rows)[..., None]
+    return total

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from histoscale.errors import ConfigError
 from histoscale.imaging.resize import bicubic_points
-from histoscale.models.base import Cell, CoordinateSuperResolver, as_grid
+from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
 
@@ -96,10 +96,5 @@ class LIIF(CoordinateSuperResolver):
         self, features: LIIFFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
         """RGB on a grid of positions, a few at a time."""
-        b = features.image.shape[0]
-        cells = features.image.new_tensor(cell).expand(b, 2)
-        blocks = [
-            self.decode(features, positions.expand(b, -1, -1), cells)
-            for positions in as_grid(rows, cols).split(POINTS_AT_ONCE)
-        ]
-        return torch.cat(blocks, dim=1).transpose(1, 2).reshape(b, 3, len(rows), len(cols))
+        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
+        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

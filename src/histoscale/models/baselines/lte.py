@@ -1,0 +1,104 @@
+"""LTE (Lee and Jin, CVPR 2022): a local texture estimator, waves around each cell in front of a perceptron."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.encoders.build import build_encoder
+from histoscale.models.local_ensemble import (
+    as_rows,
+    blended,
+    corners,
+    interpolate,
+    pick,
+    relative_cell,
+    stacked,
+)
+
+POINTS_AT_ONCE = 512
+"""Output pixels rendered together, four corners each."""
+
+
+class LTEFeatures(NamedTuple):
+    """What `LTE.encode` keeps.
+
+    Attributes:
+        image: the input, for the bilinear skip.
+        spectrum: amplitudes, frequencies along rows, frequencies along columns, a row per cell.
+    """
+
+    image: Float[Tensor, "b 3 h w"]
+    spectrum: Float[Tensor, "b n c2"]
+
+
+class LTE(CoordinateSuperResolver):
+    """Amplitude * [cos(pi angle), sin(pi angle)] of each corner to colour; four corners by area, bilinear skip.
+
+    The angle is frequency * offset + phase, the phase a linear map of the cell. On SwinIR, LTE has 12 096 871
+    parameters as published.
+
+    Args:
+        encoder: ``edsr``, ``rdn`` or ``swinir``.
+        blocks, channels: of the encoder; the published number of blocks if None.
+        width: amplitudes of a cell, and of the perceptron's three hidden layers; even.
+        max_scale: decode larger scales with this one's cell, as the published code does; None: never.
+
+    Raises:
+        ConfigError: for an unknown encoder.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "edsr",
+        blocks: int | None = None,
+        channels: int = 64,
+        width: int = 256,
+        max_scale: float | None = 4.0,
+    ):
+        super().__init__()
+        self.width, self.max_scale = width, max_scale
+        self.encoder = build_encoder(encoder, blocks, channels)
+        self.spectrum = nn.Conv2d(channels, 2 * width, 3, padding=1)
+        self.phase = nn.Linear(2, width // 2, bias=False)
+        hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.ReLU())]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, 3))
+        self.halo_px = self.encoder.halo_px + 2
+        self.alignment_px = self.encoder.alignment_px
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> LTEFeatures:
+        """The image and the spectrum of every cell."""
+        return LTEFeatures(image, as_rows(self.spectrum(self.encoder(image * 2 - 1))))
+
+    def decode(
+        self, features: LTEFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions (row, column)."""
+        image = features.image
+        size = (image.shape[2], image.shape[3])
+        corner = stacked(corners(positions, size, image.dtype))
+        waves = self._waves(pick(features.spectrum, corner.cell), corner.offset, cell.to(image))
+        rgb = blended(self.layers(waves), corner)
+        return interpolate(as_rows(image), positions, size) + rgb * 0.5
+
+    def _waves(
+        self, spectrum: Float[Tensor, "b k c2"], offset: Float[Tensor, "b k 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b k c"]:
+        """The perceptron's input; angles in the offsets' precision, which bfloat16 would blur."""
+        half = self.width // 2
+        amplitude, along_rows, along_columns = spectrum.split((self.width, half, half), dim=-1)
+        with torch.autocast(cell.device.type, enabled=False):
+            angle = self.phase(relative_cell(cell, self.max_scale))[:, None]
+            angle = torch.addcmul(angle, along_rows, offset[..., :1])
+            angle = torch.addcmul(angle, along_columns, offset[..., 1:]) * math.pi
+            return amplitude * torch.cat((angle.cos(), angle.sin()), dim=-1)
+
+    def render(
+        self, features: LTEFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions, a few at a time."""
+        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
+        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

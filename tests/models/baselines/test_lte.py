@@ -1,0 +1,90 @@
+"""LTE against its definition, point by point."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from histoscale.imaging.coords import normalise, output_positions
+from histoscale.models.base import count_parameters
+from histoscale.models.baselines.lte import LTE
+
+
+def tiny() -> LTE:
+    return LTE("edsr", blocks=1, channels=6, width=16).double()
+
+
+def literal(model: LTE, image: Tensor, y: float, x: float, cell: tuple[float, float]) -> Tensor:
+    """One colour as LTE's text and code have it, in coordinates of [-1, 1], wave by wave."""
+    spectrum = model.spectrum(model.encoder(image * 2 - 1))[0]
+    amplitude, along_rows, along_columns = spectrum[:16], spectrum[16:24], spectrum[24:]
+    h, w = spectrum.shape[1:]
+    sizes = torch.tensor([2 * max(side, 1 / 4) for side in cell], dtype=image.dtype)
+    colours, areas = [], []
+    for down in (-1, 1):
+        for right in (-1, 1):
+            query = []
+            for coordinate, step, n in ((y, down, h), (x, right, w)):
+                moved = min(max(coordinate + step / n + 1e-6, -1 + 1e-6), 1 - 1e-6)
+                index = round(((moved + 1) * n - 1) / 2)
+                query.append((index, (coordinate - (-1 + (2 * index + 1) / n)) * n))
+            (i, offset_y), (j, offset_x) = query
+            angles = [
+                along_rows[k, i, j] * offset_y
+                + along_columns[k, i, j] * offset_x
+                + model.phase.weight[k] @ sizes
+                for k in range(8)
+            ]
+            waves = [torch.cos(math.pi * a) for a in angles] + [torch.sin(math.pi * a) for a in angles]
+            colours.append(model.layers(amplitude[:, i, j] * torch.stack(waves)))
+            areas.append(abs(offset_y * offset_x) + 1e-9)
+    mixed = sum(areas[3 - t] / sum(areas) * colours[t] for t in range(4))
+    where = torch.tensor([[[[x, y]]]], dtype=image.dtype)
+    skip = torch.nn.functional.grid_sample(
+        image * 2 - 1, where, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return (mixed + skip[0, :, 0, 0]) * 0.5 + 0.5
+
+
+@pytest.mark.parametrize("size", [(10, 12), (15, 18), (13, 17), (30, 31)], ids=["x2", "x3", "real", "x6"])
+def test_equals_the_literal_form(size: tuple[int, int]) -> None:
+    model = tiny()
+    image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
+    cell = (5 / size[0], 6 / size[1])
+    with torch.no_grad():
+        got = model(image, size)
+        for i, y in enumerate(normalise(output_positions(size[0], 5), 5).tolist()):
+            for j, x in enumerate(normalise(output_positions(size[1], 6), 6).tolist()):
+                torch.testing.assert_close(
+                    got[0, :, i, j], literal(model, image, y, x, cell), atol=1e-9, rtol=0
+                )
+
+
+def test_the_cell_stops_at_x4_unless_told_otherwise() -> None:
+    image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
+    model = tiny()
+    features = model.encode(image)
+    positions = torch.rand(1, 9, 2, dtype=torch.float64) * 4
+    at = {scale: torch.full((1, 2), 1 / scale).double() for scale in (3, 4, 8)}
+    assert torch.equal(model.decode(features, positions, at[8]), model.decode(features, positions, at[4]))
+    assert not torch.equal(model.decode(features, positions, at[3]), model.decode(features, positions, at[4]))
+    model.max_scale = None
+    assert not torch.equal(model.decode(features, positions, at[8]), model.decode(features, positions, at[4]))
+
+
+def test_parameters() -> None:
+    with torch.device("meta"):
+        assert count_parameters(LTE("swinir")) == 12_096_871
+        assert count_parameters(LTE("edsr")) == 1_220_416 + 493_827
+
+
+def test_bfloat16_training_step_is_finite_and_near() -> None:
+    model, image = tiny().float(), torch.rand(2, 3, 8, 8)
+    positions = torch.rand(2, 10, 2, dtype=torch.float64) * 8 - 0.5
+    cell = torch.full((2, 2), 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = model.decode(model.encode(image), positions, cell)
+    coarse.float().sum().backward()
+    assert (coarse.float() - model.decode(model.encode(image), positions, cell)).abs().max() < 0.02
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
