@@ -182,13 +182,14 @@ def read_run(path: Path) -> Run:
         raise ConfigError(f"{path}: {explain(error, Run)}.") from error
 
 
-def explain(error: ValidationError, table: type[BaseModel]) -> str:
-    """The first complaint of pydantic about ``table`` as part of a sentence."""
+def explain(error: ValidationError, whole: type[BaseModel]) -> str:
+    """The first complaint of pydantic about ``whole`` as part of a sentence."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
     if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
         return f"{place}: {message[0].lower()}{message[1:]}"
+    table: Any = whole
     for part in first["loc"][:-1]:
         if isinstance(part, str):  # a number counts the tables of a list
             inner = table.model_fields[part].annotation

@@ -1,0 +1,40 @@
+"""``histoscale study``: many methods trained under one recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.words import say
+
+
+def study(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="See runs/study.toml.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the study; out/NAME by default.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes-per-model", min=0, help="Processor time; the study's own by default.")
+    ] = 0.0,
+    steps: Annotated[
+        int, typer.Option("--steps-per-model", min=0, help="Steps of each training instead of minutes.")
+    ] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="Label of a method; may be repeated.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 1,
+) -> None:
+    """Train every method of a study file under one recipe and budget; started again, it goes on."""
+    if minutes and steps:
+        raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
+    from histoscale.workflows.study.carry_out import study as carry_out
+
+    folder = output or Path("out") / study_file.stem
+    found = carry_out(
+        study_file,
+        folder,
+        minutes=minutes,
+        steps=steps,
+        only=only or (),
+        workers=workers,
+        report=lambda name, left: say(f"{name} has ended, {left} still to do."),
+    )
+    say(f"{len(found)} trained models are in {folder}.")

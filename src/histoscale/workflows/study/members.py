@@ -1,0 +1,141 @@
+"""A study file, and the runs it stands for: every method, scale and seed under one recipe and one budget."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, ValidationError, model_validator
+
+from histoscale.config import (
+    CardTable,
+    DataTable,
+    ModelTable,
+    Run,
+    Table,
+    TrainingTable,
+    ValidationTable,
+    explain,
+)
+from histoscale.errors import ConfigError
+
+
+class Method(Table):
+    """One row of the study's tables.
+
+    Attributes:
+        label: the row's name.
+        queries: pixels sampled from a patch, for decoders that answer pixel by pixel; 0 for whole patches.
+        scales: a model of its own for each of these, which share the budget; empty for any scale.
+        undertrained: why the budget is known to be too small for it, if it is.
+    """
+
+    label: Annotated[str, Field(pattern=r"^[\w.+*-]+$")]
+    model: ModelTable
+    queries: Annotated[int, Field(ge=0)] = 0
+    scales: tuple[int, ...] = ()
+    undertrained: str = ""
+
+
+class Study(Table):
+    """One study file.
+
+    Attributes:
+        seeds: as many trainings of each method.
+        data, training, validation, card: the recipe of all of them; its ``minutes`` are of one method.
+    """
+
+    name: str
+    seeds: tuple[int, ...] = (1,)
+    data: DataTable
+    training: TrainingTable
+    validation: ValidationTable = ValidationTable()
+    card: CardTable = CardTable()
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "Study":
+        labels = [method.label for method in self.methods]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two methods are called {label}")
+        return self
+
+    def with_budget(self, minutes: float = 0.0, steps: int = 0) -> "Study":
+        """The same study with another budget a method; its own where both are 0."""
+        if not (minutes or steps):
+            return self
+        budget = {"minutes": minutes, "steps": steps}
+        return self.model_copy(update={"training": TrainingTable(**(self.training.model_dump() | budget))})
+
+    def only(self, labels: tuple[str, ...]) -> "Study":
+        """The methods of these labels; all if none is given.
+
+        Raises:
+            ConfigError: for a label that is not there.
+        """
+        known = {method.label: method for method in self.methods}
+        for label in labels:
+            if label not in known:
+                raise ConfigError(
+                    f"Study {self.name} has no method {label!r}: wanted one of {', '.join(known)}."
+                )
+        return self.model_copy(update={"methods": tuple(known[label] for label in labels or known)})
+
+
+class Member(NamedTuple):
+    """One training of a study: what to call it in tables, and the run."""
+
+    label: str
+    seed: int
+    run: Run
+
+
+def read_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
+    """
+    try:
+        return Study.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"Wanted a study file, but {path} cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, Study)}.") from error
+
+
+def members(study: Study) -> list[Member]:
+    """Every training of a study: all methods of the first seed, then of the next."""
+    return [
+        Member(method.label, seed, _run(study, method, seed, scale))
+        for seed in study.seeds
+        for method in study.methods
+        for scale in method.scales or (None,)
+    ]
+
+
+def _run(study: Study, method: Method, seed: int, scale: int | None) -> Run:
+    """One run: the recipe, the method's model, and its share of the budget."""
+    arguments: dict[str, Any] = dict(method.model.arguments)
+    data: dict[str, Any] = {"queries": method.queries}
+    training: dict[str, Any] = {}
+    validation: dict[str, Any] = {}
+    name = method.label
+    if scale is not None:
+        name += f"-x{scale}"
+        arguments["scale"] = scale
+        data["scales"] = validation["scales"] = (float(scale),)
+        parts = len(method.scales)
+        training = {"minutes": study.training.minutes / parts, "steps": study.training.steps // parts}
+    limits = (method.undertrained,) if method.undertrained else ()
+    return Run(
+        name=f"{name}-seed{seed}",
+        seed=seed,
+        model=ModelTable(**(method.model.model_dump() | {"arguments": arguments})),
+        data=DataTable(**(study.data.model_dump() | data)),
+        training=TrainingTable(**(study.training.model_dump() | training)),
+        validation=ValidationTable(**(study.validation.model_dump() | validation)),
+        card=CardTable(**(study.card.model_dump() | {"limits": (*study.card.limits, *limits)})),
+    )

@@ -1,0 +1,123 @@
+"""The trainings of a study: a process of its own each, several side by side, every one of them resumable."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomli_w
+
+from histoscale import weights
+from histoscale.config import Run, read_run
+from histoscale.errors import HistoscaleError, OutputError
+from histoscale.workflows.study.members import Member
+
+POLL_S = 0.5
+
+Report = Callable[[str, int], None]
+"""Told the name of a training that has ended and how many are still to do."""
+
+
+@dataclass
+class Trainings:
+    """Trains members of a study in ``folder``, a folder for each; what is finished there is kept.
+
+    Args:
+        folder: of the study.
+        workers: processes side by side.
+        report: called at the end of each training.
+    """
+
+    folder: Path
+    workers: int = 1
+    report: Report | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
+    failed: list[str] = field(default_factory=list, init=False)
+
+    def carry_out(self, members: Sequence[Member]) -> None:
+        """Train whatever is not finished; where one training fails the others still come to their end.
+
+        Raises:
+            OutputError: if the folder holds the same name with another recipe or cannot be written.
+            HistoscaleError: after all the others, if a training failed.
+            KeyboardInterrupt: after Ctrl-C, when every training has saved its state.
+        """
+        waiting = [member.run for member in members if not self.finished(member.run)]
+        left = len(waiting)
+        try:
+            while waiting or self.running:
+                while waiting and len(self.running) < self.workers:
+                    self._start(waiting.pop(0))
+                for name in self._ended():
+                    left -= 1
+                    if self.report:
+                        self.report(name, left)
+                time.sleep(POLL_S)
+        finally:
+            self._stop()
+        if self.failed:
+            raise HistoscaleError(
+                f"{len(self.failed)} of the study's trainings failed, the first of them {self.failed[0]}: "
+                f"see {self.log(self.failed[0])}."
+            )
+
+    def finished(self, run: Run) -> bool:
+        """Whether a run's weights are there and have had its whole budget.
+
+        Raises:
+            OutputError: if the folder holds another run of that name.
+        """
+        began_with = self.folder / run.name / "run.toml"
+        if not began_with.exists():
+            return False
+        if read_run(began_with) != run:
+            raise OutputError(
+                f"{began_with.parent} was trained by another recipe or budget: choose another folder."
+            )
+        written = self.weights(run)
+        if not written.exists():
+            return False
+        budget = weights.card(written).budget
+        steps, seconds = int(budget.get("steps", 0)), int(budget.get("seconds", 0))
+        return steps >= run.training.steps and seconds >= round(60 * run.training.minutes)
+
+    def weights(self, run: Run) -> Path:
+        """Where a run's weights are once it is finished."""
+        return self.folder / run.name / f"{run.name}.safetensors"
+
+    def log(self, name: str) -> Path:
+        """What the training called ``name`` said."""
+        return self.folder / f"{name}.log"
+
+    def _start(self, run: Run) -> None:
+        run_file = self.folder / f"{run.name}.toml"
+        content = run.model_dump(mode="json", exclude_none=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            run_file.write_text(tomli_w.dumps(content), encoding="utf-8")
+            log = self.log(run.name).open("ab")
+        except OSError as error:
+            raise OutputError(
+                f"The study's folder {self.folder} cannot be written: {error.strerror}."
+            ) from error
+        command = [sys.executable, "-m", "histoscale.cli", "train", str(run_file)]
+        command += ["-o", str(self.folder / run.name)]
+        if (self.folder / run.name / "state.pt").exists():
+            command.append("--resume")
+        with log:
+            self.running[run.name] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def _ended(self) -> list[str]:
+        """Names of the trainings that have ended since the last call."""
+        ended = [name for name, process in self.running.items() if process.poll() is not None]
+        self.failed += [name for name in ended if self.running.pop(name).returncode]
+        return ended
+
+    def _stop(self) -> None:
+        """Ask what is still running to save its state, and wait until it has."""
+        for process in self.running.values():
+            process.terminate()
+        for process in self.running.values():
+            process.wait()
