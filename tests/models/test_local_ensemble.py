@@ -85,7 +85,9 @@ def test_pick_reads_each_image_at_its_own_cells():
 
 
 def test_sixteen_corners_lie_row_by_row_and_weigh_by_the_mirrored_area():
-    found = corners(torch.tensor([[2.3, 3.4]]), SIZE, torch.float64, steps=(-3, -1, 1, 3))
+    found = corners(
+        torch.tensor([[2.3, 3.4]], dtype=torch.float64), SIZE, torch.float64, steps=(-3, -1, 1, 3)
+    )
     cells = [divmod(int(corner.cell), SIZE[1]) for corner in found]
     assert cells == [(row, col) for row in (1, 2, 3, 4) for col in (2, 3, 4, 5)]
     areas = [abs(2 * (2.3 - row) * 2 * (3.4 - col)) + 1e-9 for row, col in cells]

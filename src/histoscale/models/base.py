@@ -90,7 +90,7 @@ def decode_grid(
     cells: Float[Tensor, "b 2"],
     at_once: int,
 ) -> Float[Tensor, "b 3 H W"]:
-    """`render` by `decode`, for models to which a grid is no more than its points; ``at_once`` of them a call."""
+    """`render` by `decode`, for models that see in a grid only its points, ``at_once`` of them a call."""
     blocks = [
         model.decode(features, positions.expand(len(cells), -1, -1), cells)
         for positions in as_grid(rows, cols).split(at_once)

@@ -81,7 +81,8 @@ def stacked(found: list[Corner], axis: int = 1) -> Corner:
 def blended(colours: Float[Tensor, "b k 3"], corner: Corner) -> Float[Tensor, "b q 3"]:
     """What the four `stacked` corners propose, weighted by S_t / S and added up."""
     weighted = colours * corner.weight[..., None]
-    return weighted.unflatten(1, (len(CORNERS), -1)).sum(dim=1)
+    total: Tensor = weighted.unflatten(1, (len(CORNERS), -1)).sum(dim=1)
+    return total
 
 
 def relative_cell(cell: Float[Tensor, "*b 2"], max_scale: float | None = None) -> Float[Tensor, "*b 2"]:

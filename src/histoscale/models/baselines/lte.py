@@ -1,4 +1,4 @@
-"""LTE (Lee and Jin, CVPR 2022): a local texture estimator, waves around each cell in front of a perceptron."""
+"""LTE (Lee and Jin, CVPR 2022): waves around each cell, estimated locally, and a perceptron."""
 
 import math
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class LTEFeatures(NamedTuple):
 
 
 class LTE(CoordinateSuperResolver):
-    """Amplitude * [cos(pi angle), sin(pi angle)] of each corner to colour; four corners by area, bilinear skip.
+    """Amplitude * [cos(pi angle), sin(pi angle)] to colour; four corners by area, a bilinear skip.
 
     The angle is frequency * offset + phase, the phase a linear map of the cell. On SwinIR, LTE has 12 096 871
     parameters as published.
@@ -94,7 +94,8 @@ class LTE(CoordinateSuperResolver):
             angle = self.phase(relative_cell(cell, self.max_scale))[:, None]
             angle = torch.addcmul(angle, along_rows, offset[..., :1])
             angle = torch.addcmul(angle, along_columns, offset[..., 1:]) * math.pi
-            return amplitude * torch.cat((angle.cos(), angle.sin()), dim=-1)
+            waves: Tensor = amplitude * torch.cat((angle.cos(), angle.sin()), dim=-1)
+        return waves
 
     def render(
         self, features: LTEFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
