@@ -35,23 +35,34 @@ def bicubic_matrix(positions: Float[Tensor, " q"], n_in: int, support: float = 1
 
 
 def bicubic_render(
-    image: Float[Tensor, "b c h w"], rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]
+    image: Float[Tensor, "b c h w"],
+    rows: Float[Tensor, " H"],
+    cols: Float[Tensor, " W"],
+    support: tuple[float, float] = (1.0, 1.0),
 ) -> Float[Tensor, "b c H W"]:
-    """Bicubic enlargement of ``image`` at a grid of ascending positions (rows, columns) in its own pixels."""
+    """``image`` by bicubic at a grid of ascending positions (rows, columns) in its own pixels.
+
+    ``support`` is that of `bicubic_matrix`, down and across.
+    """
     with torch.autocast(image.device.type, enabled=False):
-        narrow = [image[..., taps].contiguous() @ matrix.T for taps, matrix in _runs(cols, image, axis=3)]
-        across = torch.cat(narrow, dim=3)
-        return torch.cat([matrix @ across[:, :, taps] for taps, matrix in _runs(rows, image, axis=2)], dim=2)
+        across = torch.cat(
+            [image[..., taps].contiguous() @ matrix.T for taps, matrix in _runs(cols, image, 3, support[1])],
+            dim=3,
+        )
+        return torch.cat(
+            [matrix @ across[:, :, taps] for taps, matrix in _runs(rows, image, 2, support[0])], dim=2
+        )
 
 
 def _runs(
-    positions: Float[Tensor, " q"], image: Float[Tensor, "b c h w"], axis: int
+    positions: Float[Tensor, " q"], image: Float[Tensor, "b c h w"], axis: int, support: float
 ) -> Iterator[tuple[slice, Float[Tensor, "r t"]]]:
     """For every `RUN` positions, the samples they touch and the matrix from those: few zeros to multiply."""
-    n = image.shape[axis]
+    n, reach = image.shape[axis], math.ceil(2 * support)
     for run in positions.to(torch.float64).split(RUN):
-        first, last = max(math.floor(float(run[0])) - 1, 0), min(math.floor(float(run[-1])) + 2, n - 1)
-        yield slice(first, last + 1), bicubic_matrix(run - first, last + 1 - first).to(image)
+        first = max(math.floor(float(run[0])) - reach + 1, 0)
+        last = min(math.floor(float(run[-1])) + reach, n - 1)
+        yield slice(first, last + 1), bicubic_matrix(run - first, last + 1 - first, support).to(image)
 
 
 def bicubic_resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c H W"]:

@@ -23,10 +23,12 @@ class SuperResolver(nn.Module, ABC):
         halo_px: low-resolution pixels around a tile that its output depends on. Cutting a tile with this
             margin gives the pixels of the whole image.
         alignment_px: a tile must start at a multiple of this many low-resolution pixels of the whole image.
+        scale: the only one that the model makes; None where it makes any.
     """
 
     halo_px: int = 0
     alignment_px: int = 1
+    scale: int | None = None
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
