@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -260,19 +261,37 @@ def test_a_reduction_needs_no_model(slide: Path, tmp_path: Path) -> None:
     assert outcome.after_xy == (555, 742)
 
 
-def test_kill_9_in_the_middle_and_resume(slide: Path, tmp_path: Path) -> None:
-    target, engine = tmp_path / "killed.ome.tiff", Engine("nobody", tile_px=64)
-    words = ["--scale", "0.3", "--compression", "zstd", "--tissue", "all", "--tile", "64", "--workers", "2"]
-    command = [sys.executable, "-m", "histoscale.cli", "upscale", str(slide), *words, "-o", str(target)]
+SHIPPED_REGION = "800,900,300,300"
+"""Tissue and glass."""
+SHIPPED_TILES = 10 * 10
+
+
+def kill_at(share: float, words: list[str], target: Path) -> None:
+    """``kill -9`` for the command and all its processes, as soon as so many of the tiles are in the log."""
     log = TileStore.beside(target).folder / "done"
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while process.poll() is None and (not log.exists() or log.stat().st_size < 60):
+    given = ["--scale", "4", "--compression", "zstd", "--region", SHIPPED_REGION, "--tile", "128", *words]
+    command = [sys.executable, "-m", "histoscale.cli", "upscale", *given, "-o", str(target)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and len(TileStore(log.parent).done()) < share * SHIPPED_TILES:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not target.exists()
-    assert 0 < len(TileStore(log.parent).done()) < 11 * 14
-    run(slide, target, engine, scale=0.3, region=None, resume=True)
-    run(slide, tmp_path / "whole.ome.tiff", engine, scale=0.3, region=None)
-    assert np.array_equal(pixels_of(target), pixels_of(tmp_path / "whole.ome.tiff"))
+    assert share * SHIPPED_TILES <= len(TileStore(log.parent).done()) < SHIPPED_TILES
+
+
+@pytest.mark.parametrize("shares", [[0.5], pytest.param([0.3, 0.6, 0.9], marks=pytest.mark.slow)])
+def test_kill_9_with_the_model_that_ships_and_resume(
+    slide: Path, tmp_path: Path, shares: list[float]
+) -> None:
+    killed, whole = tmp_path / "killed.ome.tiff", tmp_path / "whole.ome.tiff"
+    for number, share in enumerate(shares):
+        kill_at(share, [str(slide), "--workers", "2", *["--resume"] * (number > 0)], killed)
+    given = {"scale": 4, "compression": "zstd", "region": SHIPPED_REGION, "tile_px": 128, "workers": 1}
+    histoscale.upscale_slide(slide, killed, **given, resume=True)
+    outcome = histoscale.upscale_slide(slide, whole, **given)
+    assert outcome.provenance
+    assert outcome.provenance.model == "iste-fast"
+    assert 0 < (outcome.tissue_share or 0) < 1
+    assert np.array_equal(pixels_of(killed), pixels_of(whole))
     assert list(tmp_path.glob(".*")) == []
