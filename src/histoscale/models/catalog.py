@@ -9,7 +9,10 @@ from histoscale.errors import ConfigError
 from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.fixed_scale import EDSR, RDN, SwinIR
+from histoscale.models.baselines.itsrn import ITSRN
 from histoscale.models.baselines.liif import LIIF
+from histoscale.models.baselines.lit import LIT
+from histoscale.models.baselines.lmi import LMI
 from histoscale.models.baselines.lte import LTE
 from histoscale.models.iste.branches import Branches
 from histoscale.models.iste.fast import FastISTE
@@ -23,6 +26,9 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
     "swinir": SwinIR,
     "liif": LIIF,
     "lte": LTE,
+    "lmi": LMI,
+    "itsrn": ITSRN,
+    "lit": LIT,
     "iste": ISTE,
     "iste-cells": partial(ISTE, keys="cells"),
     "iste-fast": FastISTE,

@@ -1,0 +1,95 @@
+"""ITSRN (Yang et al., NeurIPS 2021): an implicit transformer that writes a small filter for every point."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.encoders.build import build_encoder
+from histoscale.models.local_ensemble import CORNERS, as_rows, corners, pick, stacked
+
+POINTS_AT_ONCE = 512
+"""Output pixels rendered together, four corners each."""
+
+
+class ITSRNFeatures(NamedTuple):
+    """What `ITSRN.encode` keeps.
+
+    Attributes:
+        image: the input.
+        projected: the features times the last layer of the filter's perceptron, a row per cell.
+    """
+
+    image: Float[Tensor, "b 3 h w"]
+    projected: Float[Tensor, "b n c"]
+
+
+class ITSRN(CoordinateSuperResolver):
+    """The 3x3 features of each corner times a filter that a perceptron makes of offset and cell.
+
+    The filter is a hidden layer times a matrix of [9 channels x 3, width]. Features times that matrix are a
+    conv3x3, computed once per low-resolution pixel; left for each point and corner is a product of ``width``
+    numbers per colour. Same numbers. On SwinIR, ITSRN has 12 248 358 parameters as published.
+
+    Args:
+        encoder: ``edsr``, ``rdn`` or ``swinir``.
+        blocks, channels: of the encoder; the published number of blocks if None.
+        width: of the perceptrons' hidden layers.
+        shift_of_px: the published code looks for corners half a pixel away and, by the height of its image,
+            a little more. Here always as in an image of this height, that of its training patches, so that
+            tiles and image agree.
+
+    Raises:
+        ConfigError: for an unknown encoder.
+    """
+
+    def __init__(
+        self,
+        encoder: str = "edsr",
+        blocks: int | None = None,
+        channels: int = 64,
+        width: int = 256,
+        shift_of_px: int = 48,
+    ):
+        super().__init__()
+        self.shift_of_px = shift_of_px
+        self.encoder = build_encoder(encoder, blocks, channels)
+        hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.GELU())]
+        self.places = nn.Sequential(nn.Linear(4, width), nn.GELU(), *hidden)
+        self.filters = nn.Conv2d(channels, 3 * (width + 1), 3, padding=1, bias=False)
+        nn.init.uniform_(self.filters.weight, -1 / math.sqrt(width), 1 / math.sqrt(width))
+        self.score = nn.Sequential(nn.Linear(2, width), nn.GELU(), nn.Linear(width, 1))
+        self.fuse = nn.Sequential(nn.Linear(len(CORNERS), width), nn.GELU(), nn.Linear(width, 1))
+        self.halo_px = self.encoder.halo_px + 2
+        self.alignment_px = self.encoder.alignment_px
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> ITSRNFeatures:
+        """The image and the features' share of the filters."""
+        return ITSRNFeatures(image, as_rows(self.filters(self.encoder(image * 2 - 1))))
+
+    def decode(
+        self, features: ITSRNFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions (row, column)."""
+        image = features.image
+        reach = 1 + (1 - cell.to(torch.float64)[:, None]) / (self.shift_of_px - 1)
+        corner = stacked(corners(positions, (image.shape[2], image.shape[3]), image.dtype, reach=reach))
+        cells = cell.to(image)[:, None].expand_as(
+            corner.offset
+        )  # half of the other models' cell, as published
+        place = self.places(torch.cat((corner.offset, cells), dim=-1))
+        filters = pick(features.projected, corner.cell).unflatten(-1, (3, -1))
+        colours = (filters[..., :-1] @ place[..., None])[..., 0] + filters[..., -1]
+        proposed = (colours + self.score(corner.offset)).unflatten(1, (len(CORNERS), -1))
+        rgb: Tensor = self.fuse(proposed.movedim(1, -1))
+        return rgb[..., 0] * 0.5 + 0.5
+
+    def render(
+        self, features: ITSRNFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions, a few at a time."""
+        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
+        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)
