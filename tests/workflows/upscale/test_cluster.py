@@ -12,14 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from histoscale import weights
 from histoscale.errors import ConfigError, HistoscaleError, InputError, WeightsError
 from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale import cluster
 from histoscale.workflows.upscale.cluster import LOCAL, DaskExecutor
+from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.slide import upscale_slide
 from histoscale.workflows.upscale.slide_plan import ModelSetting, SlidePlan, TileJob
 from histoscale.workflows.upscale.slide_tile import compute_tile
+from histoscale.workflows.upscale.target import Wish
+from histoscale.workflows.upscale.workers import ThisProcess
 
 pytest.importorskip("distributed")
 
@@ -83,6 +89,26 @@ def test_tiles_of_a_killed_worker_are_computed_again(
     rest = list(results)
     assert sorted([first.index, *(result.index for result in rest)]) == list(range(12))
     np.testing.assert_array_equal(pixels(job), expected)
+
+
+@pytest.mark.slow
+def test_a_slide_survives_a_killed_worker_with_the_model_that_ships(
+    executor: DaskExecutor, data_root: Path, tmp_path: Path
+) -> None:
+    slide, killed = data_root / "wsi/aperio/CMU-1-Small-Region.svs", []
+
+    def kill_once(done: int, total: int) -> None:
+        if not killed and done > 0.3 * total:
+            killed.append(executor.ask(os.getpid))
+            os.kill(killed[0], signal.SIGKILL)
+
+    options = Options(Wish(scale=4), region="800,900,300,300", compression="zstd")
+    engine, targets = Engine("iste-fast", tile_px=128), [tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"]
+    upscale_slide(slide, targets[0], options, engine, executor, kill_once)
+    upscale_slide(slide, targets[1], options, engine, ThisProcess())
+    assert killed
+    lost, whole = (np.asarray(zarr.open_group(target, mode="r")["0"]) for target in targets)
+    np.testing.assert_array_equal(lost, whole)
 
 
 def test_paths_are_those_of_the_coordinator(
@@ -178,8 +204,10 @@ def test_a_scheduler_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "what://ever:1"])
 def test_no_scheduler_is_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_S", 0.3)
+    started = time.monotonic()
     with pytest.raises(ConfigError, match=rf"Wanted local or .* none answers at {address}\.$"):
         DaskExecutor(address).__enter__()
+    assert time.monotonic() - started < 5, "what cannot answer is closed again, and that takes its time"
 
 
 def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Nothing but the job and numbers of tiles travels: a worker opens the slide, the 
 and writes its own chunks. Hence all three lie under the same path on every machine.
 """
 
+import asyncio
 import signal
 import socket
 import threading
@@ -176,8 +177,9 @@ def _distant(address: str) -> Iterator[Client]:
     """A scheduler that runs already; its workers let go of the slide at the end."""
     distributed = _distributed()
     try:
+        asyncio.run(_knock(address))
         client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: TLS without certificates
         raise ConfigError(
             f"Wanted {LOCAL} or the address of a Dask scheduler, such as tcp://host:8786; "
             f"none answers at {address}."
@@ -192,6 +194,13 @@ def _distant(address: str) -> Iterator[Client]:
         finally:
             with suppress(Exception):  # a lost scheduler was told of elsewhere
                 client.run(_let_go, on_error="ignore")
+
+
+async def _knock(address: str) -> None:
+    """See that somebody answers: a `Client` that found nobody hangs when it is closed, and traces."""
+    distributed = _distributed()
+    arguments = distributed.Security().get_connection_args("client")
+    (await distributed.comm.connect(address, timeout=CONNECT_S, **arguments)).abort()
 
 
 def _distributed() -> Any:
