@@ -1,0 +1,50 @@
+"""A study small enough to train for real."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+STUDY = """
+name = "small"
+seeds = [1, 2]
+[data]
+root = "{root}"
+scale_range = [1, 2]
+patch_px = 16
+largest_hr_px = 32
+[training]
+steps = 2
+batch = 2
+threads = 1
+[validation]
+scales = [2]
+crop_px = 32
+images_per_set = 1
+minutes = 60
+[[methods]]
+label = "edsr"
+scales = [2, 3]
+model = {{ name = "edsr", arguments = {{ blocks = 1, channels = 4 }} }}
+[[methods]]
+label = "liif"
+queries = 16
+undertrained = "Two steps teach nothing."
+model = {{ name = "liif", arguments = {{ blocks = 1, channels = 4, width = 8 }} }}
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    """A fixed-scale and an arbitrary-scale method, two seeds, two pictures."""
+    rng = np.random.default_rng(0)
+    rows = ["set,split,id,file"]
+    for split in ("train", "val"):
+        noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{split}.png")
+        rows.append(f"noise,{split},{split},{split}.png")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY.format(root=tmp_path))
+    return path

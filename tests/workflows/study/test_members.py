@@ -1,0 +1,78 @@
+"""A study file stands for one run a method, scale and seed, all by one recipe."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale.errors import ConfigError
+from histoscale.models.catalog import build
+from histoscale.workflows.study.members import members, read_study
+
+STUDIES = sorted(Path("runs").glob("study*.toml"))
+
+
+def test_every_method_has_a_run_a_scale_and_seed(study_file: Path) -> None:
+    found = members(read_study(study_file))
+    names = [member.run.name for member in found]
+    of_seed = ["edsr-x2-seed{}", "edsr-x3-seed{}", "liif-seed{}"]
+    assert names == [name.format(seed) for seed in (1, 2) for name in of_seed]
+    assert [member.label for member in found] == ["edsr", "edsr", "liif"] * 2
+    assert [member.run.seed for member in found] == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_scale_goes_to_the_model_its_pairs_and_its_validation(study_file: Path) -> None:
+    edsr = members(read_study(study_file))[1].run
+    assert edsr.model.arguments["scale"] == 3
+    assert edsr.data.scales == edsr.validation.scales == (3.0,)
+    assert edsr.data.queries == 0
+
+
+def test_only_what_a_method_says_differs(study_file: Path) -> None:
+    study = read_study(study_file)
+    liif = members(study)[2].run
+    assert liif.data == study.data.model_copy(update={"queries": 16})
+    assert liif.training == study.training
+    assert liif.card.limits == ("Two steps teach nothing.",)
+
+
+def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
+    found = members(read_study(study_file).with_budget(minutes=10))
+    assert [member.run.training.minutes for member in found[:3]] == [5, 5, 10]
+    assert {member.run.training.steps for member in found} == {0}
+    found = members(read_study(study_file).with_budget(steps=8))
+    assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
+
+
+def test_some_methods_can_be_chosen(study_file: Path) -> None:
+    assert {m.label for m in members(read_study(study_file).only(("liif",)))} == {"liif"}
+    with pytest.raises(ConfigError, match="no method 'lif': wanted one of edsr, liif"):
+        read_study(study_file).only(("lif",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"liif"\nqueries', '"edsr"\nqueries', "two methods are called edsr"),
+        ("queries = 16", "querys = 16", "unknown key methods.1.querys; known here are label, model, queries"),
+        ("steps = 2", "steps = 2\nminutes = 2", "exactly one of steps and minutes"),
+        ("name =", "name", "is not TOML"),
+    ],
+)
+def test_a_wrong_study_is_explained(study_file: Path, old: str, new: str, words: str) -> None:
+    study_file.write_text(study_file.read_text().replace(old, new, 1))
+    with pytest.raises(ConfigError, match=words):
+        read_study(study_file)
+
+
+def test_a_missing_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read"):
+        read_study(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_study_here_builds_its_models(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    study = read_study(path)
+    assert study.name == path.stem
+    for member in members(study):
+        build(member.run.model.name, **member.run.model.arguments)
