@@ -1,9 +1,10 @@
 """Any file that holds tissue: which of the readers takes it is decided by its content, not by its name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from histoscale.errors import InputError
-from histoscale.slides.description import Description, Picture
+from histoscale.slides.description import Description, Mpp, Picture
 from histoscale.slides.openslide_slide import OpenSlideSlide
 from histoscale.slides.picture_reader import describe_picture, read_picture
 from histoscale.slides.picture_slide import PictureSlide
@@ -46,13 +47,22 @@ def read(path: Path) -> Picture:
     return read_tiff(path) if kind == "tiff" else read_picture(path)
 
 
-def open_slide(path: Path) -> Slide:
+def open_slide(path: Path, mpp: Mpp | None = None) -> Slide:
     """A file of any known kind, to be read piece by piece; close it, or use it in a ``with`` block.
+
+    Args:
+        mpp: micrometres per pixel that the person knows; goes before what the file says.
 
     Raises:
         InputError: if it is missing, damaged, or of an unknown or refused kind.
     """
-    path, kind = _found(path)
+    slide = _opened(*_found(path))
+    if mpp is not None:
+        slide.description = replace(slide.description, mpp=mpp)
+    return slide
+
+
+def _opened(path: Path, kind: str) -> Slide:
     if kind == "zarr":
         return ZarrSlide(path)
     if kind == "slide":

@@ -63,7 +63,7 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
     with tiff:
         with decoding(path):
             if not tiff.series or tiff.series[0].keyframe is None:
-                raise InputError(f"{path} is a TIFF file without a picture in it.")
+                raise InputError(f"{path} is a TIFF file without a picture in it, or cut off before that.")
         yield tiff
 
 

@@ -120,6 +120,7 @@ def interrupted(slide: Path, tmp_path: Path, small: Engine) -> Path:
         ({"scale": 2.2}, "The size of the output changed"),
         ({"scale": 2, "region": "0,0,100,90"}, "The region changed"),
         ({"scale": 2, "tissue": "mask"}, "The tissue option changed"),
+        ({"scale": 2, "source_mpp": 0.6}, "--source-mpp changed from None to 0.6"),
     ],
 )
 def test_a_changed_option_is_named(
@@ -183,6 +184,11 @@ def test_an_existing_target_is_kept(slide: Path, small: Engine, tmp_path: Path) 
         ({"scale": 2, "region": "5,5,0,9"}, InputError, "is empty"),
         ({"scale": 2, "region": "2200,5,90,9"}, InputError, "reaches beyond"),
         ({"scale": 0.001}, ScaleError, "nothing is left"),
+        ({"scale": 2, "tissue": "gone.png"}, InputError, "there is no file gone.png"),
+        ({"scale": 2, "tissue": __file__}, InputError, "is damaged or incomplete"),
+        ({"scale": 2, "tissue": ""}, ConfigError, "a value for --tissue"),
+        ({"scale": 2, "region": ""}, ConfigError, "a value for --region"),
+        ({"scale": 2, "cluster": ""}, ConfigError, "a value for --cluster"),
     ],
 )
 def test_what_is_refused_leaves_nothing(
@@ -253,6 +259,37 @@ def test_a_disk_that_fills_keeps_what_is_finished(
 
 def _no_space(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def draw(path: Path, *corners: tuple[int, int]) -> Path:
+    geometry = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
+    path.write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+    return path
+
+
+def test_tissue_drawn_as_polygons(slide: Path, tmp_path: Path, small: Engine) -> None:
+    half = draw(tmp_path / "half.geojson", (600, 800), (860, 800), (860, 1300), (600, 1300))
+    fields = {"scale": 2, "region": "700,900,320,320"}
+    outcome = run(slide, tmp_path / "half.ome.tiff", small, tissue=str(half), **fields)
+    run(slide, tmp_path / "all.ome.tiff", small, **fields)
+    assert outcome.tissue_share == pytest.approx(0.5, abs=0.11)
+    drawn, whole = (pixels_of(tmp_path / f"{name}.ome.tiff") for name in ("half", "all"))
+    assert np.array_equal(drawn[:, :320], whole[:, :320])
+    assert not np.array_equal(drawn[:, 620:], whole[:, 620:])
+    outside = draw(tmp_path / "outside.json", (9000, 0), (9100, 0), (9100, 50))
+    with pytest.raises(InputError, match=r"outside.json lies from .* outside"):
+        run(slide, tmp_path / "c.ome.tiff", small, scale=2, tissue=str(outside))
+
+
+def test_micrometres_of_the_person_reach_the_tissue(slide: Path, tmp_path: Path, small: Engine) -> None:
+    sides = []
+    for name, known in (("a.ome.tiff", None), ("b.ome.tiff", 2.0)):
+        with pytest.raises(StoppedError):
+            wanted = options(scale=2, tissue="mask", source_mpp=known, region="700,900,320,320")
+            upscale_slide(slide, tmp_path / name, wanted, small, StopsAfter(1))
+        with Image.open(TileStore.beside(tmp_path / name).tissue) as mask:
+            sides.append(mask.size[0])
+    assert sides == [10, 40]
 
 
 def test_a_reduction_needs_no_model(slide: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import DataError, OutputError
+from histoscale.slides.description import Mpp
 from histoscale.slides.picture_writer import Finished, write_picture
 from histoscale.slides.provenance import COPIED, REDUCED, Provenance
 from histoscale.slides.reader import open_slide
@@ -132,7 +133,8 @@ def _refuse_foreign(output: Path) -> None:
 def _find_cuts(named: dict[str, Path], recipe: Recipe, report: Report) -> Iterator[Cut]:
     for done, (name, path) in enumerate(named.items()):
         report(f"tissue of {name}", done, len(named))
-        with open_slide(path) as slide:
+        known = Mpp(recipe.source_mpp, recipe.source_mpp) if recipe.source_mpp else None
+        with open_slide(path, known) as slide:
             frame = frame_of(slide, recipe.mpp, recipe.source_mpp)
             mask = find_tissue(slide, (0, 0), slide.levels_xy[0])
         if recipe.random_crops and recipe.side_px:

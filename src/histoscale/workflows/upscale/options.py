@@ -27,7 +27,7 @@ class Options:
 
     Attributes:
         tissue: "mask" finds the tissue, so that glass goes through bicubic; "all" takes all for it; else the
-            path of a picture that is not 0 on tissue.
+            path of a picture that is not 0 on tissue, or of a GeoJSON file with polygons around it.
         compression: of the pyramid; by default the usual one of its format.
         layout: of an OME-TIFF.
         max_memory_bytes: of all processes together.
@@ -37,7 +37,7 @@ class Options:
 
     Raises:
         ScaleError: if ``source_mpp`` is zero, negative or not finite.
-        ConfigError: if two options exclude each other.
+        ConfigError: if two options exclude each other, or one is empty, as an unset variable leaves it.
     """
 
     wish: Wish
@@ -58,6 +58,9 @@ class Options:
     def __post_init__(self) -> None:
         if self.source_mpp is not None:
             require_positive("source mpp", self.source_mpp)
+        for name in ("region", "tissue", "cluster"):
+            if getattr(self, name) == "":
+                raise ConfigError(f"Wanted a value for --{name}, got an empty one.")
         if self.region and self.roi:
             raise ConfigError("Wanted one of --region and --roi, got both.")
         if self.workers is not None and self.workers < 1:

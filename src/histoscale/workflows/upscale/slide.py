@@ -33,7 +33,7 @@ from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
 from histoscale.workflows.upscale.slide_planning import Planned, plan_slide, what_is_wanted
 from histoscale.workflows.upscale.slide_store import earlier_manifest, manifest_of, refuse_changed
 from histoscale.workflows.upscale.slide_stream import TileStream
-from histoscale.workflows.upscale.slide_tissue import save_tissue
+from histoscale.workflows.upscale.slide_tissue import refuse_no_tissue, save_tissue
 from histoscale.workflows.upscale.workers import Executor
 
 DEFAULT_QUALITY = 90
@@ -88,6 +88,7 @@ def upscale_slide(
     store = TileStore.beside(target)
     earlier = earlier_manifest(store, options)
     with watching() as peak, open_slide(source) as slide:
+        refuse_no_tissue(options.tissue, slide.description)
         wanted = what_is_wanted(slide, options)
         refuse_unknown_mpp(target, wanted.target.mpp)
         planned = plan_slide(slide, wanted, options, engine, executor, earlier)
@@ -98,7 +99,8 @@ def upscale_slide(
         _announce(planned, target, options, store, announce)
         if not earlier:
             if planned.plan.tissue:
-                executor.ask(save_tissue, source, wanted.field, options.tissue, wanted.roi, store.tissue)
+                asked = source, wanted.field, wanted.mpp, options.tissue, wanted.roi, store.tissue
+                executor.ask(save_tissue, *asked)
             store.create(planned.plan.size_xy[::-1], planned.plan.tile_px, manifest)
         tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
         seconds = time.perf_counter() - started

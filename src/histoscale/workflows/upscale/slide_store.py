@@ -25,6 +25,7 @@ WORDS = {
     "tile_px": "the tile",
     "tissue": "the tissue option",
     "roi": "the annotation",
+    "source_mpp": "--source-mpp",
     "name": "the model",
     "sha256": "the model's weights",
     "device": "the device",
@@ -41,6 +42,7 @@ def manifest_of(plan: SlidePlan, options: Options) -> dict[str, Any]:
         "source": str(plan.source),
         "file": fingerprint(plan.source),
         "tissue": _choice(options.tissue) if plan.tissue else "all",
+        "source_mpp": options.source_mpp,
         "roi": fingerprint(options.roi) if options.roi else None,
         "version": version("histoscale"),
     }
