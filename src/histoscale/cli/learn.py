@@ -67,6 +67,9 @@ def evaluate(
     degradation: Annotated[list[str] | None, typer.Option(help="B, C, D or none; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
     crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
+    allow_resize: Annotated[
+        bool, typer.Option("--allow-resize", help="Take fixed-scale models to other scales by bicubic.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[
         PrecisionName, typer.Option(help="auto is bf16 where it is native.")
@@ -90,6 +93,7 @@ def evaluate(
             degradations=degradation or ("B", "none"),
             limit=limit,
             crop_px=crop,
+            allow_resize=allow_resize,
             precision=precision.value,
             device=device,
             workers=workers,

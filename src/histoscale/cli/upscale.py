@@ -74,6 +74,9 @@ def upscale(
     precision: Annotated[
         PrecisionName, typer.Option(help="auto is bf16 where it is native.")
     ] = PrecisionName.auto,
+    allow_resize: Annotated[
+        bool, typer.Option("--allow-resize", help="Take a fixed-scale model to other scales by bicubic.")
+    ] = False,
     quality: Annotated[
         int | None,
         typer.Option(
@@ -91,7 +94,7 @@ def upscale(
     roi: Annotated[Path | None, typer.Option(help="Polygons as GeoJSON, as QuPath writes it.")] = None,
     tissue: Annotated[
         str,
-        typer.Option(help="Slides: mask sends glass through bicubic, all does not; or a mask's path."),
+        typer.Option(help="Slides: mask sends glass through bicubic, all does not; or the path of a mask or GeoJSON."),
     ] = "mask",
     compression: Annotated[
         CompressionName | None, typer.Option(help="Slides: jpeg by default, zstd of OME-Zarr.")
@@ -125,6 +128,7 @@ def upscale(
     if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
     size_xy = parse_size(size) if size else None
+    from histoscale.slides.replacing import refuse_unwritable
     from histoscale.workflows.upscale.batch import plan_jobs
     from histoscale.workflows.upscale.engine import Engine
     from histoscale.workflows.upscale.options import Options
@@ -146,7 +150,9 @@ def upscale(
         resume=resume,
         cluster=cluster,
     )
-    engine = Engine(model, device, precision.value, tile)
+    if report is not None:
+        refuse_unwritable(report / "report.html")
+    engine = Engine(model, device, precision.value, tile, allow_resize)
     jobs = plan_jobs(inputs, output)
     results = tell_results(jobs, options, engine, report)
     if len(jobs) > 1:

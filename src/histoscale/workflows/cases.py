@@ -158,7 +158,7 @@ def _channels_last(pixels: Shaped[Tensor, "1 3 H W"]) -> Shaped[np.ndarray, "H W
 def _score(case: Case, truth: Picture, enlarged: Enlarged) -> Score:
     about = (case.record.set, case.record.prep, case.record.id, case.degradation, case.scale, enlarged.model)
     if enlarged.floats is None or enlarged.bytes is None:
-        return Score(*about, *[math.nan] * 4)
+        return Score(*about, math.nan, math.nan, math.nan, math.nan)
     return Score(
         *about,
         psnr_shaved=psnr_shaved(enlarged.floats, truth.astype(np.float32) / 255, case.scale),

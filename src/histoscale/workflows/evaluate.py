@@ -1,25 +1,18 @@
 """``histoscale evaluate``: how close do models come to the truth, at any scale, beside bicubic."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from histoscale import weights
 from histoscale.data.folders import find_images
-from histoscale.errors import ConfigError, HistoscaleError, OutputError
-from histoscale.inference import Precision
-from histoscale.models.base import SuperResolver
-from histoscale.workflows.cases import Case, plan, score_case, spread
+from histoscale.errors import ConfigError, OutputError
+from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.scores import BICUBIC, Score, plain_summaries, write_csv
+from histoscale.workflows.scoring import Job, Member, look_at, score_jobs
 from histoscale.workflows.tables import markdown
 
 SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
@@ -41,6 +34,7 @@ def evaluate(
     degradations: Sequence[str] = ("B", "none"),
     limit: int | None = None,
     crop_px: int | None = None,
+    allow_resize: bool = False,
     precision: Wanted = "fp32",
     device: str = "auto",
     workers: int = 1,
@@ -57,6 +51,7 @@ def evaluate(
         scales: any real numbers from 1.
         limit: at most so many images of each set, evenly spread over it.
         crop_px: score the middle so many pixels of each image only, for slow models.
+        allow_resize: take a fixed-scale model to other scales by bicubic.
         precision: "auto" is bf16 where the device multiplies it natively, else fp32.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         workers: processes, one thread each; 1 stays in this process with the threads it has.
@@ -78,14 +73,14 @@ def evaluate(
     sources = name_models(models)
     place = find_device(device)
     numbers = find_precision(precision, place)
-    _load(sources, str(place))
+    members = [Member(name, (look_at(source, str(place)),)) for name, source in sources]
     _prepare(output, overwrite)
+    jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
     scores: list[Score] = []
-    score = partial(_score, sources=sources, precision=numbers, device=str(place))
-    for done, found in enumerate(_run(score, cases, workers), start=1):
+    for done, found in enumerate(score_jobs(jobs, numbers, str(place), workers), start=1):
         scores += found
         if progress is not None:
-            progress(done, len(cases))
+            progress(done, len(jobs))
     settings = {
         "histoscale": version("histoscale"),
         "models": {
@@ -143,30 +138,3 @@ def _prepare(output: Path, overwrite: bool) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {output} cannot be made: {error.strerror}.") from None
-
-
-def _run(score: Callable[[Case], list[Score]], cases: Sequence[Case], workers: int) -> Iterator[list[Score]]:
-    """The scores of each case, in order; ``workers`` processes of one thread each where more than one."""
-    if workers <= 1:
-        yield from map(score, cases)
-        return
-    context = get_context("spawn")  # a forked child inherits torch's locked thread pool
-    pool = ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield from pool.map(score, cases)
-    except BrokenProcessPool:
-        raise HistoscaleError(
-            "A worker process was ended from outside, probably for want of memory."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@lru_cache(maxsize=1)
-def _load(sources: Sources, device: str) -> dict[str, SuperResolver]:
-    """The models, once a process."""
-    return {name: weights.load(source, device) for name, source in sources}
-
-
-def _score(case: Case, sources: Sources, precision: Precision, device: str) -> list[Score]:
-    return score_case(case, _load(sources, device), precision, device)

@@ -3,9 +3,10 @@
 import csv
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from histoscale.errors import DataError
 from histoscale.metrics.paired import PairedTest, paired_t_test
@@ -18,7 +19,13 @@ MEASURES = ("psnr_shaved", "psnr_whole", "ssim", "ssim_gaussian")
 
 @dataclass(frozen=True)
 class Score:
-    """One image, one way of making its low-resolution side, one model; NaN where the model cannot."""
+    """One image, one way of making its low-resolution side, one model; NaN where the model cannot.
+
+    Attributes:
+        weights: the first digits of the sha256 of the model's weights; empty for bicubic and older tables.
+        through: the scale that a fixed-scale model made before bicubic took that to size; 0 where the model
+            made the size itself.
+    """
 
     dataset: str
     prep: str
@@ -30,6 +37,8 @@ class Score:
     psnr_whole: float
     ssim: float
     ssim_gaussian: float
+    weights: str = ""
+    through: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class Summary:
         gain_shaved, gain_whole: mean PSNR above bicubic over the same images, in decibels.
         below: images where the model's PSNR is below bicubic's in either protocol.
         psnr_test, ssim_test: model against bicubic on whole images; None where no test is possible.
+        through: as in `Score`.
     """
 
     group: str
@@ -55,6 +65,7 @@ class Summary:
     below: int
     psnr_test: PairedTest | None
     ssim_test: PairedTest | None
+    through: int = 0
 
 
 def write_csv(scores: Iterable[Score], path: Path) -> None:
@@ -71,22 +82,17 @@ def read_csv(path: Path) -> list[Score]:
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    columns = fields(Score)
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [
-            Score(**{c.name: float(row[c.name]) if c.type is float else row[c.name] for c in columns})  # type: ignore[arg-type]
-            for row in rows
-        ]
-    except (OSError, KeyError, ValueError) as error:
+            return [_read_row(row) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"Wanted the per-image scores of an evaluation, got something else in {path}."
         ) from error
 
 
-def summarise(scores: Sequence[Score]) -> list[Summary]:
-    """One `Summary` a group, degradation, scale and model, in the order in which they first appear."""
+def groups_of(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """The scores of each data set and, where it holds several preparations, of each of those; by name."""
     groups: dict[str, list[Score]] = {}
     for score in scores:
         groups.setdefault(score.dataset, []).append(score)
@@ -94,7 +100,14 @@ def summarise(scores: Sequence[Score]) -> list[Summary]:
         preps = dict.fromkeys(score.prep for score in members)
         if len(preps) > 1:
             groups |= {f"{name}, {prep}": [s for s in members if s.prep == prep] for prep in preps}
-    return [summary for name in sorted(groups) for summary in _summarise_group(name, groups[name])]
+    return dict(sorted(groups.items()))
+
+
+def summarise(scores: Sequence[Score]) -> list[Summary]:
+    """One `Summary` a group, degradation, scale and model, in the order in which they first appear."""
+    return [
+        summary for name, members in groups_of(scores).items() for summary in _summarise_group(name, members)
+    ]
 
 
 def paired_test(
@@ -112,6 +125,16 @@ def plain_summaries(scores: Sequence[Score]) -> list[dict[str, object]]:
         for figure in ("mean", "sd"):
             record[figure] = dict(zip(MEASURES, record[figure], strict=True))
     return [{key: _plain(value) for key, value in record.items()} for record in records]
+
+
+def _read_row(row: Mapping[str, str]) -> Score:
+    """One line by the names of its columns; tables written before a column was added lack it."""
+    known: dict[str, Any] = {}
+    for column in fields(Score):
+        if column.name in row or column.default is MISSING:
+            convert: Any = column.type
+            known[column.name] = convert(row[column.name])
+    return Score(**known)
 
 
 def _summarise_group(group: str, scores: Sequence[Score]) -> list[Summary]:
@@ -143,6 +166,7 @@ def _summarise_row(
         below=sum(a < b or c < d for (a, b), (c, d) in zip(shaved, whole, strict=True)),
         psnr_test=None if model == BICUBIC else paired_test(members, model, BICUBIC),
         ssim_test=None if model == BICUBIC else paired_test(members, model, BICUBIC, "ssim"),
+        through=max(score.through for score in members if score.model == model),
     )
 
 

@@ -36,6 +36,8 @@ def gain_table(summaries: Sequence[Summary]) -> str:
         lines.append(_line([key[0], str(key[1]), key[2], key[3], *cells]))
     if any(s.below for s in summaries):
         lines += ["", "† below bicubic on at least one image, in either protocol."]
+    if any(s.through for s in summaries):
+        lines += ["", "‡ a fixed-scale model's image, taken to size by bicubic."]
     return "\n".join(lines)
 
 
@@ -56,7 +58,7 @@ def full_table(summaries: Sequence[Summary]) -> str:
             f"**{s.below} of {s.n}**" if s.below else "0",
         ]
         lines.append(
-            _line([f"x{s.scale:g}", s.model, *cells, *(["", "", ""] if s.model == BICUBIC else against)])
+            _line([f"x{s.scale:g}", _name(s), *cells, *(["", "", ""] if s.model == BICUBIC else against)])
         )
     return "\n".join(lines)
 
@@ -71,6 +73,11 @@ def _mean_sd(mean: float, sd: float, places: int) -> str:
     return f"{mean:.{places}f}" + ("" if math.isnan(sd) else f" ± {sd:.{places}f}")
 
 
+def _name(summary: Summary) -> str:
+    """The model's name, and what it was resized from."""
+    return f"{summary.model} (x{summary.through}, bicubic)" if summary.through else summary.model
+
+
 def _signed(gain: float) -> str:
     return "-" if math.isnan(gain) else f"{gain:+.2f}"
 
@@ -78,4 +85,5 @@ def _signed(gain: float) -> str:
 def _gain_cell(summary: Summary) -> str:
     if math.isnan(summary.mean[1]):
         return "-"
-    return f"{summary.mean[1]:.2f} ({summary.gain_whole:+.2f}){'†' if summary.below else ''}"
+    marks = ("†" if summary.below else "") + ("‡" if summary.through else "")
+    return f"{summary.mean[1]:.2f} ({summary.gain_whole:+.2f}){marks}"

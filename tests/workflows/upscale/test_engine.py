@@ -4,13 +4,25 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from histoscale.errors import ConfigError, HistoscaleError, WeightsError
+from histoscale import weights
+from histoscale.errors import ConfigError, HistoscaleError, ScaleError, WeightsError
+from histoscale.inference import upscale
+from histoscale.models.catalog import build
+from histoscale.models.resized import at_any_scale
 from histoscale.workflows.processor import multiplies_bf16
 from histoscale.workflows.upscale.engine import Engine, enough_memory
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.picture import upscale_picture
+from histoscale.workflows.upscale.slide import upscale_slide
+from histoscale.workflows.upscale.target import Wish
+from histoscale.workflows.upscale.workers import ThisProcess
 
 
 def test_the_label_names_model_and_precision(engine: Engine) -> None:
@@ -68,3 +80,40 @@ def test_memory_that_runs_out(error: Exception) -> None:
 def test_other_errors_are_not_disguised() -> None:
     with pytest.raises(RuntimeError, match="shape"), enough_memory("x.png"):
         raise RuntimeError("shape")
+
+
+@pytest.fixture
+def edsr(tmp_path: Path) -> str:
+    """Untrained weights that make x2 and nothing else."""
+    arguments = {"scale": 2, "blocks": 1, "channels": 8}
+    torch.manual_seed(0)
+    card = {"architecture": {"name": "edsr", "arguments": arguments}, "data": [], "scales": (2, 2)}
+    weights.save(tmp_path / "edsr.safetensors", build("edsr", **arguments), card)
+    return str(tmp_path / "edsr.safetensors")
+
+
+def test_a_fixed_scale_model_is_resized_where_that_is_allowed(
+    edsr: str, source: Path, rgb: np.ndarray
+) -> None:
+    wanted = Options(Wish(scale=2.7))
+    target, slide = source.with_name("b.png"), source.with_name("b.ome.tiff")
+    strict = Engine(edsr, "cpu", "fp32")
+    with pytest.raises(ScaleError, match="makes exactly x2"):
+        upscale_picture(source, target, wanted, strict)
+    with pytest.raises(ScaleError, match="makes exactly x2"):
+        upscale_slide(source, slide, wanted, strict, ThisProcess())
+    assert not target.exists()
+    assert not slide.exists()
+    whole = upscale(at_any_scale(weights.load(edsr)), rgb, scale=2.7)
+    engine = Engine(edsr, "cpu", "fp32", 64, allow_resize=True)
+    told = upscale_picture(source, target, wanted, engine).remarks
+    assert np.abs(np.asarray(Image.open(target)).astype(int) - whole).max() <= 1
+    assert told == ("edsr makes x2 only; bicubic took that to the size asked for",)
+    lossless = Options(Wish(scale=2.7), tissue="all", compression="zstd")
+    assert upscale_slide(source, slide, lossless, engine, ThisProcess()).remarks == told
+    assert np.abs(np.asarray(tifffile.imread(slide, series=0, level=0)).astype(int) - whole).max() <= 1
+
+
+def test_its_own_scale_asks_for_no_remark(edsr: str, source: Path) -> None:
+    engine = Engine(edsr, "cpu", "fp32", allow_resize=True)
+    assert upscale_picture(source, source.with_name("b.png"), Options(Wish(scale=2)), engine).remarks == ()

@@ -24,12 +24,14 @@ class UsedModel:
 
     Attributes:
         scales: least and largest that it was trained for.
+        through: the one scale it makes, where bicubic takes that to others; else 0.
     """
 
     name: str
     sha256: str
     precision: Precision
     scales: tuple[float, float]
+    through: int = 0
 
     @property
     def label(self) -> str:
@@ -85,10 +87,16 @@ def remarks(
     elif not source_mpp:
         found += [note for note in header.notes if note not in found]
     if used is not None:
-        found += _outside_range(plan, used)
+        found += _resized(plan, used) if used.through else _outside_range(plan, used)
         if header.provenance and header.provenance.get("note") == provenance.SUPER_RESOLVED:
             found.append("the source was super-resolved before: its detail is already a prediction")
     return tuple(found)
+
+
+def _resized(plan: Target, used: UsedModel) -> Iterator[str]:
+    """A remark where another scale than the model's own was made of it."""
+    if any(abs(max(scale, 1.0) / used.through - 1) > SCALE_SLACK for scale in plan.scale_xy):
+        yield f"{used.name} makes x{used.through} only; bicubic took that to the size asked for"
 
 
 def _outside_range(plan: Target, used: UsedModel) -> Iterator[str]:

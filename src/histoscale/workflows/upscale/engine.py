@@ -27,6 +27,7 @@ class Engine:
         device_name: "auto", "cpu", "cuda", "cuda:1", "mps".
         wanted: precision; "auto" is bf16 where the processor multiplies it natively, else fp32.
         tile_px: side of a tile's core; None for automatic.
+        allow_resize: take a fixed-scale model to other scales by bicubic.
 
     Raises:
         ConfigError: if a precision or device is unknown or absent.
@@ -36,6 +37,7 @@ class Engine:
     device_name: str = "auto"
     wanted: Wanted = "auto"
     tile_px: int | None = None
+    allow_resize: bool = False
 
     @cached_property
     def device(self) -> "torch.device":
@@ -58,13 +60,22 @@ class Engine:
     def model(self) -> "SuperResolver":
         """The weights in place."""
         from histoscale import weights
+        from histoscale.models.resized import at_any_scale
 
-        return weights.load(self.model_name, self.device)
+        loaded = weights.load(self.model_name, self.device)
+        return at_any_scale(loaded) if self.allow_resize else loaded
+
+    @property
+    def through(self) -> int:
+        """The scale of a model that bicubic takes to others; 0 where the model makes the size itself."""
+        from histoscale.models.resized import Resized
+
+        return self.model.through if isinstance(self.model, Resized) else 0
 
     @property
     def used(self) -> UsedModel:
         """The model as files and lines name it."""
-        return UsedModel(self.card.name, self.card.sha256, self.precision, self.card.scales)
+        return UsedModel(self.card.name, self.card.sha256, self.precision, self.card.scales, self.through)
 
     @property
     def label(self) -> str:

@@ -21,6 +21,7 @@ def upscale_slide(
     device: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "auto",
     tile_px: int | None = None,
+    allow_resize: bool = False,
     region: str | None = None,
     roi: Path | str | None = None,
     tissue: Path | str = "mask",
@@ -47,6 +48,7 @@ def upscale_slide(
         model: shipped name or path of weights.
         device, precision: "auto" is a GPU where there is one, and bf16 where it is native.
         tile_px: side of an output tile, a power of two; by default the largest that fits memory.
+        allow_resize: take a fixed-scale model to other scales by bicubic.
         region: "x,y,width,height" in pixels of level 0, or micrometres with the suffix um.
         roi: a GeoJSON file with polygons, as QuPath writes it.
         tissue: "mask" sends glass through bicubic, "all" nothing; or the path of a mask.
@@ -86,6 +88,6 @@ def upscale_slide(
         resume=resume,
         cluster=cluster,
     )
-    engine = Engine(model, device, precision, tile_px)
+    engine = Engine(model, device, precision, tile_px, allow_resize)
     with executor_for(options) as executor:
         return carry_out(Path(source), Path(target), options, engine, executor, progress)

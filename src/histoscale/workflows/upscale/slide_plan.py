@@ -52,6 +52,7 @@ class ModelSetting:
         device: "cpu", "cuda", "cuda:1", ...
         processor: what the device is, in words; another one may round differently.
         halo_px, alignment_px: of the model, see `histoscale.models.base`.
+        through: the one scale it makes, where bicubic takes that to others; else 0.
     """
 
     name: str
@@ -63,11 +64,12 @@ class ModelSetting:
     alignment_px: int
     card_name: str = ""
     scales: tuple[float, float] = (1.0, 1.0)
+    through: int = 0
 
     @property
     def used(self) -> UsedModel:
         """The model as files and lines name it."""
-        return UsedModel(self.card_name, self.sha256, self.precision, self.scales)
+        return UsedModel(self.card_name, self.sha256, self.precision, self.scales, self.through)
 
 
 @dataclass(frozen=True)

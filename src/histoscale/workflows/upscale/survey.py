@@ -47,6 +47,7 @@ def survey(engine: Engine, scale: tuple[float, float]) -> Survey:
         alignment_px=model.alignment_px,
         card_name=card.name,
         scales=card.scales,
+        through=engine.through,
     )
     return Survey(setting, appetite_of(engine, scale))
 

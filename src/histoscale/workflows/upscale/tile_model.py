@@ -11,6 +11,7 @@ from torch import Tensor
 from histoscale import weights
 from histoscale.errors import HistoscaleError
 from histoscale.inference import pixel_reader, to_uint8, upscale_part
+from histoscale.models.resized import at_any_scale
 from histoscale.workflows.upscale.budget import BLOCK_PX
 from histoscale.workflows.upscale.memory_failure import is_out_of_memory
 from histoscale.workflows.upscale.slide_plan import ModelSetting, Part, SlidePlan
@@ -30,7 +31,8 @@ class TileModel:
     def __init__(self, plan: SlidePlan, setting: ModelSetting):
         self._plan, self._setting = plan, setting
         self._device = torch.device(setting.device)
-        self._model = weights.load(setting.name, self._device)
+        loaded = weights.load(setting.name, self._device)
+        self._model = at_any_scale(loaded) if setting.through else loaded
 
     def upscale(self, part: Part, read: ReadPixels) -> tuple[UInt8[np.ndarray, "H W 3"], int, int]:
         """The pixels of a rectangle, how many they are, and in how many pieces they were computed.

@@ -1,0 +1,132 @@
+"""Models in a comparison, and their scores: a case after the other, or several at once in processes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import torch
+
+from histoscale import weights
+from histoscale.errors import HistoscaleError
+from histoscale.inference import Precision
+from histoscale.models.base import SuperResolver
+from histoscale.models.resized import at_any_scale
+from histoscale.workflows.cases import Case, score_case
+from histoscale.workflows.scores import BICUBIC, Score
+
+DIGEST_DIGITS = 12
+"""Digits of a sha256 that tell weights apart in a table of scores."""
+
+
+class WeightsFile(NamedTuple):
+    """Weights: a shipped name or path, the head of their sha256, and the one scale they make, if only one."""
+
+    source: str
+    digest: str
+    scale: int | None = None
+
+
+class Entry(NamedTuple):
+    """The weights that stand for a model at one scale; ``through`` as in `Score`."""
+
+    model: str
+    file: WeightsFile
+    through: int = 0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model by its name in the scores: one file for any scale, or one for each scale it was trained for."""
+
+    name: str
+    files: tuple[WeightsFile, ...]
+
+    def entry(self, scale: float, allow_resize: bool = False) -> Entry:
+        """The weights for a scale; where none make it, the next larger ones if those may be resized.
+
+        Weights that make no such scale and may not be resized raise `ScaleError` when they are used.
+        """
+        for file in self.files:
+            if file.scale is None or file.scale == scale:
+                return Entry(self.name, file)
+        by_scale = sorted(self.files, key=lambda file: file.scale or 0)
+        nearest = next((file for file in by_scale if (file.scale or 0) > scale), by_scale[-1])
+        return Entry(self.name, nearest, (nearest.scale or 0) if allow_resize else 0)
+
+
+class Job(NamedTuple):
+    """One case and who is to be scored on it beside bicubic."""
+
+    case: Case
+    entries: tuple[Entry, ...]
+
+
+def look_at(source: str, device: str = "cpu") -> WeightsFile:
+    """What weights are, having made sure that they can be loaded.
+
+    Raises:
+        WeightsError: if they are missing or damaged.
+    """
+    described = weights.card(source)
+    return WeightsFile(source, described.sha256[:DIGEST_DIGITS], weights.load(source, device).scale)
+
+
+def score_jobs(
+    jobs: Sequence[Job], precision: Precision = "fp32", device: str = "cpu", workers: int = 1
+) -> Iterator[list[Score]]:
+    """The scores of each job, in order.
+
+    Args:
+        workers: processes, one thread each; 1 stays in this process with the threads it has.
+
+    Raises:
+        DataError, InputError: as `score_case` does.
+        WeightsError: if weights are missing or damaged.
+        HistoscaleError: if a worker was ended from outside.
+    """
+    sources = tuple(dict.fromkeys(entry.file.source for job in jobs for entry in job.entries))
+    score = partial(_score, sources=sources, precision=precision, device=device)
+    if workers <= 1:
+        yield from map(score, jobs)
+        return
+    yield from _in_processes(score, jobs, workers)
+
+
+def _in_processes(
+    score: Callable[[Job], list[Score]], jobs: Sequence[Job], workers: int
+) -> Iterator[list[Score]]:
+    context = get_context("spawn")  # a forked child inherits torch's locked thread pool
+    pool = ProcessPoolExecutor(workers, context, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(score, jobs)
+    except BrokenProcessPool:
+        raise HistoscaleError(
+            "A worker process was ended from outside, probably for want of memory."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _score(job: Job, sources: tuple[str, ...], precision: Precision, device: str) -> list[Score]:
+    loaded = _load(sources, device)
+    models = {
+        e.model: at_any_scale(loaded[e.file.source]) if e.through else loaded[e.file.source]
+        for e in job.entries
+    }
+    used = {entry.model: entry for entry in job.entries}
+    return [
+        score
+        if score.model == BICUBIC
+        else replace(score, weights=used[score.model].file.digest, through=used[score.model].through)
+        for score in score_case(job.case, models, precision, device)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _load(sources: tuple[str, ...], device: str) -> dict[str, SuperResolver]:
+    """The models, once a process."""
+    return {source: weights.load(source, device) for source in sources}
