@@ -9,6 +9,7 @@ from histoscale.imaging.coords import normalise, output_positions
 from histoscale.models.base import as_grid, count_parameters
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.liif import LIIF
+from histoscale.models.iste.model import ISTE
 
 
 def literal(model: LIIF, image: Tensor, y: float, x: float, cell: tuple[float, float]) -> Tensor:
@@ -67,6 +68,15 @@ def test_parameters() -> None:
         with_swinir, with_edsr = LIIF("swinir"), LIIF("edsr")
     assert count_parameters(with_swinir) == 11_949_927
     assert count_parameters(with_edsr) == 1_220_416 + 346_883
+
+
+def test_the_starred_model_of_table_9_is_the_first_larger_than_iste() -> None:
+    """With SwinIR by the one block that the published count shows, with EDSR by as few as it takes."""
+    with torch.device("meta"):
+        on_swinir = count_parameters(LIIF("swinir", blocks=7))
+        smaller, larger = (count_parameters(LIIF("edsr", blocks=blocks)) for blocks in (26, 27))
+        assert on_swinir == 13_816_887 > count_parameters(ISTE("swinir"))
+        assert smaller < count_parameters(ISTE("edsr")) < larger == 2_379_715
 
 
 def test_first_layer_starts_as_one_linear_layer() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from histoscale.imaging.coords import normalise, output_positions
 from histoscale.models.base import count_parameters
 from histoscale.models.baselines.lte import LTE
+from histoscale.models.iste.model import ISTE
 
 
 def tiny() -> LTE:
@@ -77,6 +78,15 @@ def test_parameters() -> None:
     with torch.device("meta"):
         assert count_parameters(LTE("swinir")) == 12_096_871
         assert count_parameters(LTE("edsr")) == 1_220_416 + 493_827
+
+
+def test_the_starred_model_of_table_9_is_the_first_larger_than_iste() -> None:
+    """With SwinIR by the one block that the published count shows, with EDSR by as few as it takes."""
+    with torch.device("meta"):
+        on_swinir = count_parameters(LTE("swinir", blocks=7))
+        smaller, larger = (count_parameters(LTE("edsr", blocks=blocks)) for blocks in (24, 25))
+        assert on_swinir == 13_963_831 > count_parameters(ISTE("swinir"))
+        assert smaller < count_parameters(ISTE("edsr")) < larger == 2_378_947
 
 
 def test_bfloat16_training_step_is_finite_and_near() -> None:
