@@ -21,6 +21,9 @@ def test_every_name_builds_with_its_defaults(name: str) -> None:
     [
         ("bicubic", {}, 0),
         ("edsr", {"scale": 2}, 1_369_859),
+        ("srmfenet", {"scale": 2, "gates": "released"}, 733_120),
+        ("li2021", {"scale": 3}, 7_388_122),
+        ("swdnet", {"scale": 2, "fusion": "released"}, 3_158_424),
         ("liif", {"encoder": "swinir"}, 11_949_927),
         ("iste", {"encoder": "swinir"}, 12_739_434),
         ("iste", {"encoder": "swinir", "lfi": "code"}, 12_743_594),

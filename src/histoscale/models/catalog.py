@@ -10,10 +10,14 @@ from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.fixed_scale import EDSR, RDN, SwinIR
 from histoscale.models.baselines.itsrn import ITSRN
+from histoscale.models.baselines.li2021 import Li2021
 from histoscale.models.baselines.liif import LIIF
 from histoscale.models.baselines.lit import LIT
 from histoscale.models.baselines.lmi import LMI
 from histoscale.models.baselines.lte import LTE
+from histoscale.models.baselines.srmfenet import SRMFENet
+from histoscale.models.baselines.swdnet import SWDNet
+from histoscale.models.baselines.thera import Thera
 from histoscale.models.iste.branches import Branches
 from histoscale.models.iste.fast import FastISTE
 from histoscale.models.iste.model import ISTE
@@ -24,11 +28,15 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
     "edsr": EDSR,
     "rdn": RDN,
     "swinir": SwinIR,
+    "srmfenet": SRMFENet,
+    "li2021": Li2021,
+    "swdnet": SWDNet,
     "liif": LIIF,
     "lte": LTE,
     "lmi": LMI,
     "itsrn": ITSRN,
     "lit": LIT,
+    "thera": Thera,
     "iste": ISTE,
     "iste-cells": partial(ISTE, keys="cells"),
     "iste-fast": FastISTE,

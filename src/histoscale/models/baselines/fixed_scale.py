@@ -1,4 +1,6 @@
-"""EDSR, RDN and SwinIR as published: one trunk, one pixel-shuffle upsampler, one integer scale."""
+"""Models of one integer scale; EDSR, RDN and SwinIR as published: one trunk, one pixel-shuffle upsampler."""
+
+from abc import abstractmethod
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,26 +25,26 @@ def upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 class FixedScale(SuperResolver):
-    """Encoder features, upsampled by convolution and pixel shuffle to exactly ``scale`` times the size.
+    """Makes exactly ``scale`` times the size, and says so when asked for another.
 
     Args:
-        encoder: features at the density of the input.
         scale: 2, 3 or 4.
 
     Raises:
         ConfigError: for another scale.
     """
 
-    def __init__(self, encoder: Encoder, scale: int):
+    scale: int
+
+    def __init__(self, scale: int):
         super().__init__()
         if scale not in SHUFFLE_FACTORS:
             raise ConfigError(f"A fixed-scale model is built for scale 2, 3 or 4, got {scale}.")
         self.scale = scale
-        self.encoder = encoder
-        self.upsampler = upsampler(encoder.channels, scale)
-        # the upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
-        self.halo_px = encoder.halo_px + 2
-        self.alignment_px = encoder.alignment_px
+
+    @abstractmethod
+    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """``image`` at ``scale`` times its size."""
 
     def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
         """Super-resolve ``image`` to ``size``, which must be ``scale`` times its own.
@@ -57,11 +59,32 @@ class FixedScale(SuperResolver):
                 f"This model makes exactly x{self.scale} ({possible[0]} x {possible[1]} pixels), "
                 f"wanted x{wanted[0]:g} by x{wanted[1]:g} ({size[0]} x {size[1]} pixels)."
             )
+        return self.enlarge(image)
+
+
+class Upsampled(FixedScale):
+    """Encoder features, upsampled by convolution and pixel shuffle.
+
+    Args:
+        encoder: features at the density of the input.
+        scale: 2, 3 or 4.
+    """
+
+    def __init__(self, encoder: Encoder, scale: int):
+        super().__init__(scale)
+        self.encoder = encoder
+        self.upsampler = upsampler(encoder.channels, scale)
+        # the upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
+        self.halo_px = encoder.halo_px + 2
+        self.alignment_px = encoder.alignment_px
+
+    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """``image`` at ``scale`` times its size."""
         out: Tensor = self.upsampler(self.encoder(image * 2 - 1))
         return out * 0.5 + 0.5
 
 
-class EDSR(FixedScale):
+class EDSR(Upsampled):
     """EDSR (Lim et al., CVPR Workshops 2017), without the mean shift, as LIIF trains it.
 
     Args:
@@ -73,7 +96,7 @@ class EDSR(FixedScale):
         super().__init__(EDSREncoder(blocks, channels, residual_scale), scale)
 
 
-class RDN(FixedScale):
+class RDN(Upsampled):
     """RDN (Zhang et al., CVPR 2018), configuration B.
 
     Args:
@@ -85,7 +108,7 @@ class RDN(FixedScale):
         super().__init__(RDNEncoder(blocks, channels), scale)
 
 
-class SwinIR(FixedScale):
+class SwinIR(Upsampled):
     """SwinIR-M for classical super-resolution (Liang et al., ICCV Workshops 2021).
 
     Args:

@@ -1,0 +1,133 @@
+"""Li et al. (Comput. Biol. Med. 2021): a U-Net that sharpens the bicubic enlargement, and its adversary."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.imaging.coords import output_positions
+from histoscale.imaging.resize import bicubic_render
+from histoscale.models.baselines.fixed_scale import FixedScale
+from histoscale.models.windows import in_windows
+
+DEPTH_PX = 16
+"""The U-Net halves its input four times."""
+
+
+def conv_block(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, PReLU with one slope, conv1x1 without bias."""
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, stride, padding=1),
+        nn.PReLU(),
+        nn.Conv2d(after, after, 1, bias=False),
+    )
+
+
+class Down(nn.Module):
+    """Half the size: a block of kernel 4 and stride 2, plus a conv1x1 of stride 2, then PReLU."""
+
+    def __init__(self, before: int, after: int):
+        super().__init__()
+        self.block = conv_block(before, after, kernel=4, stride=2)
+        self.skip = nn.Conv2d(before, after, 1, stride=2, bias=False)
+        self.activation = nn.PReLU()
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
+        out: Tensor = self.activation(self.block(x) + self.skip(x))
+        return out
+
+
+class Up(nn.Module):
+    """Twice the size, corners pinned to corners: a block plus a conv1x1."""
+
+    def __init__(self, before: int, after: int):
+        super().__init__()
+        self.block = conv_block(before, after)
+        self.skip = nn.Conv2d(before, after, 1, bias=False)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
+        x = nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+        out: Tensor = self.block(x) + self.skip(x)
+        return out
+
+
+class UNet(nn.Module):
+    """Four halvings, three doublings, a pixel shuffle; no normalisation, no skip from the input.
+
+    Args:
+        width: channels at half the size; doubled at each of three further halvings.
+    """
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        c = width
+        self.down = nn.ModuleList(Down(i, o) for i, o in ((3, c), (c, 2 * c), (2 * c, 4 * c), (4 * c, 8 * c)))
+        self.side = nn.ModuleList(conv_block(k * c, 2 * k * c) for k in (1, 2, 4))
+        self.up = nn.ModuleList(Up(i * c, o * c) for i, o in ((4, 1), (8, 2), (8, 4)))
+        self.last = nn.Sequential(nn.Conv2d(2 * c, 12, 1), nn.PixelShuffle(2))
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        """An image of sides that are multiples of 16."""
+        levels: list[Tensor] = []
+        x = image
+        for down in self.down:
+            x = down(x)
+            levels.append(x)
+        for k in (2, 1, 0):
+            level = levels[k]
+            x = torch.cat([self.up[k](x), level], dim=1) + self.side[k](level)
+        out: Tensor = self.last(x)
+        return out
+
+
+class Li2021(FixedScale):
+    """The generator: the bicubic enlargement, sharpened. The network is the same at every scale.
+
+    **Tiles.** A resize that pins corners makes every pixel depend on the extent of the input. As published,
+    the U-Net is shown windows of 224 output pixels, one every 192, blended (`histoscale.models.windows`).
+
+    Args:
+        scale: 2, 3 or 4.
+        width: channels of the U-Net's first level.
+        window_px: side of a window in output pixels; a seventh of it fades into the next. Six sevenths
+            of it are whole low-resolution pixels at any scale.
+    """
+
+    def __init__(self, scale: int = 4, width: int = 64, window_px: int = 224):
+        super().__init__(scale)
+        self.window_px = window_px
+        # the window before a tile overlaps it; what that overlap depends on is nearer than a stride
+        self.halo_px = self.alignment_px = (window_px - window_px // 7) // scale
+        self.network = UNet(width)
+
+    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """``image`` at ``scale`` times its size."""
+        h, w = image.shape[-2:]
+        rows, cols = (output_positions(n * self.scale, n).to(image.device) for n in (h, w))
+        return self.sharpen(bicubic_render(image, rows, cols))
+
+    def sharpen(self, enlarged: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """A picture that was enlarged by any factor, made sharp."""
+        return in_windows(self.network, enlarged, self.window_px, self.window_px // 7, multiple_px=DEPTH_PX)
+
+
+class PatchGAN(nn.Module):
+    """The adversary: is this sharp picture, beside the blurred one it was made from, a real one?
+
+    Args:
+        width: channels of the first layer.
+    """
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in ((6, width), (width, 2 * width), (2 * width, 4 * width), (4 * width, 8 * width)):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers += [nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(8 * width, 1, 4, padding=1, bias=False)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(
+        self, candidate: Float[Tensor, "b 3 H W"], enlarged: Float[Tensor, "b 3 H W"]
+    ) -> Float[Tensor, "b 1 i j"]:
+        """A verdict for each 16 x 16 pixels: 1 for real, 0 for made."""
+        verdict: Tensor = self.layers(torch.cat([candidate, enlarged], dim=1))
+        return verdict

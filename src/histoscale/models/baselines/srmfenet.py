@@ -1,0 +1,117 @@
+"""SRMFENet (Xie et al., SHISRCNet, MICCAI 2023): dilated convolutions in cascade, each weighed."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.errors import ConfigError
+from histoscale.models.baselines.fixed_scale import SHUFFLE_FACTORS, FixedScale
+from histoscale.models.windows import in_windows
+
+DILATIONS = (1, 2, 4, 8)
+SLOPE = 0.1
+
+
+def normalised(channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    """A convolution without bias, batch normalisation, ReLU."""
+    padding = dilation * (kernel // 2)
+    conv = nn.Conv2d(channels, channels, kernel, padding=padding, dilation=dilation, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+def gate(channels: int, form: str) -> nn.Module:
+    """From a map's mean to its logits: a conv1x1, or with bias, normalisation and ReLU as released."""
+    if form == "published":
+        return nn.Conv2d(channels, channels, 1, bias=False)
+    return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU())
+
+
+class MultiFeatures(nn.Module):
+    """Multi-features extraction: four scales in cascade, each channel's share of them chosen by their means.
+
+    Args:
+        channels: features in and out.
+        gates: see `SRMFENet`.
+    """
+
+    def __init__(self, channels: int, gates: str):
+        super().__init__()
+        self.scales = nn.ModuleList(normalised(channels, 3, dilation) for dilation in DILATIONS)
+        self.gates = nn.ModuleList(gate(channels, gates) for _ in DILATIONS)
+        self.fuse = normalised(channels, 1)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        features: list[Tensor] = []
+        for layer in self.scales:
+            features.append(layer(features[-1] + x if features else x))
+        logits = [
+            score(y.mean(dim=(2, 3), keepdim=True)) for score, y in zip(self.gates, features, strict=True)
+        ]
+        shares = torch.stack(logits).sigmoid().softmax(dim=0)
+        mixed: Tensor = self.fuse((shares * torch.stack(features)).sum(dim=0) + x)
+        return mixed
+
+
+def upsampler(channels: int, scale: int) -> nn.Sequential:
+    """For each factor a conv3x3, a pixel shuffle and a leaky ReLU; then two conv3x3 to RGB."""
+    layers: list[nn.Module] = []
+    for factor in SHUFFLE_FACTORS[scale]:
+        wide = nn.Conv2d(channels, channels * factor**2, 3, padding=1)
+        layers += [wide, nn.PixelShuffle(factor), nn.LeakyReLU(SLOPE)]
+    layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1, bias=False))
+
+
+class SRMFENet(FixedScale):
+    """The super-resolution half of SHISRCNet.
+
+    **Tiles.** The gates are means over all that the network sees, so it is shown windows of one size, blended
+    (`histoscale.models.windows`): the pixels are the same whatever the tile.
+
+    Args:
+        scale: 2, 3 or 4.
+        blocks, channels: multi-features blocks and their width, 3 and 64.
+        gates: ``published``, a conv1x1 without bias, as the paper draws them; ``released``, with bias,
+            normalisation and ReLU, as the public code runs: a later class has the name of the one drawn.
+        window_px: side of a window in low-resolution pixels; a quarter of it fades into the next.
+
+    Raises:
+        ConfigError: for other gates.
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        blocks: int = 3,
+        channels: int = 64,
+        gates: str = "published",
+        window_px: int = 128,
+    ):
+        super().__init__(scale)
+        if gates not in ("published", "released"):
+            raise ConfigError(f"Unknown gates {gates!r}: wanted published or released.")
+        self.released = gates == "released"
+        self.window_px = window_px
+        self.halo_px = self.alignment_px = window_px - window_px // 4
+        self.first = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(
+            *(MultiFeatures(channels, gates) for _ in range(blocks)),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        self.upsampler = upsampler(channels, scale)
+
+    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """``image`` at ``scale`` times its size.
+
+        Raises:
+            ConfigError: when training with released gates on a batch of one, which has no variance.
+        """
+        if self.training and self.released and len(image) == 1:
+            raise ConfigError("Released gates are normalised over the batch: wanted at least 2, got 1.")
+        return in_windows(self.network, image, self.window_px, self.window_px // 4, scale=self.scale)
+
+    def network(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """One window at ``scale`` times its size."""
+        shallow: Tensor = self.first(image)
+        out: Tensor = self.upsampler(shallow + self.body(shallow))
+        return out
