@@ -1,6 +1,9 @@
 """Tiles on disk: what is whole, what is refused, what a full disk does."""
 
 import errno
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,51 @@ def test_a_full_disk_is_one_sentence(store: TileStore, monkeypatch: pytest.Monke
         OutputError, match="no space is left on the disk; what is finished stays there for --resume"
     ):
         store.write(slice(0, 64), slice(0, 64), np.ones((64, 64, 3), np.uint8))
+
+
+def test_what_a_power_cut_took_is_struck_from_the_log(store: TileStore) -> None:
+    parts = {0: (slice(0, 64), slice(0, 64)), 1: (slice(0, 64), slice(64, 128))}
+    parts |= {2: (slice(0, 64), slice(128, 150)), 3: (slice(64, 100), slice(0, 64))}
+    for index, (rows, cols) in parts.items():
+        store.write(rows, cols, np.full((rows.stop - rows.start, cols.stop - cols.start, 3), 9, np.uint8))
+        store.mark_done(index)
+    assert TileStore(store.folder).keep_whole(parts) == 0
+    chunks = store.folder / "pixels.zarr/c/0"
+    (chunks / "0/0").unlink()
+    (chunks / "1/0").write_bytes(b"")
+    flipped = bytearray((chunks / "2/0").read_bytes())
+    flipped[5] ^= 1
+    (chunks / "2/0").write_bytes(flipped)
+    assert TileStore(store.folder).keep_whole(parts) == 3
+    assert store.done() == {3}
+    (store.folder / "pixels.zarr/zarr.json").write_text("")
+    with pytest.raises(InputError, match=r"pixels\.zarr is damaged"):
+        TileStore(store.folder).keep_whole(parts)
+
+
+def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:
+    store = TileStore.beside(tmp_path / "new/folder/out.ome.tiff")
+    with store.locked():
+        store.create((10, 10), 64, {})
+        with pytest.raises(OutputError, match=r"Another run is at work in .*store: wait"), store.locked():
+            pass
+        store.clear()
+        with pytest.raises(OutputError, match="Another run"), store.locked():
+            pass
+        assert not store.exists
+    assert list(tmp_path.iterdir()) == [], "without work, no folder stays"
+
+
+def test_a_dead_run_holds_nothing(store: TileStore) -> None:
+    code = f"""
+from pathlib import Path; import os, signal
+from histoscale.slides.tile_store import TileStore
+with TileStore(Path({str(store.folder)!r})).locked(): os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    with store.locked():
+        assert store.exists
+    assert store.exists
 
 
 def test_it_vanishes(store: TileStore) -> None:

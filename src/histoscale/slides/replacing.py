@@ -33,7 +33,7 @@ def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
         if not overwrite:
             refuse_existing(target)
         partial.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise OutputError(_sentence(target, error)) from error
     finally:
@@ -53,11 +53,11 @@ def replacing_folder(target: Path, overwrite: bool = True) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
         for path in partial.rglob("*"):
-            _sync(path)
+            sync(path)
         if not overwrite:
             refuse_existing(target)
         _exchange(partial, target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise OutputError(_sentence(target, error)) from error
     finally:
@@ -120,13 +120,7 @@ def refuse_unwritable(target: Path, is_folder: bool = False) -> None:
         raise OutputError(f"{target} cannot be written: {folder} is read-only for you.")
 
 
-def _sentence(target: Path, error: OSError) -> str:
-    if error.errno in NO_SPACE:
-        return f"{target} was not written: no space is left on the disk."
-    return f"{target} was not written: {error.strerror or error}."
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make what was written or renamed last through a power cut, where the system can."""
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -138,3 +132,9 @@ def _sync(path: Path) -> None:
         pass
     finally:
         os.close(handle)
+
+
+def _sentence(target: Path, error: OSError) -> str:
+    if error.errno in NO_SPACE:
+        return f"{target} was not written: no space is left on the disk."
+    return f"{target} was not written: {error.strerror or error}."

@@ -3,19 +3,21 @@
 ::
 
     .NAME.store/manifest.json   everything that decides a pixel; another manifest, another picture
-                pixels.zarr/    Zarr v3, uint8 [height, width, 3], raw chunks: any process writes its own
+                pixels.zarr/    Zarr v3, uint8 [height, width, 3], a CRC a chunk: any process writes its own
                 done            a line for each tile that lies complete; only the coordinator appends
                 tissue.png      which part is tissue, where glass is treated as such
                 scratch/        of the pyramid writer
+                lock            held by the run that is at work, on systems that have `flock`
 
 A chunk is written under another name and renamed, and a tile counts once it is in the log: whatever is
-killed, no half tile is taken for a whole one.
+killed, no half tile is taken for a whole one. Nothing waits for the disk, so a power cut may take chunks and
+leave their line in the log; `keep_whole` finds them by their CRC, which costs less than `fsync`.
 """
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +26,16 @@ from typing import Any, cast
 import numpy as np
 import zarr
 from jaxtyping import UInt8
+from zarr.codecs import Crc32cCodec
 
 from histoscale.errors import InputError, OutputError
-from histoscale.slides.replacing import NO_SPACE, replacing
+from histoscale.slides.damage import decoding
+from histoscale.slides.locking import holding
+from histoscale.slides.replacing import NO_SPACE, replacing, sync
 
 CHUNK_PX = 512
 MANIFEST, PIXELS, LOG, TISSUE, SCRATCH = "manifest.json", "pixels.zarr", "done", "tissue.png", "scratch"
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,11 @@ class TileStore:
                 shape=(*size, 3),
                 chunks=(chunk_px, chunk_px, 3),
                 dtype="uint8",
-                compressors=None,
+                compressors=[Crc32cCodec()],
                 fill_value=0,
                 overwrite=True,
             )
+            sync(self.folder / PIXELS / "zarr.json")
             with replacing(self.folder / MANIFEST) as file:
                 file.write(json.dumps(manifest, indent=1).encode())
 
@@ -127,6 +134,61 @@ class TileStore:
         log = self.folder / LOG
         lines = log.read_text(encoding="ascii").splitlines(keepends=True) if log.exists() else []
         return {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
+
+    def keep_whole(self, parts: Mapping[int, tuple[slice, slice]]) -> int:
+        """Strike tiles from the log whose chunks are missing or damaged, and say how many.
+
+        Args:
+            parts: rows and columns of every tile.
+
+        Raises:
+            InputError: if the array itself is damaged.
+            OutputError: if the log cannot be written.
+        """
+        with decoding(self.folder / PIXELS):
+            array = self._array
+        logged = self.done()
+        whole = [index for index in sorted(logged) if index in parts and self._is_whole(array, *parts[index])]
+        if len(whole) < len(logged):
+            with replacing(self.folder / LOG) as log:
+                log.write("".join(f"{index}\n" for index in whole).encode("ascii"))
+        return len(logged) - len(whole)
+
+    def _is_whole(self, array: "zarr.Array[Any]", rows: slice, cols: slice) -> bool:
+        """A chunk that is not there reads as black; it may be that, and is then computed again."""
+        side = array.chunks[0]
+        down, across = (range(part.start // side, -(-part.stop // side)) for part in (rows, cols))
+        chunks = [self.folder / PIXELS / "c" / str(row) / str(col) / "0" for row in down for col in across]
+        try:
+            return all(chunk.is_file() for chunk in chunks) and array[rows, cols] is not None
+        except Exception:  # of the codec or the disk: whatever it says, the tile is lost
+            return False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the block; what a dead process held is free. Without work, no folder stays.
+
+        Raises:
+            OutputError: if another run is at work here, or the folder cannot be made.
+        """
+        made = [path for path in self.folder.parents if not path.exists()]
+        with holding(self.folder / LOCK):
+            try:
+                yield
+            finally:
+                if not self.exists:
+                    self.remove()
+                    for path in made:
+                        with suppress(OSError):  # there is something in it
+                            path.rmdir()
+
+    def clear(self) -> None:
+        """Delete what is in the store, for who holds it locked and goes on holding it."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def remove(self) -> None:
         """Delete the store."""

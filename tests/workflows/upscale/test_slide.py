@@ -172,6 +172,20 @@ def test_an_unfinished_run_is_never_dropped_silently(slide: Path, small: Engine,
     assert pixels_of(interrupted).shape == (270, 300, 3)
 
 
+def test_a_second_run_of_the_same_output_is_refused(slide: Path, small: Engine, tmp_path: Path) -> None:
+    target = tmp_path / "a.ome.tiff"
+
+    def again(_done: int, _total: int) -> None:
+        with pytest.raises(OutputError, match="Another run is at work in"):
+            run(slide, target, small, scale=2, overwrite=True)
+        told.append("refused")
+
+    told: list[str] = []
+    upscale_slide(slide, target, options(scale=2), small, ThisProcess(), again)
+    assert told
+    assert target.exists()
+
+
 def test_an_existing_target_is_kept(slide: Path, small: Engine, tmp_path: Path) -> None:
     (tmp_path / "a.ome.tiff").write_bytes(b"precious")
     with pytest.raises(OutputError, match="exists already"):
@@ -270,8 +284,9 @@ def draw(path: Path, *corners: tuple[int, int]) -> Path:
 def test_tissue_drawn_as_polygons(slide: Path, tmp_path: Path, small: Engine) -> None:
     half = draw(tmp_path / "half.geojson", (600, 800), (860, 800), (860, 1300), (600, 1300))
     fields = {"scale": 2, "region": "700,900,320,320"}
-    outcome = run(slide, tmp_path / "half.ome.tiff", small, tissue=str(half), **fields)
-    run(slide, tmp_path / "all.ome.tiff", small, **fields)
+    larger = Engine(small.model_name, "cpu", "fp32", tile_px=256)
+    outcome = run(slide, tmp_path / "half.ome.tiff", larger, tissue=str(half), **fields)
+    run(slide, tmp_path / "all.ome.tiff", larger, **fields)
     assert outcome.tissue_share == pytest.approx(0.5, abs=0.11)
     drawn, whole = (pixels_of(tmp_path / f"{name}.ome.tiff") for name in ("half", "all"))
     assert np.array_equal(drawn[:, :320], whole[:, :320])

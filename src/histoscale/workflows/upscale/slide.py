@@ -86,8 +86,8 @@ def upscale_slide(
     started = time.perf_counter()
     refuse_impossible_slide(target, _encoding(target, options), options.overwrite)
     store = TileStore.beside(target)
-    earlier = earlier_manifest(store, options)
-    with watching() as peak, open_slide(source) as slide:
+    with store.locked(), watching() as peak, open_slide(source) as slide:
+        earlier = earlier_manifest(store, options)
         refuse_no_tissue(options.tissue, slide.description)
         wanted = what_is_wanted(slide, options)
         refuse_unknown_mpp(target, wanted.target.mpp)
@@ -95,6 +95,8 @@ def upscale_slide(
         manifest = manifest_of(planned.plan, options)
         if earlier:
             refuse_changed(store, earlier, manifest)
+            plan = planned.plan
+            store.keep_whole({index: plan.tile(index).part for index in range(plan.tile_count)})
             remove_leftovers(target)
         _announce(planned, target, options, store, announce)
         if not earlier:
@@ -105,7 +107,7 @@ def upscale_slide(
         tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
         seconds = time.perf_counter() - started
         found = look_at(slide, wanted.field, planned.plan, store, target)
-    store.remove()
+        store.remove()
     outcome = _outcome(source, target, planned, options, executor, tally, waited_s, seconds, found)
     # Memory of other machines is not seen from here.
     return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome

@@ -71,7 +71,7 @@ def earlier_manifest(store: TileStore, options: Options) -> dict[str, Any] | Non
     if options.resume:
         return store.manifest()
     if options.overwrite:
-        store.remove()
+        store.clear()
         return None
     raise OutputError(
         f"{store.folder} holds an unfinished run: "
