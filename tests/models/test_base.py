@@ -58,7 +58,7 @@ def small(name: str) -> SuperResolver:
 def own_size(model: SuperResolver, h: int, w: int) -> tuple[int, int]:
     """A size that the model can make from ``h`` x ``w``; uneven where it can."""
     scale = getattr(model, "scale", None)
-    return (h * scale, w * scale) if scale else (round(h * 2.37), round(w * 1.61))
+    return (h * scale, w * scale) if scale else (round(h * 2.37), round(w * 1.7))
 
 
 def picture(h: int, w: int, b: int = 1) -> Tensor:
@@ -91,7 +91,7 @@ def test_a_smaller_size_is_refused(name: str) -> None:
 
 @every_model
 def test_images_are_in_0_to_1(name: str) -> None:
-    """An answer of zero means middle grey or a plain enlargement, where the model starts from one; or black."""
+    """An answer of zero means middle grey, or the plain enlargement that the model starts from; or black."""
     model = small(name)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,0 +1,100 @@
+"""Thera (Becker et al., arXiv 2311.17643): a field per cell that obeys the heat equation."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.encoders.build import build_encoder
+from histoscale.models.local_ensemble import as_rows, corners, pick
+
+POINTS_AT_ONCE = 4096
+"""Output pixels rendered together."""
+
+FASTEST_PER_PX = 16
+"""Half periods per low-resolution pixel of the highest frequency at the start, as published."""
+
+
+class TheraFeatures(NamedTuple):
+    """What `Thera.encode` keeps.
+
+    Attributes:
+        image: the input, for the nearest colour.
+        fields: a phase for every wave, then its three amplitudes colour by colour, a row per cell.
+    """
+
+    image: Float[Tensor, "b 3 h w"]
+    fields: Float[Tensor, "b n k4"]
+
+
+class Thera(CoordinateSuperResolver):
+    """Nearest colour + sum of amplitude * sin(frequency . offset + phase) * exp(-kappa t |frequency|^2).
+
+    Frequencies and kappa are the model's, phases and amplitudes the cell's, made by one conv1x1: the smallest
+    published size, "Air", whose 8 256 parameters beside the encoder do not count kappa. t is the square of an
+    output pixel's size: a large pixel averages fast waves away, as a sensor does. No corners are blended.
+
+    Each axis has its own t here, where the published code takes the height's for both. Of the published
+    training, the total variation loss is not part of the model.
+
+    Args:
+        encoder: ``edsr``, ``rdn`` or ``swinir``.
+        blocks, channels: of the encoder; the published number of blocks if None.
+        waves: sines of a cell.
+
+    Raises:
+        ConfigError: for an unknown encoder.
+    """
+
+    def __init__(self, encoder: str = "edsr", blocks: int | None = None, channels: int = 64, waves: int = 32):
+        super().__init__()
+        self.waves = waves
+        self.encoder = build_encoder(encoder, blocks, channels)
+        self.fields = nn.Conv2d(channels, 4 * waves, 1, bias=False)
+        self.frequencies = nn.Parameter(evenly_in_a_disc(waves, math.pi * FASTEST_PER_PX))
+        # As published: t = 1 leaves 56 % of a wave at the Nyquist frequency of the low-resolution grid.
+        self.kappa = nn.Parameter(torch.tensor(math.sqrt(math.log(4)) / (2 * math.pi**2)))
+        self.halo_px = self.encoder.halo_px + 1
+        self.alignment_px = self.encoder.alignment_px
+
+    def encode(self, image: Float[Tensor, "b 3 h w"]) -> TheraFeatures:
+        """The image and the field of every cell."""
+        return TheraFeatures(image, as_rows(self.fields(self.encoder(image * 2 - 1))))
+
+    def decode(
+        self, features: TheraFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """RGB at scattered positions (row, column)."""
+        image = features.image
+        (nearest,) = corners(positions, (image.shape[2], image.shape[3]), image.dtype, steps=(0,))
+        fields = pick(features.fields, nearest.cell)
+        phase, amplitudes = fields.split((self.waves, 3 * self.waves), dim=-1)
+        waves = self._waves(phase, nearest.offset / 2, cell.to(image))
+        rgb: Tensor = (amplitudes.unflatten(-1, (3, -1)) * waves[:, :, None]).sum(dim=-1)
+        return pick(as_rows(image), nearest.cell) + rgb * 0.5
+
+    def _waves(
+        self, phase: Float[Tensor, "b q k"], offset: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q k"]:
+        """Damped sines; angles in the offsets' precision, which bfloat16 would blur."""
+        with torch.autocast(cell.device.type, enabled=False):
+            angle = phase.to(offset) + offset @ self.frequencies
+            heat = cell.square() @ self.frequencies.square()  # t |frequency|^2, axis by axis
+            waves: Tensor = angle.sin() * torch.exp(-self.kappa * heat)[:, None]
+        return waves
+
+    def render(
+        self, features: TheraFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions, a few at a time."""
+        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
+        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)
+
+
+def evenly_in_a_disc(n: int, radius: float) -> Float[Tensor, "2 n"]:
+    """Random points, as dense everywhere in a disc around zero."""
+    distance, angle = radius * torch.rand(n).sqrt(), 2 * math.pi * torch.rand(n)
+    return torch.stack((distance * angle.cos(), distance * angle.sin()))
