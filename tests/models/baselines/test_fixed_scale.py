@@ -67,3 +67,17 @@ def test_halo_covers_the_receptive_field(scale: int) -> None:
     model(image, (21 * scale, 21 * scale))[:, :, middle, middle].sum().backward()
     touched = image.grad[0].abs().sum(0).nonzero()
     assert 10 - touched.min().item() == model.halo_px == touched.max().item() - 10
+
+
+def test_the_mean_is_the_colour_seen_as_zero() -> None:
+    """An image of that colour alone is answered by the same colour, shifted by biases, at the border too."""
+    mean = (0.4, 0.5, 0.6)
+    model = EDSR(scale=2, blocks=1, channels=4, mean=mean)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.zero_()
+    colour = torch.tensor(mean).view(1, 3, 1, 1)
+    torch.testing.assert_close(model(colour.expand(1, 3, 5, 6), (10, 12)), colour.expand(1, 3, 10, 12))
+    with pytest.raises(ConfigError, match="three numbers"):
+        EDSR(mean=(0.5,))

@@ -31,6 +31,10 @@ def local_interactor(module, features: Tensor) -> Tensor:
             ]
             own, mean = window[4], sum(window) / 9
             tokens = [own, mean, *window[:4], *window[5:]]
+            if module.mode == "scrambled":
+                listed = torch.stack([cell[k] for k in range(channels) for cell in window])
+                runs = [listed[t * channels : (t + 1) * channels] for t in range(9)]
+                tokens = [sum(runs) / 9, *runs]
             query = affine(module.queries, own)
             pairs = [affine(module.keys_values, token) for token in tokens]
             heads = module.heads
@@ -44,7 +48,7 @@ def local_interactor(module, features: Tensor) -> Tensor:
                 inside = 1 if module.mode == "printed" else math.sqrt(d)
                 exponentials = [torch.exp(q @ key / inside) for key in keys]
                 total = sum(exponentials)
-                if module.mode == "code":
+                if module.mode in ("code", "scrambled"):
                     total = total + torch.exp(q @ query[channels:][part])
                 if module.mode == "printed":
                     total = total * math.sqrt(d)

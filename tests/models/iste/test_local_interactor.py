@@ -1,4 +1,4 @@
-"""Eq. 2 in its three readings."""
+"""Eq. 2 in its readings."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from histoscale.errors import ConfigError
 from histoscale.models.base import count_parameters
 from histoscale.models.iste.local_interactor import LocalInteractor
 
-MODES = ("corrected", "printed", "code")
+MODES = ("corrected", "printed", "code", "scrambled")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -33,6 +33,7 @@ def test_modes_differ():
         outputs.append(LocalInteractor(8, mode)(features))
     assert not torch.allclose(outputs[0], outputs[1])
     assert not torch.allclose(outputs[0], outputs[2])
+    assert not torch.allclose(outputs[2], outputs[3])
 
 
 def test_parameters():
@@ -48,7 +49,7 @@ def test_one_pixel_has_itself_for_a_window():
 
 
 def test_refuses_unknown_modes_and_odd_channels():
-    with pytest.raises(ConfigError, match="corrected, printed, code"):
+    with pytest.raises(ConfigError, match="corrected, printed, code, scrambled"):
         LocalInteractor(64, "Printed")
     with pytest.raises(ConfigError, match="multiple of 8"):
         LocalInteractor(12)

@@ -1,6 +1,7 @@
 """Models of one integer scale; EDSR, RDN and SwinIR as published: one trunk, one pixel-shuffle upsampler."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from histoscale.models.encoders.swinir import SwinIREncoder
 
 SHUFFLE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 """Scales that can be made, and the pixel shuffles that make them."""
+
+Colour = Sequence[float]
+GREY: Colour = (0.5, 0.5, 0.5)
 
 
 def upsampler(channels: int, scale: int) -> nn.Sequential:
@@ -68,11 +72,18 @@ class Upsampled(FixedScale):
     Args:
         encoder: features at the density of the input.
         scale: 2, 3 or 4.
+        mean: the colour that the network sees as zero, hence also what lies beyond the image's border.
+
+    Raises:
+        ConfigError: for another scale, or a mean that is no colour.
     """
 
-    def __init__(self, encoder: Encoder, scale: int):
+    def __init__(self, encoder: Encoder, scale: int, mean: Colour = GREY):
         super().__init__(scale)
+        if len(mean) != len(GREY):
+            raise ConfigError(f"The mean is a colour, three numbers, got {mean!r}.")
         self.encoder = encoder
+        self.mean = tuple(mean)
         self.upsampler = upsampler(encoder.channels, scale)
         # the upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
         self.halo_px = encoder.halo_px + 2
@@ -80,20 +91,29 @@ class Upsampled(FixedScale):
 
     def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
         """``image`` at ``scale`` times its size."""
-        out: Tensor = self.upsampler(self.encoder(image * 2 - 1))
-        return out * 0.5 + 0.5
+        mean = image.new_tensor(self.mean).view(3, 1, 1)
+        out: Tensor = self.upsampler(self.encoder((image - mean) / 0.5))
+        return out * 0.5 + mean
 
 
 class EDSR(Upsampled):
-    """EDSR (Lim et al., CVPR Workshops 2017), without the mean shift, as LIIF trains it.
+    """EDSR (Lim et al., CVPR Workshops 2017); grey for its mean, as LIIF trains it.
 
     Args:
         scale: 2, 3 or 4.
         blocks, channels, residual_scale: 16, 64, 1 for EDSR-baseline; 32, 256, 0.1 for the full EDSR.
+        mean: see `Upsampled`; that of DIV2K for weights of its authors.
     """
 
-    def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64, residual_scale: float = 1.0):
-        super().__init__(EDSREncoder(blocks, channels, residual_scale), scale)
+    def __init__(
+        self,
+        scale: int = 4,
+        blocks: int = 16,
+        channels: int = 64,
+        residual_scale: float = 1.0,
+        mean: Colour = GREY,
+    ):
+        super().__init__(EDSREncoder(blocks, channels, residual_scale), scale, mean)
 
 
 class RDN(Upsampled):
@@ -102,10 +122,11 @@ class RDN(Upsampled):
     Args:
         scale: 2, 3 or 4.
         blocks, channels: dense blocks and their width.
+        mean: see `Upsampled`; black for weights trained without normalisation.
     """
 
-    def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64):
-        super().__init__(RDNEncoder(blocks, channels), scale)
+    def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64, mean: Colour = GREY):
+        super().__init__(RDNEncoder(blocks, channels), scale, mean)
 
 
 class SwinIR(Upsampled):
@@ -114,7 +135,15 @@ class SwinIR(Upsampled):
     Args:
         scale: 2, 3 or 4.
         blocks, channels, embedding: residual Swin blocks, features of the upsampler and of the trunk.
+        mean: see `Upsampled`; that of DIV2K for weights of its authors.
     """
 
-    def __init__(self, scale: int = 4, blocks: int = 6, channels: int = 64, embedding: int = 180):
-        super().__init__(SwinIREncoder(blocks, channels, embedding=embedding), scale)
+    def __init__(
+        self,
+        scale: int = 4,
+        blocks: int = 6,
+        channels: int = 64,
+        embedding: int = 180,
+        mean: Colour = GREY,
+    ):
+        super().__init__(SwinIREncoder(blocks, channels, embedding=embedding), scale, mean)

@@ -5,11 +5,11 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, unfold
 
 from histoscale.errors import ConfigError
 
-MODES = ("corrected", "printed", "code")
+MODES = ("corrected", "printed", "code", "scrambled")
 """The readings of Eq. 2: see `LocalInteractor`."""
 
 HEADS = 8
@@ -29,6 +29,8 @@ class LocalInteractor(nn.Module):
             ``printed``: to the letter: one head, plain logits, the result divided by sqrt(d), no projection.
             ``code``: as ``corrected`` with an eleventh, unscaled logit (query times a second projection of
             the cell) that takes its share of the softmax but carries no value, as in the published code.
+            ``scrambled``: as ``code``, and its windows are cut as there: the values of nine cells, channel by
+            channel, in nine runs, each of which mixes channels and cells. For weights trained so.
 
     Raises:
         ConfigError: if the mode is unknown or the heads do not divide the channels.
@@ -42,22 +44,31 @@ class LocalInteractor(nn.Module):
         if channels % self.heads:
             raise ConfigError(f"The local interactor needs a multiple of {HEADS} channels, got {channels}.")
         self.mode = mode
-        self.queries = nn.Conv2d(channels, 2 * channels if mode == "code" else channels, 1)
+        self.parts = 2 if mode in ("code", "scrambled") else 1
+        self.queries = nn.Conv2d(channels, self.parts * channels, 1)
         self.keys_values = nn.Conv2d(channels, 2 * channels, 1)
         self.project = nn.Identity() if mode == "printed" else nn.Conv2d(channels, channels, 1)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """F_LR to F_LFI."""
-        parts = self.queries(features).chunk(2 if self.mode == "code" else 1, dim=1)
-        query, *second = [self._by_head(part) for part in parts]
-        keys, values = (self._by_head(part) for part in _mirror(self.keys_values(features)).chunk(2, dim=1))
-        logits = torch.stack([(query * key).sum(dim=2) for key in _window(keys)])
+        query, *second = [self._by_head(part) for part in self.queries(features).chunk(self.parts, dim=1)]
+        keys, values = self._keys_values(features)
+        logits = torch.stack([(query * key).sum(dim=2) for key in keys])
         weights = self._attention(logits, query.shape[2], *[(query * own).sum(dim=2) for own in second])
         mixed = torch.zeros_like(query)
-        for weight, value in zip(weights.to(values.dtype), _window(values), strict=True):
+        for weight, value in zip(weights.to(query.dtype), values, strict=True):
             mixed = mixed + weight[:, :, None] * value
         projected: Tensor = self.project(mixed.flatten(1, 2))
         return projected
+
+    def _keys_values(self, features: Float[Tensor, "b c h w"]) -> tuple[list[Tensor], list[Tensor]]:
+        """Key and value of the nine window tokens at each cell, [b heads d h w] each."""
+        if self.mode == "scrambled":
+            runs = unfold(_mirror(features), 3).unflatten(2, features.shape[2:]).chunk(9, dim=1)
+            pairs = [self.keys_values(run).chunk(2, dim=1) for run in runs]
+            return [self._by_head(key) for key, _ in pairs], [self._by_head(value) for _, value in pairs]
+        keys, values = (self._by_head(part) for part in _mirror(self.keys_values(features)).chunk(2, dim=1))
+        return _window(keys), _window(values)
 
     def _by_head(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads d h w"]:
         # Rows contiguous: the nine shifted products run fastest along them.
