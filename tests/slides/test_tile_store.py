@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from histoscale.errors import InputError, OutputError
-from histoscale.slides.tile_store import LOG, MANIFEST, TileStore
+from histoscale.slides.tile_store import LOG, MANIFEST, TileStore, stored_bytes
 
 
 @pytest.fixture
@@ -89,6 +89,15 @@ def test_what_a_power_cut_took_is_struck_from_the_log(store: TileStore) -> None:
     (store.folder / "pixels.zarr/zarr.json").write_text("")
     with pytest.raises(InputError, match=r"pixels\.zarr is damaged"):
         TileStore(store.folder).keep_whole(parts)
+
+
+def test_the_disk_it_takes_is_known_before(tmp_path: Path) -> None:
+    store = TileStore(tmp_path / "store")
+    store.create((1300, 700), 1024, {})
+    store.write(slice(0, 1024), slice(0, 700), np.ones((1024, 700, 3), np.uint8))
+    store.write(slice(1024, 1300), slice(0, 700), np.ones((276, 700, 3), np.uint8))
+    chunks = [path.stat().st_size for path in (store.folder / "pixels.zarr/c").rglob("*") if path.is_file()]
+    assert sum(chunks) == stored_bytes((700, 1300), 1024) + 4 * len(chunks)
 
 
 def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:

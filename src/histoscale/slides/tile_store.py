@@ -15,6 +15,7 @@ leave their line in the log; `keep_whole` finds them by their CRC, which costs l
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,12 @@ from histoscale.slides.replacing import NO_SPACE, replacing, sync
 CHUNK_PX = 512
 MANIFEST, PIXELS, LOG, TISSUE, SCRATCH = "manifest.json", "pixels.zarr", "done", "tissue.png", "scratch"
 LOCK = "lock"
+
+
+def stored_bytes(size_xy: tuple[int, int], tile_px: int) -> int:
+    """How much all tiles take: chunks at the rim are whole ones."""
+    side = min(tile_px, CHUNK_PX)
+    return 3 * math.prod(math.ceil(n / side) * side for n in size_xy)
 
 
 @dataclass(frozen=True)

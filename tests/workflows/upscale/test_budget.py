@@ -1,12 +1,12 @@
-"""What memory and disk allow."""
+"""What memory allows."""
 
 from pathlib import Path
 
 import pytest
 
-from histoscale.errors import ConfigError, OutputError
+from histoscale.errors import ConfigError
 from histoscale.workflows.upscale import budget
-from histoscale.workflows.upscale.budget import Appetite, choose_tile, disk_bytes, ensure_disk, memory_limit
+from histoscale.workflows.upscale.budget import Appetite, choose_tile, memory_limit
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.survey import survey
 
@@ -58,17 +58,6 @@ def test_the_default_limit_for_two_workers_is_one_and_a_half_gib(monkeypatch: py
     monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
     assert memory_limit(None, 2) == 850 * MIB
     assert memory_limit(None, 2, is_here=False) == 1536 * MIB
-
-
-def test_a_disk_that_does_not_exist_yet_is_that_of_its_parent(tmp_path: Path) -> None:
-    ensure_disk(tmp_path / "deep" / "deeper", 1)
-    with pytest.raises(OutputError, match="and store and output take up to"):
-        ensure_disk(tmp_path / "deep" / "deeper", 2**60)
-
-
-def test_lossless_output_takes_more_disk() -> None:
-    assert disk_bytes((1000, 1000), "jpeg") == (4_000_000, 700_000)
-    assert disk_bytes((1000, 1000), "none") == (4_000_000, 4_000_000)
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:

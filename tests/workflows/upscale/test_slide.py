@@ -299,8 +299,8 @@ def test_tissue_drawn_as_polygons(slide: Path, tmp_path: Path, small: Engine) ->
 def test_micrometres_of_the_person_reach_the_tissue(slide: Path, tmp_path: Path, small: Engine) -> None:
     sides = []
     for name, known in (("a.ome.tiff", None), ("b.ome.tiff", 2.0)):
+        wanted = options(scale=2, tissue="mask", source_mpp=known, region="700,900,320,320")
         with pytest.raises(StoppedError):
-            wanted = options(scale=2, tissue="mask", source_mpp=known, region="700,900,320,320")
             upscale_slide(slide, tmp_path / name, wanted, small, StopsAfter(1))
         with Image.open(TileStore.beside(tmp_path / name).tissue) as mask:
             sides.append(mask.size[0])

@@ -1,14 +1,11 @@
-"""How much memory and disk a slide takes, and the tile that fits: arithmetic only, before anything starts."""
+"""How much memory a slide takes, and the tile that fits: arithmetic only, before anything starts."""
 
 import math
 import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-from histoscale.errors import ConfigError, OutputError
-from histoscale.slides.finished_slide import Compression
+from histoscale.errors import ConfigError
 from histoscale.slides.memory import SHARE, available_bytes, in_words
 from histoscale.workflows.upscale.slide_plan import ModelSetting
 
@@ -26,10 +23,6 @@ BEGUN_BYTES = 48 * 2**20
 """What the libraries add to a worker with its first tile."""
 BYTES_PER_OUTPUT_PX = 3 * 4
 """A finished tile, its cheap counterpart, and both on their way to the disk."""
-STORE_BYTES_PER_PX = 3 * 4 / 3
-"""Raw pixels, and a third more of lower levels."""
-ENCODED_BYTES_PER_PX = {"jpeg": 0.7, "jpeg2000": 0.9, "zstd": 3.0, "deflate": 3.0, "none": 4.0}
-"""Upper estimates of dense tissue with its pyramid."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +123,3 @@ def choose_tile(
         f"Memory of {in_words(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
         f"{in_words(least)}: give --max-memory that much."
     )
-
-
-def disk_bytes(size_xy: tuple[int, int], compression: Compression) -> tuple[int, int]:
-    """Bytes of the store and, estimated from above, of the output."""
-    pixels = math.prod(size_xy)
-    return int(pixels * STORE_BYTES_PER_PX), int(pixels * ENCODED_BYTES_PER_PX[compression])
-
-
-def ensure_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise `OutputError` if the disk of a folder has not so much space left."""
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed_bytes > free:
-        raise OutputError(
-            f"{folder} has {in_words(free)} left, and store and output take up to {in_words(needed_bytes)}."
-        )

@@ -23,7 +23,7 @@ from histoscale.slides.replacing import remove_leftovers
 from histoscale.slides.slide import Slide
 from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.account import record, remarks
-from histoscale.workflows.upscale.budget import disk_bytes, ensure_disk
+from histoscale.workflows.upscale.disk import disk_bytes, ensure_disk
 from histoscale.workflows.upscale.engine import Engine
 from histoscale.workflows.upscale.findings import Findings, look_at
 from histoscale.workflows.upscale.options import Options
@@ -122,7 +122,7 @@ def _announce(
         OutputError: if it has not.
     """
     plan, budget = planned.plan, planned.budget
-    stored, written = disk_bytes(plan.size_xy, _encoding(target, options).compression)
+    stored, written = disk_bytes(plan.size_xy, plan.tile_px, _encoding(target, options))
     done = len(store.done())
     ensure_disk(store.folder, int(stored * (1 - done / plan.tile_count)) + written)
     if announce is not None:
