@@ -28,7 +28,7 @@ def test_the_network_sees_the_bicubic_enlargement(scale: int) -> None:
 def test_blocks_halve_and_double() -> None:
     down, up = Down(3, 4).double(), Up(3, 4).double()
     x = torch.rand(1, 3, 8, 6, dtype=torch.float64)
-    shrunk = down.block[2](down.block[1](down.block[0](x))) + down.skip(x)
+    shrunk = down.block[2](down.block[1](down.block[0](x))) + down.skip(x[..., ::2, ::2])
     slope = down.activation.weight
     torch.testing.assert_close(down(x), torch.where(shrunk > 0, shrunk, slope * shrunk))
     assert down(x).shape == (1, 4, 4, 3)
