@@ -71,8 +71,14 @@ class Summary:
 def write_csv(scores: Iterable[Score], path: Path) -> None:
     """Write one line an image, scale, degradation and model; floats read back exactly."""
     with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerow(field.name for field in fields(Score))
+    append_csv(scores, path)
+
+
+def append_csv(scores: Iterable[Score], path: Path) -> None:
+    """Add lines to what `write_csv` wrote."""
+    with path.open("a", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(field.name for field in fields(Score))
         table.writerows([str(value) for value in asdict(score).values()] for score in scores)
 
 
@@ -124,7 +130,18 @@ def plain_summaries(scores: Sequence[Score]) -> list[dict[str, object]]:
     for record in records:
         for figure in ("mean", "sd"):
             record[figure] = dict(zip(MEASURES, record[figure], strict=True))
-    return [{key: _plain(value) for key, value in record.items()} for record in records]
+    return [{key: as_plain(value) for key, value in record.items()} for record in records]
+
+
+def as_plain(value: object) -> object:
+    """A value that JSON can hold: infinity becomes text, and NaN null."""
+    if isinstance(value, dict):
+        return {key: as_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def _read_row(row: Mapping[str, str]) -> Score:
@@ -190,12 +207,3 @@ def _mean_gain(pairs: Sequence[tuple[float, float]]) -> float:
 def _deviation(column: Sequence[float]) -> float:
     usable = len(column) > 1 and all(map(math.isfinite, column))
     return statistics.stdev(column) if usable else math.nan
-
-
-def _plain(value: object) -> object:
-    """JSON has no infinity and no NaN: they become text and null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

@@ -1,0 +1,108 @@
+"""``histoscale compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.words import bar, complain, say
+
+
+def compare(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="[LABEL[#SEED]=]WEIGHTS",
+            help="Name or .safetensors path; may be repeated. One label is one row: models of one scale "
+            "each, or several seeds.",
+        ),
+    ] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(help="table1, table2, table3, table4, table7 or table9: its scales; may be repeated."),
+    ] = None,
+    scale: Annotated[list[float] | None, typer.Option(help="May be repeated.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Label of the row that the others are tested against; the last one.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
+        "out/comparison"
+    ),
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    degradation: Annotated[
+        list[str] | None, typer.Option(help="B (by default), C, D or none; may be repeated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
+    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
+    allow_resize: Annotated[
+        bool, typer.Option("--allow-resize", help="Take fixed-scale models to other scales by bicubic.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.fp32,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the scores in the folder; add models or scales.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
+    scores: Annotated[
+        Path | None, typer.Option("--from", metavar="CSV", help="Make tables of these scores alone.")
+    ] = None,
+) -> None:
+    """Compare methods at the scales of the paper's tables: PSNR, SSIM, paired tests, the paper's claims."""
+    if resume and overwrite:
+        raise typer.BadParameter("give --resume or --overwrite, not both.")
+    from histoscale.workflows.compare import run
+    from histoscale.workflows.compare.markdown import overview
+    from histoscale.workflows.compare.presets import find_presets
+    from histoscale.workflows.compare.score_folder import ScoreFolder
+
+    if scores is not None:
+        if model or resume:
+            raise typer.BadParameter("--from takes all from the scores: give no --model and no --resume.")
+        presets = find_presets(preset or (), scale or ()) if preset or scale else ()
+        found = run.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
+    elif data is None or not model:
+        raise typer.BadParameter("give --model, and --data or $HISTOSCALE_DATA; or give --from.")
+    else:
+        try:
+            with bar("comparing") as shown:
+                found = run.compare(
+                    model,
+                    data,
+                    output,
+                    find_presets(preset or ([] if scale else ["table1"]), scale or ()),
+                    reference=reference,
+                    sets=sets or (),
+                    split=split,
+                    degradations=degradation or ("B",),
+                    limit=limit,
+                    crop_px=crop,
+                    allow_resize=allow_resize,
+                    precision=precision.value,
+                    device=device,
+                    workers=workers,
+                    resume=resume,
+                    overwrite=overwrite,
+                    progress=lambda done, total: shown.advance(done / total),
+                )
+        except KeyboardInterrupt:
+            if not ScoreFolder(output).is_unfinished:
+                raise
+            complain("stopped; the scores so far are kept, and --resume goes on with them.")
+            raise typer.Exit(INTERRUPTED) from None
+    typer.echo(overview(found))
+    say(f"Scores, tables and tests are in {output}.")

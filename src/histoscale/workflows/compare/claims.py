@@ -1,0 +1,158 @@
+"""Do the paper's claims hold in a run: line by line, on whatever data and rows there are.
+
+The paper's data sets are TMA, HistoSR and TCGA lung; a claim is put to the data sets of the run, by the
+paper's protocol. Only the paper's own methods count as rivals, and only where they make the scale themselves.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from histoscale.metrics.paired import PairedTest
+from histoscale.workflows.compare.grid import Figures, Grid, tested
+from histoscale.workflows.compare.presets import PRESETS
+from histoscale.workflows.compare.table import PROTOCOLS, Column
+
+Verdict: TypeAlias = Literal["holds", "does not hold", "not in this run"]
+SIGNIFICANT = 0.001
+"""The paper's level."""
+FIXED_SCALE = ("bicubic", "edsr", "rdn", "swinir", "srmfenet", "li2021", "swdnet")
+ANY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit")
+BARRED = ("table1", "tma", 8.0, "SSIM")
+"""The one cell of Tables 1 to 3 that the paper prints another method best in: ITSRN .5997, ISTE .5965."""
+REMOVALS = ("iste-tl-ltd", "iste-lfi-lpd", "iste-no-ltd", "iste-no-stf", "iste-no-tl", "iste-no-lfi")
+"""Rows of Table 4, in its order."""
+
+
+class Contest(NamedTuple):
+    """Who a table says is best, and of whom."""
+
+    table: str
+    winner: str
+    rivals: tuple[str, ...]
+
+
+CONTESTS = (
+    Contest("table1", "iste", FIXED_SCALE + ANY_SCALE),
+    Contest("table2", "iste", ANY_SCALE),
+    Contest("table4", "iste", REMOVALS),
+    Contest("table7", "iste-swinir", ("iste-edsr", "iste-rdn")),
+    Contest("table9", "iste", ("liif", "lte", "liif*", "lte*")),
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, and what the run says to it."""
+
+    table: str
+    where: str
+    sentence: str
+    verdict: Verdict
+    evidence: str
+
+
+class Rival(NamedTuple):
+    """A row beside the winner in one cell: how far below it is, and the test of that."""
+
+    label: str
+    behind: float
+    test: PairedTest | None
+
+
+def check_claims(grids: Sequence[Grid]) -> list[Claim]:
+    """Every claim of Tables 1, 2, 3, 4, 7 and 9, for each data set and degradation of a run."""
+    found = [claim for contest in CONTESTS for claim in _check(contest, grids)]
+    if not any(_is_barred(CONTESTS[0], grid, 8.0, "SSIM") for grid in grids):
+        where, sentence = "TMA, x8 SSIM", "itsrn is better than iste, the one cell of Tables 1 to 3"
+        found.append(Claim("Table 1", where, sentence, "not in this run", "no such images"))
+    sentence = "iste has the smallest Fréchet distance"
+    found.append(Claim("Table 3", "every cell", sentence, "not in this run", "PSNR and SSIM only"))
+    return found
+
+
+def _check(contest: Contest, grids: Sequence[Grid]) -> Iterator[Claim]:
+    table = f"Table {contest.table.removeprefix('table')}"
+    present = {label for grid in grids for label in grid.labels}
+    absent = [label for label in (contest.winner, *contest.rivals) if label not in present]
+    if absent:
+        rows = "row" if len(absent) == 1 else "rows"
+        yield Claim(
+            table,
+            f"{rows} {', '.join(absent)}",
+            f"{contest.winner} is better",
+            "not in this run",
+            "no such row",
+        )
+    for grid in grids:
+        if grid.is_whole_set:
+            for column in _columns(contest):
+                yield from _check_cell(contest, table, grid, column)
+
+
+def _is_barred(contest: Contest, grid: Grid, scale: float, measure: str) -> bool:
+    return (contest.table, grid.group.lower(), scale, measure) == BARRED
+
+
+def _columns(contest: Contest) -> list[Column]:
+    measures = PROTOCOLS[0].measures
+    return [Column(scale, measure) for scale in PRESETS[contest.table].scales for measure in measures]
+
+
+def _check_cell(contest: Contest, table: str, grid: Grid, column: Column) -> Iterator[Claim]:
+    """Whether the winner is best in a cell, and significantly; nothing where it has no rival."""
+    own = grid.figures(contest.winner, *column)
+    rivals = [
+        Rival(label, _mean(own) - _mean(figures), tested(own, figures))
+        for label in contest.rivals
+        if own and not grid.through(label, column.scale) and (figures := grid.figures(label, *column))
+    ]
+    if not rivals:
+        return
+    where = f"{grid.group}, degradation {grid.degradation}, x{column.scale:g} {column.measure.title}"
+    others = f"{len(rivals)} other{'s' if len(rivals) > 1 else ''} in this run"
+    nearest = min(rivals, key=lambda rival: rival.behind)
+    if _is_barred(contest, grid, column.scale, column.measure.title):
+        verdict: Verdict = "does not hold" if nearest.behind > 0 else "holds"
+        yield Claim(table, where, f"{contest.winner} is not the best", verdict, _margin(nearest, column))
+        return
+    yield Claim(
+        table,
+        where,
+        f"{contest.winner} is better than the {others}",
+        "holds" if nearest.behind > 0 else "does not hold",
+        _margin(nearest, column),
+    )
+    yield _significance(contest, table, where, rivals)
+
+
+def _significance(contest: Contest, table: str, where: str, rivals: Sequence[Rival]) -> Claim:
+    sentence = f"{contest.winner} is significantly better than each (p < {SIGNIFICANT:g}, uncorrected)"
+    untested = [rival.label for rival in rivals if rival.test is None]
+    if untested:
+        return Claim(
+            table, where, sentence, "not in this run", f"too few images to test against {untested[0]}"
+        )
+    failing = [
+        f"{rival.label} {'is ahead' if rival.behind <= 0 else 'is behind'} (p = {rival.test.p:.2g})"
+        for rival in rivals
+        if rival.test and (rival.behind <= 0 or rival.test.p >= SIGNIFICANT)
+    ]
+    if failing:
+        return Claim(table, where, sentence, "does not hold", "; ".join(failing))
+    largest = max(rival.test.p for rival in rivals if rival.test)
+    return Claim(table, where, sentence, "holds", f"largest p = {largest:.2g}")
+
+
+def _mean(figures: Figures) -> float:
+    return statistics.fmean(figures.values())
+
+
+def _margin(nearest: Rival, column: Column) -> str:
+    margin = f"{abs(nearest.behind):.{column.measure.places + 1}f} {column.measure.unit}".rstrip()
+    return (
+        f"{nearest.label} is nearest, {margin} below"
+        if nearest.behind > 0
+        else (f"{nearest.label} is ahead by {margin}")
+    )

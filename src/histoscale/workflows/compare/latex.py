@@ -1,0 +1,74 @@
+"""A comparison in LaTeX, for the packages booktabs and amsmath."""
+
+from collections.abc import Sequence
+
+from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.grid import Measure
+from histoscale.workflows.compare.table import Cell, Table
+from histoscale.workflows.compare.words import caption, is_out, legend, mark, mean_sd, row_name
+
+SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "‡": "$^{\\ddagger}$",
+    "*": "$^{*}$",
+    "<": "$<$",
+    "é": "\\'e",
+}
+
+
+def latex(comparison: Comparison) -> str:
+    """Every table of a comparison, ready for ``\\input``."""
+    return "\n".join(["% \\usepackage{booktabs}", *map(_table, comparison.tables)]) + "\n"
+
+
+def _table(table: Table) -> str:
+    lines = [
+        "",
+        "\\begin{table}",
+        f"\\caption{{{_escaped(caption(table))}. {_escaped(legend(table))}}}",
+        f"\\begin{{tabular}}{{l{'c' * len(table.columns)}}}",
+        "\\toprule",
+        *_heads(table),
+        "\\midrule",
+        *(_row(table, label, cells) for label, cells in table.rows.items()),
+        "\\bottomrule",
+        "\\end{tabular}",
+        "\\end{table}",
+    ]
+    return "\n".join(lines)
+
+
+def _heads(table: Table) -> list[str]:
+    """A line of scales, each over its measures, and a line of measures."""
+    width = len(table.protocol.measures)
+    scales = [
+        f"${{\\times}}{c.scale:g}${' (out)' if is_out(table, c) else ''}" for c in table.columns[::width]
+    ]
+    return [
+        _line(["", *(f"\\multicolumn{{{width}}}{{c}}{{{scale}}}" for scale in scales)]),
+        _line(["Method", *(f"{column.measure.title}$\\uparrow$" for column in table.columns)]),
+    ]
+
+
+def _row(table: Table, label: str, cells: Sequence[Cell]) -> str:
+    printed = [_cell(cell, column.measure) for cell, column in zip(cells, table.columns, strict=True)]
+    return _line([_escaped(row_name(table, label)), *printed])
+
+
+def _cell(cell: Cell, measure: Measure) -> str:
+    if cell.is_empty:
+        return "-"
+    figure = _escaped(mean_sd(cell, measure))
+    return (f"\\textbf{{{figure}}}" if cell.is_best else figure) + _escaped(mark(cell))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _escaped(text: str) -> str:
+    return "".join(SPECIAL.get(character, character) for character in text)

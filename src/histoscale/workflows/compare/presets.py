@@ -1,0 +1,69 @@
+"""The columns of the paper's tables that compare methods by PSNR and SSIM."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from histoscale.errors import ConfigError, ScaleError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Scales that stand side by side in a table.
+
+    Attributes:
+        trained_to: scales above it are out of distribution; None where a table does not tell them apart.
+        any_scale_only: leave out a method that does not make every one of the scales itself.
+    """
+
+    name: str
+    title: str
+    scales: tuple[float, ...]
+    trained_to: float | None = None
+    any_scale_only: bool = False
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("table1", "Table 1: all methods", (2.0, 3.0, 4.0, 6.0, 8.0), trained_to=4.0),
+        Preset("table2", "Table 2: scales that are no integers", (1.5, 2.4, 3.3, 4.2, 5.1), None, True),
+        Preset(
+            "table3",
+            "PSNR and SSIM at the scales of Table 3",
+            (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2),
+            None,
+            True,
+        ),
+        Preset("table4", "Table 4: ISTE without each part", (2.0, 3.0, 4.0)),
+        Preset("table7", "Table 7: ISTE on three encoders", (2.0, 3.0, 4.0)),
+        Preset("table9", "Table 9: LIIF and LTE with more parameters", (2.0, 3.0, 4.0)),
+    )
+}
+"""By name. The paper's Table 3 is of Fréchet distance, which is no mean over images."""
+
+
+def find_presets(names: Sequence[str], scales: Sequence[float]) -> tuple[Preset, ...]:
+    """The presets of these names and, where scales are given, one more of those.
+
+    Raises:
+        ConfigError: if a name is unknown, or neither names nor scales are given.
+        ScaleError: if a scale is below 1 or no number.
+    """
+    for name in names:
+        if name not in PRESETS:
+            raise ConfigError(f"Unknown preset {name}: wanted one of {', '.join(PRESETS)}.")
+    for scale in scales:
+        if not (math.isfinite(scale) and scale >= 1):
+            raise ScaleError(f"Wanted scales of at least 1, got {scale:g}.")
+    if not (names or scales):
+        raise ConfigError("Wanted a preset or scales to compare at, got neither.")
+    found = [PRESETS[name] for name in dict.fromkeys(names)]
+    if scales:
+        found.append(Preset("scales", "The scales asked for", tuple(sorted({float(s) for s in scales}))))
+    return tuple(found)
+
+
+def scales_of(presets: Sequence[Preset]) -> tuple[float, ...]:
+    """Every scale of some presets, once, ascending."""
+    return tuple(sorted({scale for preset in presets for scale in preset.scales}))

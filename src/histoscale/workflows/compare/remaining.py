@@ -1,0 +1,69 @@
+"""What is left to do of a comparison, given earlier rows: told by weights, not by names alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from histoscale.workflows.scores import BICUBIC, Score
+from histoscale.workflows.scoring import Job, Member
+
+
+class Place(NamedTuple):
+    """Where a score belongs: one model on one case."""
+
+    dataset: str
+    image: str
+    degradation: str
+    scale: float
+    model: str
+
+
+class Made(NamedTuple):
+    """What a score was made with; as in `Score`."""
+
+    weights: str = ""
+    through: int = 0
+
+
+def place_of(score: Score) -> Place:
+    """Where a score belongs."""
+    return Place(score.dataset, score.image, score.degradation, score.scale, score.model)
+
+
+def wanted_of(job: Job) -> Iterator[tuple[Place, Made]]:
+    """Every score of a job, in order."""
+    about = (job.case.record.set, job.case.record.id, job.case.degradation, job.case.scale)
+    yield Place(*about, BICUBIC), Made()
+    for entry in job.entries:
+        yield Place(*about, entry.model), Made(entry.file.digest, entry.through)
+
+
+def still_good(earlier: Sequence[Score], jobs: Sequence[Job], members: Sequence[Member]) -> list[Score]:
+    """Earlier rows without those of a model whose weights, or use of them, are others now."""
+    wanted = dict(pair for job in jobs for pair in wanted_of(job))
+    digests = {member.name: {file.digest for file in member.files} for member in members}
+    good = []
+    for row in earlier:
+        made = Made(row.weights, row.through)
+        is_known = row.model not in digests or row.weights in digests[row.model]
+        if is_known and wanted.get(place_of(row), made) == made:
+            good.append(row)
+    return good
+
+
+def remaining(jobs: Sequence[Job], rows: Sequence[Score]) -> list[Job]:
+    """The jobs that lack a row, each with the models that lack one."""
+    there = {place_of(row) for row in rows}
+    left = []
+    for job in jobs:
+        missing = {place.model for place, _ in wanted_of(job) if place not in there}
+        if missing:
+            left.append(Job(job.case, tuple(entry for entry in job.entries if entry.model in missing)))
+    return left
+
+
+def in_order(rows: Sequence[Score], jobs: Sequence[Job]) -> list[Score]:
+    """Rows that are no longer asked for, then the others as one run without a stop writes them."""
+    order = {
+        place: number for number, place in enumerate(place for job in jobs for place, _ in wanted_of(job))
+    }
+    return sorted(rows, key=lambda row: order.get(place_of(row), -1))

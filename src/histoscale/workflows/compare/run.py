@@ -1,0 +1,130 @@
+"""``histoscale compare``: score many models on the same images, and make tables of their scores alone."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+from histoscale.data.folders import find_images
+from histoscale.workflows.cases import plan, spread
+from histoscale.workflows.compare.comparison import Comparison, compared, find_reference
+from histoscale.workflows.compare.latex import latex
+from histoscale.workflows.compare.lineup import check_seeds, label_of, line_up
+from histoscale.workflows.compare.markdown import markdown
+from histoscale.workflows.compare.presets import Preset, find_presets, scales_of
+from histoscale.workflows.compare.records import as_json
+from histoscale.workflows.compare.remaining import in_order, place_of, remaining, still_good
+from histoscale.workflows.compare.score_folder import TABLES, ScoreFolder
+from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.scores import BICUBIC, read_csv
+from histoscale.workflows.scoring import Job, score_jobs
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called after every case with the number done and their total."""
+
+
+def compare(
+    models: Sequence[str],
+    data: Path,
+    output: Path,
+    presets: Sequence[Preset],
+    *,
+    reference: str | None = None,
+    sets: Sequence[str] = (),
+    split: str = "test",
+    degradations: Sequence[str] = ("B",),
+    limit: int | None = None,
+    crop_px: int | None = None,
+    allow_resize: bool = False,
+    precision: Wanted = "fp32",
+    device: str = "auto",
+    workers: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Score models at the scales of some presets, and write scores and tables into ``output``.
+
+    Args:
+        models: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or weights, see `lineup`; bicubic is always there.
+        presets: columns of the tables, see `find_presets`.
+        reference: label of the row that the others are tested against; the last one by default.
+        resume: go on with the rows in ``output``: of a stopped comparison, or of one that models or scales
+            are added to.
+        data, sets, split, degradations, limit, crop_px, allow_resize, precision, device, workers, overwrite,
+            progress: as of `histoscale.workflows.evaluate.evaluate`.
+
+    Raises:
+        ConfigError: if models, reference, degradation, device or precision are wrong.
+        DataError: if there is no image, no such set or split, or the rows gone on with do not fit.
+        WeightsError: if weights are missing or damaged.
+        InputError: if an image is too small to be scored at a scale.
+        OutputError: if results are there already, are of other settings or cannot be written.
+    """
+    records = spread(find_images(data, sets, split), limit)
+    cases = plan(records, scales_of(presets), degradations, crop_px)
+    place = find_device(device)
+    numbers = find_precision(precision, place)
+    members = line_up(models, str(place))
+    settings = {
+        "histoscale": version("histoscale"),
+        **{"data": str(data), "split": split, "limit": limit, "crop_px": crop_px},
+        **{"device": str(place), "precision": numbers},
+    }
+    folder = ScoreFolder(output)
+    if not (resume or overwrite):
+        folder.refuse_results()
+    earlier = folder.earlier_rows(settings) if resume else []
+    jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
+    rows = still_good(earlier, jobs, members)
+    names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
+    reference = find_reference([label_of(name) for name in names], reference)
+    check_seeds(names)
+    folder.begin(settings, rows)
+    left = remaining(jobs, rows)
+    there = {place_of(row) for row in rows}
+    for done, found in enumerate(score_jobs(left, numbers, str(place), workers), start=1):
+        new = [row for row in found if place_of(row) not in there]
+        folder.add(new)
+        rows += new
+        if progress is not None:
+            progress(len(jobs) - len(left) + done, len(jobs))
+    rows = in_order(rows, jobs)
+    comparison = compared(rows, presets, reference)
+    folder.finish(rows, texts_of(comparison))
+    return comparison
+
+
+def compare_again(
+    scores: Path,
+    output: Path,
+    presets: Sequence[Preset] = (),
+    *,
+    reference: str | None = None,
+    overwrite: bool = False,
+) -> Comparison:
+    """Make the tables of ``scores``, a CSV of a comparison or evaluation, from nothing else.
+
+    Args:
+        presets: columns of the tables; where none are given, all scales that are there.
+        overwrite: replace tables in ``output``.
+
+    Raises:
+        DataError: if the scores cannot be read or do not go together.
+        ConfigError: if there is no such row to test against.
+        OutputError: if tables are there already or cannot be written.
+    """
+    rows = read_csv(scores)
+    if not presets:
+        presets = find_presets((), [row.scale for row in rows]) if rows else ()
+    comparison = compared(rows, presets, reference)
+    folder = ScoreFolder(output)
+    if not overwrite:
+        folder.refuse_tables()
+    folder.write_tables(texts_of(comparison))
+    return comparison
+
+
+def texts_of(comparison: Comparison) -> dict[str, str]:
+    """The content of `TABLES`."""
+    return dict(zip(TABLES, (markdown(comparison), latex(comparison), as_json(comparison)), strict=True))

@@ -1,0 +1,131 @@
+"""Where a comparison lies, finished or not: rows are written as they come, and none is lost."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from histoscale.errors import OutputError
+from histoscale.workflows.scores import Score, append_csv, read_csv, write_csv
+
+SCORES, PARTIAL, SETTINGS = "scores.csv", "scores.partial.csv", "settings.json"
+TABLES = ("tables.md", "tables.tex", "tables.json")
+"""What is made from the scores alone."""
+LASTING = ("data", "split", "limit", "crop_px", "device", "precision")
+"""Settings that all rows of a comparison share."""
+
+
+class ScoreFolder:
+    """The folder of a comparison."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a stopped comparison left rows."""
+        return (self.path / PARTIAL).exists()
+
+    def refuse_results(self) -> None:
+        """Find out that there are results before the hours of work, not after.
+
+        Raises:
+            OutputError: naming them.
+        """
+        self._refuse((PARTIAL, SCORES, *TABLES), "to replace it, or --resume to go on with it")
+
+    def refuse_tables(self) -> None:
+        """Find out that there are tables.
+
+        Raises:
+            OutputError: naming them.
+        """
+        self._refuse(TABLES, "to replace it")
+
+    def earlier_rows(self, settings: Mapping[str, Any]) -> list[Score]:
+        """The rows of an earlier comparison, stopped or finished, that these settings can go on with.
+
+        Raises:
+            OutputError: if it had other settings.
+            DataError: if they cannot be read.
+        """
+        if not (self.is_unfinished or (self.path / SCORES).exists()):
+            return []
+        before = self._earlier_settings()
+        for key in LASTING:
+            if before.get(key) != settings[key]:
+                raise OutputError(
+                    f"The comparison in {self.path} has {key} {before.get(key)}, not {settings[key]}: wanted "
+                    "the same to go on with it, or another folder."
+                )
+        if self.is_unfinished:
+            self._drop_torn_line()
+            return read_csv(self.path / PARTIAL)
+        return read_csv(self.path / SCORES)
+
+    def begin(self, settings: Mapping[str, Any], rows: Sequence[Score]) -> None:
+        """Make the folder and write down what there is so far.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        with self._writing(), self._unfinished({SETTINGS: json.dumps(settings, indent=2) + "\n"}) as folder:
+            write_csv(rows, folder / PARTIAL)
+
+    def add(self, rows: Sequence[Score]) -> None:
+        """Write rows down as soon as they are found."""
+        with self._writing():
+            append_csv(rows, self.path / PARTIAL)
+
+    def finish(self, rows: Sequence[Score], tables: Mapping[str, str]) -> None:
+        """Write all scores, in order, and the texts of `TABLES`; nothing is unfinished any more."""
+        with self._writing():
+            with self._unfinished(tables) as folder:
+                write_csv(rows, folder / SCORES)
+            (self.path / PARTIAL).unlink(missing_ok=True)
+
+    def write_tables(self, tables: Mapping[str, str]) -> None:
+        """Write the texts of `TABLES` alone."""
+        with self._writing(), self._unfinished(tables):
+            pass
+
+    def _refuse(self, names: Sequence[str], way_out: str) -> None:
+        for name in names:
+            if (self.path / name).exists():
+                raise OutputError(f"{self.path / name} exists already; pass --overwrite {way_out}.")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"The comparison cannot be written to {self.path}: {error.strerror}.") from None
+
+    @contextmanager
+    def _unfinished(self, texts: Mapping[str, str]) -> Iterator[Path]:
+        """A folder for files that come under their own names together, once all are complete."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".partial-", dir=self.path) as folder:
+            for name, text in texts.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            yield Path(folder)
+            for file in sorted(Path(folder).iterdir()):
+                file.replace(self.path / file.name)
+
+    def _earlier_settings(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise OutputError(
+                f"Wanted the settings of a comparison to go on with in {self.path / SETTINGS}, got none."
+            ) from None
+        return found if isinstance(found, dict) else {}
+
+    def _drop_torn_line(self) -> None:
+        """A killed process may have written half a row."""
+        partial = self.path / PARTIAL
+        content = partial.read_bytes()
+        if not content.endswith(b"\n"):
+            partial.write_bytes(content[: content.rfind(b"\n") + 1])
