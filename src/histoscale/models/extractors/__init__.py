@@ -1,0 +1,1 @@
+"""Networks that turn a picture into a vector whose statistics the Frechet distance compares."""
