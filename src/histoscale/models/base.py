@@ -1,7 +1,7 @@
 """The promise every model keeps: a low-resolution image and a size in, an image of that size out."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from histoscale.errors import HistoscaleError, ScaleError
 from histoscale.imaging.coords import output_positions
 
+Network = TypeVar("Network", bound=nn.Module)
 Cell = tuple[float, float]
 """Height and width of one output pixel in low-resolution pixels: (h / H, w / W) of the whole image."""
 
@@ -100,7 +101,7 @@ def decode_grid(
     return torch.cat(blocks, dim=1).transpose(1, 2).reshape(len(cells), 3, len(rows), len(cols))
 
 
-def moved(model: SuperResolver, device: torch.device | str) -> SuperResolver:
+def moved(model: Network, device: torch.device | str) -> Network:
     """The model itself, moved to a device.
 
     Raises:
