@@ -212,3 +212,25 @@ def test_a_full_disk_is_one_sentence(disk: Callable[[str], Path], finished_slide
     with pytest.raises(OutputError, match="no space is left"):
         write_dicom(folder / "x.dcm", finished_slide, Encoding("none"), folder / "scratch", overwrite=False)
     assert not list(folder.glob("**/*.dcm"))
+
+
+def test_patient_study_and_container_of_a_dicom_source_are_kept(
+    tmp_path: Path, finished_slide: FinishedSlide
+) -> None:
+    study = {
+        "PatientName": "Müller^Ada",
+        "PatientID": "4711",
+        "StudyInstanceUID": "1.2.3.4",
+        "StudyDate": "20200131",
+        "StudyDescription": "Lung",
+        "ContainerIdentifier": "S20-17",
+    }
+    source, target = tmp_path / "source.dcm", tmp_path / "again.dcm"
+    write_dicom(source, replace(finished_slide, study=study), Encoding(), tmp_path / "s", overwrite=False)
+    known = describe(source).study
+    assert study.items() <= known.items()
+    write_dicom(target, replace(finished_slide, study=known), Encoding(), tmp_path / "s", overwrite=False)
+    written = pydicom.dcmread(target / "level-0.dcm", stop_before_pixels=True)
+    assert {word: str(written[word].value) for word in study} == study
+    assert written.SeriesInstanceUID != pydicom.dcmread(source / "level-0.dcm").SeriesInstanceUID
+    assert written.SpecimenDescriptionSequence[0].SpecimenIdentifier == "S20-17"

@@ -4,6 +4,7 @@
 first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ class Description:
         levels_xy: sizes of all resolution levels, the full one first.
         icc_profile: the profile's bytes.
         associated: names of further images (label, macro, thumbnail).
+        study: what a DICOM file says of patient, study and container, by DICOM's keywords.
         provenance: the record that `histoscale` left if it wrote this file.
         refusal: why `upscale` does not take the file, as the end of a sentence; None if it does.
         notes: remarks a person should see, such as a density that was not believed.
@@ -50,6 +52,7 @@ class Description:
     compression: str | None = None
     icc_profile: bytes | None = field(default=None, repr=False)
     associated: tuple[str, ...] = ()
+    study: Mapping[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] | None = None
     refusal: str | None = None
     notes: tuple[str, ...] = ()

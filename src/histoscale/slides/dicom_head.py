@@ -33,6 +33,11 @@ LOSSY_METHOD = {"jpeg": "ISO_10918_1", "jpeg2000": "ISO_15444_1"}
 SLICE_UM = 1.0
 """Thickness of what is in focus; the field must be filled, and nobody knows."""
 DIMENSIONS = "RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix"
+MANDATORY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("ReferringPhysicianName", "StudyID", "AccessionNumber"),
+)
+"""Of whom and what the slide is; empty where nobody knows."""
 LONG, TEXT = 64, 1024
 """Characters that LO and ST hold."""
 RATIO = "{:08.2f}"
@@ -124,13 +129,14 @@ def head(
 
 
 def _add_origin(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
-    """Patient, study, series and equipment; who the patient is we are not told."""
-    for unknown in (
-        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-        *("ReferringPhysicianName", "StudyID", "AccessionNumber"),
-    ):
-        setattr(dataset, unknown, "")
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = identity.study, identity.series
+    """Patient, study, series and equipment; who the patient is only a DICOM source tells."""
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for word in MANDATORY:
+        setattr(dataset, word, slide.study.get(word, ""))
+    dataset.StudyInstanceUID = slide.study.get("StudyInstanceUID", identity.study)
+    dataset.SeriesInstanceUID = identity.series
+    if "StudyDescription" in slide.study:
+        dataset.StudyDescription = slide.study["StudyDescription"]
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = (
         identity.frame_of_reference,
         "SLIDE_CORNER",
@@ -138,16 +144,22 @@ def _add_origin(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> N
     dataset.Modality, dataset.SeriesNumber = "SM", 1
     dataset.SeriesDescription = slide.provenance.note[:LONG]
     day, time = identity.when.strftime("%Y%m%d"), identity.when.strftime("%H%M%S")
-    dataset.StudyDate = dataset.ContentDate = dataset.InstanceCreationDate = day
-    dataset.StudyTime = dataset.ContentTime = dataset.InstanceCreationTime = time
-    dataset.AcquisitionDateTime = day + time  # mandatory; when the scanner took it we are not told
+    dataset.ContentDate = dataset.InstanceCreationDate = day
+    dataset.ContentTime = dataset.InstanceCreationTime = time
+    dataset.StudyDate, dataset.StudyTime = (
+        slide.study.get("StudyDate", day),
+        slide.study.get("StudyTime", time),
+    )
+    # mandatory, and of other formats we are not told when the scanner took it
+    dataset.AcquisitionDateTime = slide.study.get("AcquisitionDateTime", day + time)
     dataset.Manufacturer, dataset.ManufacturerModelName = "histoscale", slide.provenance.model or "histoscale"
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", slide.provenance.software[:LONG]
 
 
 def _add_specimen(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
-    """The file's name stands for the slide: it is all that formats have in common."""
-    name = slide.provenance.source.encode("ascii", "replace").decode().replace("\\", "_")[:LONG]
+    """The file's name stands for the slide where no DICOM source has another: formats share no other."""
+    file = slide.provenance.source.encode("ascii", "replace").decode().replace("\\", "_")[:LONG]
+    name = slide.study.get("ContainerIdentifier", file)
     dataset.ContainerIdentifier = name
     dataset.IssuerOfTheContainerIdentifierSequence = Sequence()
     dataset.ContainerTypeCodeSequence = _coded("433466003", "SCT", "Microscope slide")

@@ -30,6 +30,7 @@ class FinishedSlide:
         mpp: micrometres per pixel of level 0; None where unknown.
         power: objective power that level 0 stands for.
         associated: label, macro and thumbnail, carried over.
+        study: what a DICOM source says of patient, study and container, by DICOM's keywords.
     """
 
     size_xy: tuple[int, int]
@@ -40,6 +41,7 @@ class FinishedSlide:
     icc_profile: bytes | None = None
     channel_names: tuple[str, str, str] = ("Red", "Green", "Blue")
     associated: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
+    study: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,13 @@ DICOM_SYNTAXES = {
     "1.2.840.10008.1.2.4.91": "jpeg2000",
 }
 
+STUDY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID"),
+    *("StudyDate", "StudyTime", "StudyDescription", "AccessionNumber", "ReferringPhysicianName"),
+    *("AcquisitionDateTime", "ContainerIdentifier"),
+)
+"""DICOM's keywords for whom and what a slide is of."""
+
 
 def vendor_of(path: Path) -> str | None:
     """The scanner's maker if OpenSlide knows the file as a slide; plain tiled TIFF does not count."""
@@ -98,6 +105,7 @@ def description_of(path: Path, slide: openslide.OpenSlide) -> Description:
         compression=_compression(path, known),
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
+        study={word: known[f"dicom.{word}"] for word in STUDY if f"dicom.{word}" in known},
         provenance=parse_provenance(known.get("dicom.ImageComments")),
         notes=contradiction(mpp, power),
     )
