@@ -183,7 +183,8 @@ def tell_results(
             shown.hide()
             results.append(result)
             if isinstance(result, Failure):
-                complain(result.sentence)
+                if result.was_tried:
+                    complain(result.sentence)
                 continue
             for remark in result.remarks:
                 complain(f"{result.source.name}: {remark}.", "warning")

@@ -117,7 +117,9 @@ def test_progress_names_the_file(source: Path, engine: Engine) -> None:
 def test_what_stops_at_the_first_failure(folder: Path, tmp_path: Path) -> None:
     jobs, options = plan_jobs([folder], tmp_path / "out"), Options(Wish(scale=0.5), skip_errors=False)
     results = list(upscale_files(jobs, options, Engine("nobody")))
-    assert [type(result) for result in results] == [Outcome, Failure]
+    assert [type(result) for result in results] == [Outcome, *[Failure] * (len(jobs) - 1)]
+    assert [result.was_tried for result in results[1:]] == [True, *[False] * (len(jobs) - 2)]
+    assert [result.source for result in results] == [job.source for job in jobs]
 
 
 def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Path) -> None:

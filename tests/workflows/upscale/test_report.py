@@ -38,6 +38,16 @@ def test_the_record_counts_and_tells_everything() -> None:
     assert second == {"status": "failed", "source": "c.svs", "sentence": "c.svs is empty."}
 
 
+def test_what_was_not_tried_has_not_failed() -> None:
+    results = [
+        Failure(Path("a.svs"), "a.svs is empty."),
+        Failure(Path("b.svs"), "Not tried.", was_tried=False),
+    ]
+    record = json.loads(to_json(results, RUN))
+    assert (record["failed"], record["untried"]) == (1, 1)
+    assert [slide["status"] for slide in record["slides"]] == ["failed", "untried"]
+
+
 def test_what_is_unknown_is_null_and_so_is_an_infinite_ratio() -> None:
     record = json.loads(to_json([written(seams=Jumps(2.0, 0.0))], RUN))["slides"][0]
     assert record["seams"] == {"across": 2.0, "inside": 0.0, "ratio": None}

@@ -307,6 +307,19 @@ def test_micrometres_of_the_person_reach_the_tissue(slide: Path, tmp_path: Path,
     assert sides == [10, 40]
 
 
+def test_a_damaged_macro_is_left_out_and_said(slide: Path, tmp_path: Path) -> None:
+    damaged = bytearray(slide.read_bytes())
+    with tifffile.TiffFile(slide) as tiff:
+        macro = tiff.pages[-1]
+        start, length = macro.dataoffsets[0], macro.databytecounts[0]
+    damaged[start : start + length] = bytes(length)
+    (tmp_path / "damaged.svs").write_bytes(damaged)
+    outcome = run(tmp_path / "damaged.svs", tmp_path / "a.ome.tiff", Engine("nobody"), scale=0.5)
+    assert "damaged in the source and left out: macro" in outcome.remarks
+    with tifffile.TiffFile(tmp_path / "a.ome.tiff") as tiff:
+        assert [series.name for series in tiff.series[1:]] == ["label", "thumbnail"]
+
+
 def test_a_reduction_needs_no_model(slide: Path, tmp_path: Path) -> None:
     outcome = run(slide, tmp_path / "a.ome.tiff", Engine("nobody"), mpp=1.996, region=None)
     assert outcome.method == "antialiased bicubic, no model"

@@ -4,6 +4,6 @@ Both: `options` and `target` turn the wish into pixels, `engine` holds the model
 the other, `account` and `outcome` tell what came of it. Pictures: `picture`, in one piece.
 
 Slides: `slide` is the thread to follow. `slide_planning` chooses region, level, tile and memory (`survey`,
-`budget` and `disk`) and makes a `slide_plan`; `slide_store` begins or resumes its store; `workers` or `cluster` carry
-out `slide_tile` (with `tile_model`) for every tile, while the writer reads them through `slide_stream`.
+`budget`, `disk`) and makes a `slide_plan`; `slide_store` begins or resumes its store; `workers` or `cluster`
+carry out `slide_tile` (with `tile_model`) for every tile, while the writer reads them through `slide_stream`.
 """

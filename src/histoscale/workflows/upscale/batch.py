@@ -18,6 +18,7 @@ from histoscale.workflows.upscale.workers import Executor, executor_for
 
 SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi")
 READABLE_SUFFIXES = (*FORMAT_OF_SUFFIX, ".bmp", *SLIDE_SUFFIXES)
+UNTRIED = "Not tried, since the run was to stop at the first error."
 FileProgress = Callable[[Path, int, int], None]
 """Called with the source, output pixels done and their total."""
 FileAnnounce = Callable[[Path, str], None]
@@ -72,7 +73,7 @@ def upscale_files(
     """
     with ExitStack() as stack:
         executor: Executor | None = None
-        for job in jobs:
+        for number, job in enumerate(jobs, 1):
             if options.resume and _is_finished(job):
                 if announce is not None:
                     announce(job.source, f"{job.target} is there already and taken as finished")
@@ -84,6 +85,7 @@ def upscale_files(
             except HistoscaleError as error:
                 yield Failure(job.source, str(error))
                 if not options.skip_errors:
+                    yield from (Failure(later.source, UNTRIED, was_tried=False) for later in jobs[number:])
                     return
 
 

@@ -43,10 +43,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that was not, and the sentence that says why."""
+    """A file that was not, and the sentence that says why.
+
+    Attributes:
+        was_tried: whether it failed itself, or the run stopped at an earlier one.
+    """
 
     source: Path
     sentence: str
+    was_tried: bool = True
 
 
 def mpp_in_words(mpp: Mpp | None) -> str:

@@ -50,7 +50,8 @@ def to_json(results: Sequence[Outcome | Failure], run: Run) -> str:
         "started": run.started.isoformat(timespec="seconds"),
         "seconds": round(run.seconds, 3),
         "written": sum(isinstance(result, Outcome) for result in results),
-        "failed": sum(isinstance(result, Failure) for result in results),
+        "failed": sum(isinstance(result, Failure) and result.was_tried for result in results),
+        "untried": sum(isinstance(result, Failure) and not result.was_tried for result in results),
         "slides": [_record(result) for result in results],
     }
     return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -58,7 +59,8 @@ def to_json(results: Sequence[Outcome | Failure], run: Run) -> str:
 
 def _record(result: Outcome | Failure) -> dict[str, Any]:
     if isinstance(result, Failure):
-        return {"status": "failed", "source": str(result.source), "sentence": result.sentence}
+        status = "failed" if result.was_tried else "untried"
+        return {"status": status, "source": str(result.source), "sentence": result.sentence}
     record = {
         "status": "written",
         "source": str(result.source),

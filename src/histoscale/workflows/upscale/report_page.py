@@ -24,7 +24,7 @@ $remarks$views<dl class="keys number">$keys</dl>
 $work<dl class="facts number">$facts</dl>
 </section>"""
 FAILED = """<section class="card failed" id="slide-$number">
-<div class="head"><h2>$name</h2><span class="state">failed</span></div>
+<div class="head"><h2>$name</h2><span class="state">$state</span></div>
 <p class="sentence">$sentence</p>
 </section>"""
 VIEW = """<figure><img src="data:image/jpeg;base64,$data" alt="$title, the whole field">
@@ -86,7 +86,7 @@ def _index(numbered: Sequence[tuple[int, Outcome | Failure]]) -> Html:
 def _row(number: int, result: Outcome | Failure) -> Html:
     if isinstance(result, Failure):
         return _fill(
-            ROW, number=number, name=result.source.name, state="failed", size="", mpp="", time="failed"
+            ROW, number=number, name=result.source.name, state="failed", size="", mpp="", time=_state(result)
         )
     return _fill(
         ROW,
@@ -101,7 +101,9 @@ def _row(number: int, result: Outcome | Failure) -> Html:
 
 def _card(number: int, result: Outcome | Failure) -> Html:
     if isinstance(result, Failure):
-        return _fill(FAILED, number=number, name=result.source.name, sentence=result.sentence)
+        return _fill(
+            FAILED, number=number, name=result.source.name, state=_state(result), sentence=result.sentence
+        )
     slide = result if isinstance(result, SlideOutcome) else None
     return _fill(
         SLIDE,
@@ -113,6 +115,10 @@ def _card(number: int, result: Outcome | Failure) -> Html:
         work=_work(slide.work) if slide and slide.work else "",
         facts=_terms(_facts(result)),
     )
+
+
+def _state(failure: Failure) -> str:
+    return "failed" if failure.was_tried else "not tried"
 
 
 def _terms(pairs: Iterator[tuple[str, object]]) -> Html:

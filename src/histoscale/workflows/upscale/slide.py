@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,13 +44,19 @@ Announce = Callable[[str], None]
 
 @dataclass
 class Tally:
-    """What the workers said, summed."""
+    """What the workers said, summed.
+
+    Attributes:
+        halved: tiles that were computed in pieces.
+        lost: names of associated images that are damaged.
+    """
 
     done: int
     read_s: float = 0.0
     model_s: float = 0.0
     store_s: float = 0.0
     halved: list[int] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     def add(self, result: TileResult) -> None:
         """Count a tile."""
@@ -165,7 +170,7 @@ def _compute_and_write(
     started = time.perf_counter()
     write_slide(
         target,
-        _finished(slide, planned, stream),
+        _finished(slide, planned, stream, tally),
         _encoding(target, options),
         store.scratch,
         options.overwrite,
@@ -173,7 +178,7 @@ def _compute_and_write(
     return tally, time.perf_counter() - started - stream.waited_s
 
 
-def _finished(slide: Slide, planned: Planned, stream: TileStream) -> FinishedSlide:
+def _finished(slide: Slide, planned: Planned, stream: TileStream, tally: Tally) -> FinishedSlide:
     """The output as the writer sees it; associated images are carried over."""
     header, target = planned.wanted.header, planned.wanted.target
     return FinishedSlide(
@@ -183,16 +188,19 @@ def _finished(slide: Slide, planned: Planned, stream: TileStream) -> FinishedSli
         mpp=target.mpp,
         power=target.power,
         icc_profile=header.icc_profile,
-        associated=_associated(slide),
+        associated=_associated(slide, tally),
+        study=header.study,
     )
 
 
-def _associated(slide: Slide) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
+def _associated(slide: Slide, tally: Tally) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
     """Label, macro and thumbnail; a damaged one is no reason to lose the slide."""
     found = {}
     for name in slide.description.associated:
-        with suppress(InputError):
+        try:
             found[name] = slide.associated_image(name)
+        except InputError:
+            tally.lost.append(name)
     return found
 
 
@@ -215,6 +223,8 @@ def _outcome(
     wanted, plan = planned.wanted, planned.plan
     told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
     told += wanted.roi.notes if wanted.roi else ()
+    if tally.lost:
+        told.append(f"damaged in the source and left out: {', '.join(tally.lost)}")
     if tally.halved:
         told.append(f"memory ran out in {len(tally.halved)} tiles, which were computed in halves")
     if found.tissue_share == 0:
