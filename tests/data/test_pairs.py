@@ -130,3 +130,16 @@ def test_jpeg_blocks_may_start_anywhere() -> None:
         steps = np.abs(np.diff(compress_jpeg(soft, 3, (0, offset)).astype(float), axis=1)).mean(axis=(0, 2))
         borders = (np.arange(1, 48) + offset) % 8 == 0
         assert steps[borders].mean() > 2 * steps[~borders].mean()
+
+
+def test_patches_stay_as_they_are_where_nothing_is_augmented() -> None:
+    """Every patch of a picture that is brighter at the bottom and redder at the right is so too."""
+    ramp = np.zeros((60, 70, 3), dtype=np.uint8)
+    ramp[..., 0] = 3 * np.arange(70)
+    ramp[..., 1] = 4 * np.arange(60)[:, None]
+    recipe = PairRecipe(scales=(2.0,), patch_px=12, augment=False)
+    on_device = DevicePairs([ramp], recipe, 6, 0, torch.device("cpu")).make(0).target
+    for target in (*on_device, *(PairDataset([ramp], recipe, 4, 3)[i].target for i in range(6))):
+        red, green = target[0].float(), target[1].float()
+        assert (red.diff(dim=1) > 0).all()
+        assert (green.diff(dim=0) > 0).all()

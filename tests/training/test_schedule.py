@@ -26,6 +26,19 @@ def test_milestones_halve() -> None:
     assert rates == [1, 0.5, 0.25, 0.125, 0.0625]
 
 
+def test_a_staircase_falls_by_the_same_factor_after_even_stairs() -> None:
+    staircase = table(schedule="staircase", stairs=50, stair=0.95)
+    assert step_size(staircase, 0.0199) == 1e-3
+    for stair in range(1, 50):
+        assert step_size(staircase, stair / 50) == pytest.approx(1e-3 * 0.95**stair)
+
+
+def test_a_restart_begins_the_schedule_anew_and_fits_it_into_what_is_left() -> None:
+    twice = table(schedule="milestones", milestones=[0.25, 0.5, 0.75], restarts=[0.5])
+    rates = [step_size(twice, share) / 1e-3 for share in (0, 0.13, 0.26, 0.38, 0.5, 0.63, 0.99, 1.0)]
+    assert rates == [1, 0.5, 0.25, 0.125, 1, 0.5, 0.125, 0.125]
+
+
 def test_constant_is_constant() -> None:
     assert {step_size(table(), share) for share in (0.0, 0.5, 1.0)} == {1e-3}
 

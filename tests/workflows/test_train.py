@@ -41,6 +41,9 @@ minutes = 60
 """
 FAST = ("iste-fast", "{blocks = 1, channels = 8, hidden = 8, waves = 5}")
 ISTE = ("iste", "{blocks = 1, channels = 8}")
+SWINIR = ("swinir", "{scale = 2, blocks = 1, channels = 4, embedding = 12}")  # drops layers at random
+SWDNET = ("swdnet", "{scale = 2, channels = 4, blocks = 1, width = 4}")
+LI2021 = ("li2021", "{scale = 3, width = 4}")
 
 
 @pytest.fixture
@@ -87,13 +90,18 @@ def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -
         (FAST, ""),
         (FAST, "on_device = true\nscales = [2, 2.5]\npatch_px = 24"),
         (ISTE, 'queries = 64\npatch_px = 16\nscale_per = "sample"\nscale_range = [1, 4]'),
+        (SWINIR, ""),
+        (SWDNET, 'scales = [2]\npatch_px = 8\n[loss]\nkind = "wavelets"'),
+        (LI2021, 'scales = [3]\npatch_px = 8\n[loss]\nkind = "adversarial"\ncurriculum = true'),
     ],
-    ids=["dense", "on the device", "sampled"],
+    ids=["dense", "on the device", "sampled", "dropping at random", "in two stages", "against an adversary"],
 )
 def test_a_resumed_run_ends_in_the_same_bits(
     tmp_path: Path, root: Path, model: tuple[str, str], data: str
 ) -> None:
     run = write_run(tmp_path, root, 6, model, data)
+    if model is LI2021:
+        run.write_text(run.read_text().replace("[validation]\nscales = [2]", "[validation]\nscales = [3]"))
     train(run, tmp_path / "whole")
 
     def stop_at_three(progress: object, _: float) -> None:
@@ -105,9 +113,36 @@ def test_a_resumed_run_ends_in_the_same_bits(
     assert read_state(tmp_path / "parts" / "state.pt")["step"] == 3
     train(run, tmp_path / "parts", resume=True)
     whole, parts = (read_state(tmp_path / name / "state.pt") for name in ("whole", "parts"))
-    for part in ("model", "average"):
+    for part in {"model", "average", "adversary"} & whole.keys():
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, parts[part][name]), name
+    assert ("adversary" in whole) == (model is LI2021)
+
+
+def test_an_adversary_learns_at_its_own_rate(tmp_path: Path, root: Path) -> None:
+    data = 'scales = [2]\npatch_px = 8\n[loss]\nkind = "adversarial"\nadversary_rate = 1e-3'
+    train(write_run(tmp_path, root, 1, ("li2021", "{scale = 2, width = 4}"), data), tmp_path / "out")
+    state = read_state(tmp_path / "out" / "state.pt")
+    assert [group["lr"] for group in state["optimiser"]["param_groups"]] == [2e-3, 1e-3]
+    assert len(state["optimiser"]["state"]) == len(state["model"]) + len(state["adversary"])
+
+
+def test_adam_takes_its_settings_from_the_run_file(tmp_path: Path, root: Path) -> None:
+    path = write_run(tmp_path, root, 1)
+    path.write_text(path.read_text().replace("batch = 2", "batch = 2\nepsilon = 1e-6\nweight_decay = 1e-5"))
+    train(path, tmp_path / "out")
+    (group,) = read_state(tmp_path / "out" / "state.pt")["optimiser"]["param_groups"]
+    assert (group["eps"], group["weight_decay"]) == (1e-6, 1e-5)
+
+
+@pytest.mark.parametrize("model", [("edsr", "{blocks = 1, channels = 4, scale = 2}"), SWINIR, SWDNET])
+def test_fixed_scale_models_train_with_the_common_recipe(
+    tmp_path: Path, root: Path, model: tuple[str, str]
+) -> None:
+    assert train(write_run(tmp_path, root, 1, model), tmp_path / "out").is_file()
+    sampled = write_run(tmp_path, root, 1, model, "scales = [2]\npatch_px = 24\nqueries = 16")
+    with pytest.raises(ConfigError, match=r"data\.queries: .* wanted 0, got 16"):
+        train(sampled, tmp_path / "sampled")
 
 
 def test_an_interrupt_saves_and_exports(tmp_path: Path, root: Path) -> None:

@@ -1,0 +1,134 @@
+"""Each loss against its definition, and the sentences for a model that cannot answer."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from histoscale.config import LossTable, Run
+from histoscale.data.pairs import Pair
+from histoscale.errors import ConfigError
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.models.baselines.bicubic import Bicubic
+from histoscale.models.baselines.li2021 import Li2021
+from histoscale.models.baselines.swdnet import SWDNet
+from histoscale.models.baselines.swdnet_wavelets import haar
+from histoscale.models.catalog import build
+from histoscale.training.objectives import (
+    AdversarialObjective,
+    Objective,
+    WaveletObjective,
+    objective_for,
+)
+
+SWDNET = {"scale": 2, "channels": 4, "blocks": 1, "width": 4}
+
+
+def pair(scale: int = 2, side: int = 8) -> Pair:
+    lr = torch.randint(256, (2, 3, side, side), dtype=torch.uint8)
+    target = torch.randint(256, (2, 3, side * scale, side * scale), dtype=torch.uint8)
+    none = torch.empty(2, 0, 2, dtype=torch.float64)
+    return Pair(lr, target, none, torch.full((2, 2), 1 / scale, dtype=torch.float64))
+
+
+def run(name: str, arguments: dict[str, Any], **tables: Any) -> Run:
+    data = {"root": "/", "scales": [2], "patch_px": 8, **tables.pop("data", {})}
+    values = {"data": data, "training": {"steps": 1}, "validation": {"scales": [2]}, **tables}
+    return Run.model_validate({"name": "x", "model": {"name": name, "arguments": arguments}, **values})
+
+
+def test_equation_1_is_the_mean_error_on_the_doubled_range() -> None:
+    one = pair()
+    wanted = 2 * (bicubic_resize(one.lr / 255, (16, 16)) - one.target / 255).abs().mean()
+    torch.testing.assert_close(Objective(Bicubic())(one, 0.0), wanted)
+
+
+def test_wavelets_come_after_the_spatial_stage() -> None:
+    model = SWDNet(**SWDNET)
+    one, objective = pair(), WaveletObjective(model, LossTable(kind="wavelets", spatial_share=0.5))
+    target = one.target / 255
+    early = objective(one, 0.49)
+    torch.testing.assert_close(early, (model.spatial(one.lr / 255) - target).abs().sum())
+    early.backward()
+    assert {p.grad is None for p in model.wavelets.parameters()} == {True}
+    assert {p.grad is None for p in model.spatial.parameters()} == {False}
+    stages = model.stages(one.lr / 255)
+    late = (stages.coefficients - haar(target)).abs().sum()
+    late = late + 0.1 * (stages.output - target).abs().sum() + 0.1 * (stages.spatial - target).abs().sum()
+    torch.testing.assert_close(objective(one, 0.5), late)
+
+
+def test_each_of_two_adversaries_learns_from_its_own_share_of_the_loss() -> None:
+    model = Li2021(2, 4)
+    one, objective = (
+        pair(),
+        AdversarialObjective(model, LossTable(kind="adversarial", adversarial_weight=0.3)),
+    )
+    loss = objective(one, 0.0)
+    loss.backward()
+    target, enlarged = one.target / 255, bicubic_resize(one.lr / 255, (16, 16))
+    made = model.sharpen(enlarged)
+    generator = 0.3 * (objective.adversary(made, enlarged) - 1).square().mean()
+    generator = generator + 0.7 * (made - target).abs().mean()
+    real, false = objective.adversary(target, enlarged), objective.adversary(made.detach(), enlarged)
+    judge = ((real - 1).square().mean() + false.square().mean()) / 2
+    torch.testing.assert_close(loss, generator + judge)
+    for network, own in ((model, generator), (objective.adversary, judge)):
+        parameters = list(network.parameters())
+        wanted = torch.autograd.grad(own, parameters, retain_graph=True)
+        for parameter, gradient in zip(parameters, wanted, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_the_curriculum_makes_its_own_inputs() -> None:
+    model = Li2021(4, 4)
+    objective = AdversarialObjective(model, LossTable(kind="adversarial", curriculum=True))
+    one = pair(4, side=4)
+    torch.manual_seed(1)
+    first = objective(one, 0.0)
+    torch.manual_seed(1)
+    other = one._replace(lr=torch.zeros_like(one.lr))
+    assert torch.equal(objective(other, 0.0), first)
+    torch.manual_seed(1)
+    assert not torch.equal(objective(one, 0.5), first)
+
+
+def test_the_run_file_chooses() -> None:
+    swdnet = run("swdnet", SWDNET, loss={"kind": "wavelets"})
+    assert type(objective_for(swdnet, build("swdnet", **SWDNET))) is WaveletObjective
+    li = run("li2021", {"scale": 2}, loss={"kind": "adversarial"})
+    assert type(objective_for(li, Li2021(2, 4))) is AdversarialObjective
+    assert type(objective_for(run("bicubic", {}), Bicubic())) is Objective
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "tables", "message"),
+    [
+        ("edsr", {}, {"loss": {"kind": "wavelets"}}, "wavelets is the loss of swdnet, wanted l1 for edsr"),
+        (
+            "edsr",
+            {},
+            {"loss": {"kind": "adversarial"}},
+            "adversarial is the loss of li2021, wanted l1 for edsr",
+        ),
+        ("swdnet", {}, {"loss": {"kind": "wavelets"}, "data": {"patch_px": 10}}, "multiple of 4 .* got 10"),
+        ("edsr", {}, {"data": {"queries": 9}}, r"data\.queries: edsr only answers whole .* wanted 0, got 9"),
+        (
+            "edsr",
+            {},
+            {"data": {"scales": []}},
+            r"data\.scales: this edsr makes x2 only: .*\[2\], got a range",
+        ),
+        ("edsr", {}, {"data": {"scales": [2, 3]}}, r"data\.scales: .* got 2, 3"),
+        ("edsr", {}, {"validation": {}}, r"validation\.scales: .* got 2, 3, 4"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    name: str, arguments: dict[str, Any], tables: dict[str, Any], message: str
+) -> None:
+    arguments = {"scale": 2, **arguments}
+    with torch.device("meta"):
+        model = build(name, **arguments)
+    with pytest.raises(ConfigError, match=message) as caught:
+        objective_for(run(name, arguments, **tables), model)
+    assert "\n" not in str(caught.value)
