@@ -82,6 +82,25 @@ def test_bicubic_alone_needs_no_weights_and_a_single_picture_will_do(pictures: P
     assert [(s.dataset, s.image, s.model) for s in scores] == [("tissue", "a", BICUBIC)]
 
 
+def test_a_fixed_scale_model_at_another_scale(pictures: Path, tmp_path: Path) -> None:
+    arguments = {"scale": 2, "blocks": 1, "channels": 8}
+    card = {"architecture": {"name": "edsr", "arguments": arguments}, "data": [], "scales": (2, 2)}
+    path = tmp_path / "edsr.safetensors"
+    weights.save(path, build("edsr", **arguments), card)
+    wanted = {"scales": (2, 3.3), "degradations": ("B",)}
+    strict = [s for s in evaluate([path], pictures, tmp_path / "a", **wanted) if s.model == "edsr"]
+    resized = [
+        s
+        for s in evaluate([path], pictures, tmp_path / "b", allow_resize=True, **wanted)
+        if s.model == "edsr"
+    ]
+    assert [np.isnan(s.psnr_whole) for s in strict] == [False, True] * 2
+    assert [s.through for s in resized] == [0, 2] * 2
+    assert [s.psnr_whole for s in resized][::2] == [s.psnr_whole for s in strict][::2]
+    assert not any(np.isnan(s.psnr_whole) for s in resized)
+    assert {s.weights for s in resized} == {weights.card(path).sha256[:12]}
+
+
 def test_results_are_replaced_only_when_asked(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     evaluate([], pictures, out, scales=(2,))

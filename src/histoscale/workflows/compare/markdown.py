@@ -24,8 +24,8 @@ def overview(comparison: Comparison) -> str:
 def _tally(claims: Sequence[Claim]) -> str:
     held, failed = (sum(claim.verdict == v for claim in claims) for v in ("holds", "does not hold"))
     return (
-        f"Of the paper's claims {held} hold and {failed} do not hold in this run, line by line below the tables. "
-        "Its images are not the paper's."
+        f"Of the paper's claims {held} hold and {failed} do not hold in this run, line by line below the "
+        "tables. Its images are not the paper's."
     )
 
 

@@ -1,0 +1,69 @@
+"""``histoscale compare`` as a person meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from histoscale.cli import app
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(app, ["compare", *(str(word) for word in words)])
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "tissue"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = call("-m", "iste-fast", "--data", pictures, "-o", out, "--scale", 2)
+    assert result.exit_code == 0, result.output
+    assert "| method | x2 PSNR | x2 SSIM |" in result.stdout
+    assert "| not in this run | Table 1 |" in result.stdout
+    assert result.stdout.endswith(f"Scores, tables and tests are in {out}.\n")
+    again = call("--from", out / "scores.csv", "-o", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    assert again.stdout.splitlines()[:-1] == result.stdout.splitlines()[:-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["-m", "iste-fast", "--preset", "table5"], 1, "error: Unknown preset table5: wanted one of table1"),
+        (["-m", "iste-fast", "--reference", "liif"], 1, "There is no row liif to test against"),
+        (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "of row x both make every scale"),
+        (["--from", "nowhere.csv"], 1, "got something else in nowhere.csv"),
+        (["--from", "scores.csv", "-m", "iste-fast"], 2, "no --model"),
+        (["-m", "iste-fast", "--resume", "--overwrite"], 2, "not both"),
+        ([], 2, "give --model"),
+    ],
+)
+def test_mistakes(words: list[str], code: int, sentence: str, pictures: Path, tmp_path: Path) -> None:
+    result = call(*words, "--data", pictures, "-o", tmp_path / "out")
+    assert result.exit_code == code
+    assert sentence in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("histoscale.workflows.compare.run.score_jobs", stop)
+    words = ["-m", "iste-fast", "--data", pictures, "-o", tmp_path / "out", "--scale", 2]
+    result = call(*words)
+    assert result.exit_code == 130
+    assert result.stderr == ("error: stopped; the scores so far are kept, and --resume goes on with them.\n")
+    monkeypatch.undo()
+    assert call(*words, "--resume").exit_code == 0

@@ -1,0 +1,110 @@
+"""Frechet distances of methods: those of the pictures they make, a column at a time, and back from CSV."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from histoscale import weights
+from histoscale.data.folders import find_images, read_rgb
+from histoscale.errors import DataError
+from histoscale.models.extractors.base import FeatureExtractor
+from histoscale.workflows.cases import enlarge, make_pair, plan
+from histoscale.workflows.compare.frechet import Distance, measure, read_distances, write_distances
+from histoscale.workflows.compare.frechet_table import frechet_markdown
+from histoscale.workflows.compare.lineup import line_up
+from histoscale.workflows.frechet.distance import compare_pictures
+from histoscale.workflows.frechet.extractors import load_extractor
+from histoscale.workflows.scoring import Job
+
+PATCH_PX = 10
+
+
+@pytest.fixture(scope="module")
+def extractor() -> FeatureExtractor:
+    return load_extractor("tissue")
+
+
+def jobs_of(
+    pictures: Path, words: list[str], scales: tuple[float, ...], allow_resize: bool = False
+) -> list[Job]:
+    members = line_up(words)
+    cases = plan(find_images(pictures), scales, ["B"])
+    return [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
+
+
+def test_distances_are_those_of_the_pictures(
+    pictures: Path, folder: Path, extractor: FeatureExtractor
+) -> None:
+    source = str(folder / "a.safetensors")
+    told: list[tuple[int, int]] = []
+    found = list(
+        measure(
+            jobs_of(pictures, [f"mine={source}"], (2.0, 2.5)),
+            extractor,
+            PATCH_PX,
+            progress=lambda done, total: told.append((done, total)),
+        )
+    )
+    assert [(one.scale, one.model) for one in found] == [
+        (scale, model) for scale in (2.0, 2.5) for model in ("bicubic", "mine")
+    ]
+    assert told == [(k + 1, 6) for k in range(6)]
+    pairs = [make_pair(read_rgb(record.path), 2.5, "B") for record in find_images(pictures)]
+    models = {"mine": weights.load(source)}
+    made = [list(enlarge(lr, truth.shape[:2], models)) for lr, truth in pairs]
+    for place, one in enumerate(found[2:]):
+        pixels = [enlarged[place].bytes for enlarged in made]
+        wanted = compare_pictures([truth for _, truth in pairs], pixels, extractor, PATCH_PX)
+        assert one.distance == pytest.approx(wanted.distance, rel=1e-6)
+        assert (one.n, one.extractor, one.patch_px) == (wanted.n, "histoscale-tissue", PATCH_PX)
+    assert found[0].distance > 0
+
+
+def test_only_what_a_model_makes_itself_is_measured(
+    pictures: Path, folder: Path, extractor: FeatureExtractor
+) -> None:
+    jobs = jobs_of(pictures, [f"edsr={folder / 'edsr-x2.safetensors'}"], (1.5, 2.0), allow_resize=True)
+    found = [(one.scale, one.model) for one in measure(jobs, extractor, PATCH_PX)]
+    assert found == [(1.5, "bicubic"), (2.0, "bicubic"), (2.0, "edsr")]
+
+
+def test_too_few_patches_have_no_distance(pictures: Path, folder: Path, extractor: FeatureExtractor) -> None:
+    (found,) = measure(jobs_of(pictures, [], (2.0,)), extractor, 20)
+    assert (math.isnan(found.distance), found.n) == (True, 3 * 2 * 3)
+    assert "| bicubic | - |" in frechet_markdown([found])
+
+
+def distance(model: str, scale: float, figure: float, n: int = 90) -> Distance:
+    return Distance("glas", "B", scale, model, figure, n, "histoscale-tissue", 96)
+
+
+def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
+    rows = [
+        distance("bicubic", 2.0, 1 / 3),
+        distance("iste#0", 2.0, 0.1),
+        distance("iste#1", 2.0, 0.2),
+        distance("liif*", 2.0, 0.12),
+        distance("bicubic", 2.4, 0.5, n=80),
+        distance("iste#0", 2.4, 0.625),
+        distance("iste#1", 2.4, math.nan),
+        replace(distance("bicubic", 2.0, 0.7), dataset="monuseg"),
+    ]
+    write_distances(rows, tmp_path / "frechet.csv")
+    read = read_distances(tmp_path / "frechet.csv")
+    np.testing.assert_equal([vars(one) for one in read], [vars(one) for one in rows])
+    printed = frechet_markdown(read)
+    assert printed == frechet_markdown(rows)
+    assert printed.count("### Table 3") == 2
+    assert "n = 80 to 90 patches of 96 px" in printed
+    assert "| bicubic | 0.333 | **0.500** |" in printed
+    assert "| iste | 0.150 | - |" in printed
+    assert "| liif\\* | **0.120** | - |" in printed
+
+
+def test_something_else_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("dataset,scale\nglas,2\n")
+    with pytest.raises(DataError, match=r"Wanted the Frechet distances .*other\.csv"):
+        read_distances(tmp_path / "other.csv")

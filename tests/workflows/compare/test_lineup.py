@@ -1,0 +1,64 @@
+"""Words of the command line to rows: labels, seeds, scales, and what cannot be one row."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale import weights
+from histoscale.errors import ConfigError, WeightsError
+from histoscale.workflows.compare.lineup import check_seeds, label_of, line_up, parse
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "source"),
+    [
+        ("iste-fast", "iste-fast", "iste-fast"),
+        ("out/net.safetensors", "net", "out/net.safetensors"),
+        ("liif*=out/net.safetensors", "liif*", "out/net.safetensors"),
+        ("liif#2=out/a=b.safetensors", "liif#2", "out/a=b.safetensors"),
+        ("out/a=b.safetensors", "a=b", "out/a=b.safetensors"),
+    ],
+)
+def test_words(word: str, name: str, source: str) -> None:
+    assert parse(word) == (name, source)
+    assert label_of(name) == name.split("#", maxsplit=1)[0]
+
+
+def test_one_label_is_one_member_a_seed_and_one_file_a_scale(folder: Path) -> None:
+    words = [f"edsr={folder}/edsr-x{scale}.safetensors" for scale in (3, 2)]
+    members = line_up([*words, f"net#1={folder}/a.safetensors", f"net#2={folder}/b.safetensors", "bicubic"])
+    assert [member.name for member in members] == ["edsr", "net#1", "net#2"]
+    assert [file.scale for file in members[0].files] == [3, 2]
+    assert [member.files[0].scale for member in members[1:]] == [None, None]
+    digest = weights.card(folder / "a.safetensors").sha256
+    assert digest.startswith(members[1].files[0].digest)
+    assert len(members[1].files[0].digest) == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["e={}/edsr-x2.safetensors", "e={}/edsr-x2.safetensors"],
+            r"both make x2: wanted a label or seed of its own, such as e#2=",
+        ),
+        (["e={}/a.safetensors", "e={}/b.safetensors"], "of row e both make every scale"),
+        (["e={}/a.safetensors", "e={}/edsr-x3.safetensors"], "of row e both make x3"),
+        (["e#1={}/a.safetensors", "e={}/b.safetensors"], "for every model of row e or for none"),
+        (["e#1={}/a.safetensors", "e#2={}/a.safetensors"], "Row e has the same weights twice"),
+        (["bicubic={}/a.safetensors"], "Bicubic is in every comparison"),
+    ],
+)
+def test_what_cannot_be_one_row(folder: Path, words: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        line_up([word.format(folder) for word in words])
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_weights_are_named() -> None:
+    with pytest.raises(WeightsError, match="There are no weights named nobody"):
+        line_up(["iste=nobody"])
+
+
+def test_seeds_of_other_rows_do_not_matter() -> None:
+    check_seeds(["a#1", "a#2", "b"])

@@ -1,0 +1,178 @@
+"""The verb from weights to tables: rows, resuming, tables from the scores alone, refusals before any work."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
+from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.presets import PRESETS, Preset, find_presets
+from histoscale.workflows.compare.run import compare, compare_again
+from histoscale.workflows.compare.score_folder import PARTIAL, SCORES, SETTINGS, TABLES
+from histoscale.workflows.scores import read_csv
+from histoscale.workflows.scoring import Job, score_jobs
+
+DOCS = Path(__file__).parents[3] / "docs"
+PRESET = Preset("scales", "Some", (2.0, 2.4, 3.0))
+
+
+@pytest.fixture
+def models(folder: Path) -> list[str]:
+    edsr = [f"edsr={folder}/edsr-x{scale}.safetensors" for scale in (2, 3)]
+    return [*edsr, f"net#1={folder}/a.safetensors", f"net#2={folder}/b.safetensors"]
+
+
+def run(models: Sequence[str], data: Path, output: Path, **options: Any) -> Comparison:
+    return compare(models, data, output, options.pop("presets", [PRESET]), **options)
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in output.iterdir()}
+
+
+def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    made = run(models, pictures, tmp_path / "out", progress=lambda *done: seen.append(done))
+    assert seen == [(done, 9) for done in range(1, 10)]  # three pictures, three scales
+    assert set(contents(tmp_path / "out")) == {SCORES, SETTINGS, *TABLES}
+    table = made.tables[0]
+    assert list(table.rows) == ["bicubic", "edsr", "net"]
+    assert [cell.is_empty for cell in table.rows["edsr"]] == [False, False, True, True, False, False]
+    assert table.seeds["net"] == 2
+    assert (table.reference, table.n, table.group) == ("net", 3, "tissue")
+    used = {(s.model, s.scale, s.weights) for s in read_csv(tmp_path / "out" / SCORES) if s.model == "edsr"}
+    assert len({weights for _, _, weights in used}) == 2
+
+
+def test_resized_cells_are_there_and_marked(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    made = run(models[:2], pictures, tmp_path / "out", allow_resize=True, presets=find_presets([], [2.4, 3]))
+    assert [cell.through for cell in made.tables[0].rows["edsr"]] == [3, 3, 0, 0]
+    assert "‡" in (tmp_path / "out" / "tables.md").read_text()
+    strict = run(models[:2], pictures, tmp_path / "strict", presets=find_presets([], [2.4, 3]))
+    assert [cell.is_empty for cell in strict.tables[0].rows["edsr"]] == [True, True, False, False]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C."""
+
+
+def stopping_after(jobs_done: int) -> Callable[..., Any]:
+    def score(jobs: Sequence[Job], *others: Any) -> Any:
+        for done, found in enumerate(score_jobs(jobs, *others)):
+            if done == jobs_done:
+                raise Stopped
+            yield found
+
+    return score
+
+
+def test_a_stopped_comparison_goes_on_to_the_same_files(
+    models: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(models, pictures, tmp_path / "whole")
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("histoscale.workflows.compare.run.score_jobs", stopping_after(4))
+        with pytest.raises(Stopped):
+            run(models, pictures, out)
+    assert set(contents(out)) == {PARTIAL, SETTINGS}
+    with (out / PARTIAL).open("a") as torn:
+        torn.write("tissue,,r,B,3.0,ed")
+    with pytest.raises(OutputError, match="pass --overwrite to replace it, or --resume to go on with it"):
+        run(models, pictures, out)
+    seen: list[tuple[int, int]] = []
+    run(models, pictures, out, resume=True, progress=lambda *done: seen.append(done))
+    assert seen == [(done, 9) for done in range(5, 10)]
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_models_and_scales_are_added_to_a_finished_one(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    run(models, pictures, tmp_path / "whole")
+    out = tmp_path / "out"
+    run(models[:2], pictures, out, presets=find_presets([], [2]))
+    run(models, pictures, out, resume=True)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_rows_of_other_weights_are_made_anew(
+    models: list[str], folder: Path, pictures: Path, tmp_path: Path
+) -> None:
+    one = find_presets([], [2])
+    run([f"net={folder}/a.safetensors"], pictures, tmp_path / "out", presets=one)
+    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
+    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "fresh", presets=one)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_other_settings_are_not_gone_on_with(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    run(models[:1], pictures, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(OutputError, match="has crop_px None, not 40"):
+        run(models[:1], pictures, tmp_path / "out", crop_px=40, resume=True)
+    (tmp_path / "out" / SETTINGS).unlink()
+    with pytest.raises(OutputError, match="Wanted the settings of a comparison"):
+        run(models[:1], pictures, tmp_path / "out", resume=True)
+    assert contents(tmp_path / "out") == {k: v for k, v in before.items() if k != SETTINGS}
+    run(models[:1], pictures, tmp_path / "out", crop_px=40, overwrite=True)
+    assert json.loads((tmp_path / "out" / SETTINGS).read_text())["crop_px"] == 40
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"models": ["nobody"]}, WeightsError, "nobody"),
+        ({"reference": "iste"}, ConfigError, "no row iste to test against: wanted one of bicubic, edsr, net"),
+        ({"data": Path("nowhere")}, DataError, "nowhere"),
+        ({"degradations": ["F"]}, ConfigError, "got F"),
+        ({"device": "abacus"}, ConfigError, "There is no device abacus"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+    wrong: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    models: list[str],
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    given = {"models": models, "data": pictures, "output": tmp_path / "out", **wrong}
+    with pytest.raises(error, match=words):
+        run(**given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    run(models, pictures, tmp_path / "out", reference="edsr")
+    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [PRESET], reference="edsr")
+    assert contents(tmp_path / "again") == {name: contents(tmp_path / "out")[name] for name in TABLES}
+    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
+        compare_again(tmp_path / "out" / SCORES, tmp_path / "again")
+    made = compare_again(tmp_path / "out" / SCORES, tmp_path / "again", overwrite=True)
+    assert made.presets[0].scales == PRESET.scales
+
+
+def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="cannot be written to"):
+        run(models, pictures, tmp_path / "out")
+
+
+COMMITTED = sorted(path.parent for path in DOCS.rglob("tables.tex"))
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: path.name)
+def test_committed_tables_are_those_of_the_committed_scores(folder: Path, tmp_path: Path) -> None:
+    said = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
+    names = [name for name in said["presets"] if name in PRESETS]
+    presets = find_presets(names, [scale for scales in said["scales"] for scale in scales])
+    compare_again(folder / SCORES, tmp_path, presets, reference=said["reference"])
+    assert {name: (folder / name).read_bytes() for name in TABLES} == contents(tmp_path)
+
+
+def test_tables_are_committed() -> None:
+    assert COMMITTED
