@@ -54,6 +54,7 @@ class DataTable(Table):
     noise_sigma: Annotated[float, Field(ge=0)] = 0.0
     jpeg_share: Share = 0.0
     jpeg_quality: tuple[int, int] = (70, 95)
+    augment: bool = True
     on_device: bool = False
 
     @field_validator("root")
@@ -90,7 +91,10 @@ class TrainingTable(Table):
         minutes: a budget of time instead, the schedule running on the time used.
         clock: "wall" for elapsed minutes; "core" for minutes of processor time, for fair comparisons.
         rate: Adam's step size at its height; ``warmup`` is the share of the run that leads up to it.
-        schedule: "cosine" to ``final_rate``, "milestones" halving at shares of the run, or "constant".
+        schedule: "cosine" to ``final_rate``, "milestones" halving at shares of the run, "staircase" of
+            ``stairs`` even stairs, the rate times ``stair`` after each, or "constant".
+        restarts: shares of the run at which the schedule begins anew, to run until the next.
+        epsilon, weight_decay: Adam's.
         clip: largest gradient norm; 0 for no clipping.
         average: decay of the moving average of the weights, ramped by (1 + t) / (10 + t); 0 for none.
         checkpoint_minutes: how often the state is written.
@@ -104,8 +108,13 @@ class TrainingTable(Table):
     final_rate: Annotated[float, Field(gt=0)] = 1e-7
     betas: tuple[float, float] = (0.9, 0.999)
     warmup: Share = 0.0
-    schedule: Literal["cosine", "milestones", "constant"] = "constant"
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["cosine", "milestones", "staircase", "constant"] = "constant"
     milestones: tuple[float, ...] = ()
+    stairs: Annotated[int, Field(ge=0)] = 0
+    stair: Annotated[float, Field(gt=0, le=1)] = 0.5
+    restarts: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     clip: Annotated[float, Field(ge=0)] = 0.0
     average: Share = 0.0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -118,9 +127,29 @@ class TrainingTable(Table):
     def _one_budget(self) -> "TrainingTable":
         if (self.schedule == "milestones") != bool(self.milestones):
             raise ValueError('schedule = "milestones" and its milestones go together')
+        if (self.schedule == "staircase") != bool(self.stairs):
+            raise ValueError('schedule = "staircase" and its stairs go together')
         if (self.steps > 0) == (self.minutes > 0):
             raise ValueError("exactly one of steps and minutes sets the length of a run")
         return self
+
+
+class LossTable(Table):
+    """What the training makes small; each loss but the first belongs to one model.
+
+    Attributes:
+        kind: "l1" for Eq. 1; "wavelets" as swdnet was published, "adversarial" as li2021 was.
+        spatial_share: wavelets: share of the run in which the spatial stage learns alone.
+        adversarial_weight: adversarial: of the adversary's verdict; L1 weighs the rest.
+        adversary_rate: adversarial: the adversary's step size while the model's is ``training.rate``.
+        curriculum: adversarial: let the factor of degradation grow in the first half of the run.
+    """
+
+    kind: Literal["l1", "wavelets", "adversarial"] = "l1"
+    spatial_share: Share = 0.5
+    adversarial_weight: Share = 0.01
+    adversary_rate: Annotated[float, Field(gt=0)] = 1e-5
+    curriculum: bool = False
 
 
 class ValidationTable(Table):
@@ -159,6 +188,7 @@ class Run(Table):
     model: ModelTable
     data: DataTable
     training: TrainingTable
+    loss: LossTable = LossTable()
     validation: ValidationTable = ValidationTable()
     card: CardTable = CardTable()
 

@@ -58,10 +58,12 @@ class DevicePairs:
         return Pair((lr * 255).round().to(torch.uint8), target, positions, cell)
 
     def _crop(self, side: int, rng: np.random.Generator) -> UInt8[Tensor, "3 H W"]:
-        """A random patch, flipped and transposed at random."""
+        """A random patch, flipped and transposed at random if the recipe says so."""
         picture = self.pictures[int(rng.choice(len(self.pictures), p=self._shares))]
         top, left = (int(rng.integers(n - side + 1)) for n in picture.shape[1:])
         patch = picture[:, top : top + side, left : left + side]
+        if not self.recipe.augment:
+            return patch
         flips = [axis for axis in (1, 2) if rng.random() < 0.5]
         return patch.flip(flips).transpose(1, 2) if rng.random() < 0.5 else patch.flip(flips)
 

@@ -35,6 +35,7 @@ class PairRecipe:
         degradations: share of each degradation.
         noise_sigma, jpeg_share, jpeg_quality: upper bound of added noise in grey levels; share of patches
             that pass through JPEG, and the range of its quality.
+        augment: flip and transpose patches at random.
     """
 
     scale_range: tuple[float, float] = (1.0, 4.0)
@@ -47,6 +48,7 @@ class PairRecipe:
     noise_sigma: float = 0.0
     jpeg_share: float = 0.0
     jpeg_quality: tuple[int, int] = (70, 95)
+    augment: bool = True
 
 
 class Pair(NamedTuple):
@@ -90,7 +92,8 @@ class PairDataset(Dataset[Pair]):
         lr_px, hr_px = draw_sides(self.recipe, np.random.default_rng((self.seed, 0, group)))
         hr = self._crop(hr_px, rng)
         lr = self._spoil(hr, lr_px, np.random.default_rng((self.seed, 2, number)))
-        lr, hr = augment(lr, hr, rng)
+        if self.recipe.augment:
+            lr, hr = augment(lr, hr, rng)
         target, positions = self._sample(hr, lr_px, rng)
         cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)
         return Pair(channels_first(lr), target, positions, cell)

@@ -27,7 +27,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     left.plot([x["step"] for x in losses], [x["loss"] for x in losses], lw=0.6, alpha=0.4, color="#4c72b0")
     smooth = running_mean([x["loss"] for x in losses], 20)
     left.plot([x["step"] for x in losses], smooth, lw=1.6, color="#4c72b0")
-    left.set(xlabel="step", ylabel="L1 loss on (x - 0.5) / 0.5", yscale="log")
+    left.set(xlabel="step", ylabel="loss", yscale="log")
     scores = [line for line in lines if "psnr" in line]
     for key in scores[0]["psnr"] if scores else ():
         gains = [x["psnr"][key] - x["bicubic"][key] for x in scores]

@@ -32,14 +32,24 @@ class Progress:
 
 def step_size(table: TrainingTable, share: float) -> float:
     """Adam's step size when ``share`` of the budget is used."""
+    share = share_since_restart(table.restarts, share)
     if share < table.warmup:
         return table.rate * max(share / table.warmup, 1e-3)
     if table.schedule == "milestones":
         return float(table.rate * 0.5 ** sum(share >= m for m in table.milestones))
+    if table.schedule == "staircase":
+        return float(table.rate * table.stair ** int(share * table.stairs + 1e-9))
     if table.schedule == "cosine":
         phase = (share - table.warmup) / (1 - table.warmup) if table.warmup < 1 else 1.0
         return table.final_rate + (table.rate - table.final_rate) * (1 + math.cos(math.pi * phase)) / 2
     return table.rate
+
+
+def share_since_restart(restarts: tuple[float, ...], share: float) -> float:
+    """Share of the present part of the schedule, which begins at the last restart and ends at the next."""
+    begun = max((r for r in restarts if r <= share), default=0.0)
+    ends = min((r for r in restarts if r > share), default=1.0)
+    return (share - begun) / (ends - begun)
 
 
 def average_decay(average: float, step: int) -> float:

@@ -1,4 +1,4 @@
-"""``histoscale train RUN.toml``: Eq. 1 by Adam, on one processor or many."""
+"""``histoscale train RUN.toml``: Eq. 1, or a method's own loss, by Adam, on one processor or many."""
 
 import copy
 import hashlib
@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from jaxtyping import Float
-from torch import Tensor, nn
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
 
 from histoscale import weights
@@ -26,39 +24,15 @@ from histoscale.data.device_pairs import DevicePairs
 from histoscale.data.folders import ImageRecord, find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
 from histoscale.errors import ConfigError, OutputError
-from histoscale.models.base import CoordinateSuperResolver, SuperResolver
+from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
 from histoscale.training.curves import draw_curves, read_metrics
+from histoscale.training.objectives import Objective, objective_for
 from histoscale.training.schedule import Progress, average_decay, step_size
 from histoscale.training.state import read_state, take_over, update_average, write_state
 from histoscale.training.validation import Validation
 
 Report = Callable[[Progress, float], None]
-
-
-class Objective(nn.Module):
-    """Eq. (1): mean absolute error on (x - 0.5) / 0.5, of a whole patch or of sampled pixels."""
-
-    def __init__(self, model: SuperResolver):
-        super().__init__()
-        self.model = model
-
-    def forward(self, pair: Pair) -> Float[Tensor, ""]:
-        """Loss of one batch of 8-bit pairs."""
-        target = pair.target.float() / 255
-        predicted = predict(self.model, pair)
-        loss: Tensor = 2 * (predicted.float() - target).abs().mean()
-        return loss
-
-
-def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
-    """The model's answer in the shape of ``pair.target``."""
-    image = (pair.lr.float() / 255).contiguous(memory_format=torch.channels_last)
-    if pair.positions.shape[1] and isinstance(model, CoordinateSuperResolver):
-        return model.decode(model.encode(image), pair.positions, pair.cell)
-    size = (pair.target.shape[-2], pair.target.shape[-1])
-    whole: Tensor = model(image, size)
-    return whole
 
 
 @dataclass
@@ -85,6 +59,10 @@ class Trainer:
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),  # else several processes on a CPU are not seen
             mixed_precision="bf16" if table.precision == "bf16" else "no",
+            # while one stage learns alone, the other has no gradients to wait for
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=self.run.loss.kind == "wavelets")
+            ],
         )
         data = self.run.data
         self.records = find_images(data.root, data.sets, data.split)
@@ -95,14 +73,25 @@ class Trainer:
         self.average: SuperResolver = (
             copy.deepcopy(self.model).requires_grad_(False).to(self.accelerator.device)
         )
-        optimiser = torch.optim.Adam(self.model.parameters(), lr=table.rate, betas=table.betas)
-        self.objective, self.optimiser = self.accelerator.prepare(Objective(self.model), optimiser)
+        objective = objective_for(self.run, self.model)
+        self.adversary = objective.adversary
+        self.objective, self.optimiser = self.accelerator.prepare(objective, self._optimiser(objective))
         self.progress = Progress(table)
         self.validation = Validation(
             self.run.validation,
             find_images(data.root, self.run.validation.sets or data.sets, self.run.validation.split),
         )
         self.share = self.progress.share()
+
+    def _optimiser(self, objective: Objective) -> torch.optim.Adam:
+        """Adam for the model and, with a step size of its own, for an adversary."""
+        table = self.run.training
+        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
+        if objective.adversary is not None:
+            groups.append({"params": list(objective.adversary.parameters())})
+        return torch.optim.Adam(
+            groups, lr=table.rate, betas=table.betas, eps=table.epsilon, weight_decay=table.weight_decay
+        )
 
     def train(self) -> None:
         """Train to the end of the budget, or to an interrupt, and leave weights, curves and state behind."""
@@ -152,17 +141,23 @@ class Trainer:
             [(step * world + rank) * table.batch + i for i in range(table.batch)]
             for step in range(self.progress.step, table.steps or 10**9)
         )
-        loader: DataLoader[Pair] = DataLoader(dataset, batch_sampler=batches, num_workers=table.workers)
+        own = torch.Generator()  # else a loader draws from the random numbers that a resumed run continues
+        loader: DataLoader[Pair] = DataLoader(
+            dataset, batch_sampler=batches, num_workers=table.workers, generator=own
+        )
         for pair in loader:
             yield Pair(*(tensor.to(accelerator.device) for tensor in pair))
 
     def _step(self, pair: Pair) -> float:
         """One step of Adam."""
         table = self.run.training
-        for group in self.optimiser.param_groups:
-            group["lr"] = step_size(table, self.share)
+        rate, heights = step_size(table, self.share), (1.0, self.run.loss.adversary_rate / table.rate)
+        for group, height in zip(
+            self.optimiser.param_groups, heights, strict=False
+        ):  # the second: an adversary
+            group["lr"] = rate * height
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.objective(pair)
+        loss = self.objective(pair, self.share)
         self.accelerator.backward(loss)
         if table.clip:
             self.accelerator.clip_grad_norm_(self.objective.parameters(), table.clip)
@@ -207,6 +202,8 @@ class Trainer:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
+        if self.adversary is not None:
+            state["adversary"] = self.adversary.state_dict()
         write_state(self.output / "state.pt", state)
 
     def resume(self) -> None:
@@ -221,6 +218,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["random_cuda"])
