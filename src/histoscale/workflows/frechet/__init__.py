@@ -1,0 +1,1 @@
+"""Frechet distance of pictures: which features, and between what."""
