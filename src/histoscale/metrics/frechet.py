@@ -2,8 +2,8 @@
 
 ``|m1 - m2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2))`` of means m and covariances S (Heusel et al., GANs Trained by a
 Two Time-Scale Update Rule, NeurIPS 2017, Eq. 6; Dowson and Landau, J. Multivariate Anal. 12, 1982). FID is
-its name with the features of one network and one file of weights only. It falls as the number of pictures grows:
-compare distances of the same features at about the same number only.
+its name with the features of one network and one file of weights only. It falls as the number of pictures
+grows: compare distances of the same features at about the same number only.
 """
 
 import numpy as np
