@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from histoscale.errors import InputError
@@ -54,3 +55,15 @@ def test_a_refused_picture(tmp_path: Path) -> None:
     Image.new("CMYK", (6, 4)).save(tmp_path / "x.jpg")
     with pytest.raises(InputError, match="is in CMYK"):
         open_slide(tmp_path / "x.jpg")
+
+
+def test_of_a_pyramid_that_is_held_in_memory_there_is_one_level(tmp_path: Path) -> None:
+    deep = RGB.astype(np.uint16) * 257
+    with tifffile.TiffWriter(tmp_path / "x.tif") as tiff:
+        tiff.write(deep, photometric="rgb", metadata=None, subifds=1)
+        tiff.write(deep[::2, ::2], photometric="rgb", metadata=None, subfiletype=1)
+    assert describe(tmp_path / "x.tif").levels_xy == ((64, 40), (32, 20))
+    with open_slide(tmp_path / "x.tif") as slide:
+        assert isinstance(slide, PictureSlide)
+        assert slide.levels_xy == ((64, 40),)
+        assert slide.best_level(2) == 0

@@ -1,5 +1,7 @@
 """A picture in memory as a slide of one level."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -17,7 +19,8 @@ class PictureSlide(Slide):
     """
 
     def __init__(self, picture: Picture) -> None:
-        self.description = picture.description
+        # in memory is the full resolution alone, whatever lower levels the file has
+        self.description = replace(picture.description, levels_xy=picture.description.levels_xy[:1])
         self._pixels = over_white(picture.pixels, picture.alpha)
 
     def read_region(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 
 from histoscale.errors import HistoscaleError, InputError, OutputError, ScaleError, WeightsError
@@ -189,6 +190,24 @@ def test_an_interrupt_leaves_nothing(source: Path, engine: Engine) -> None:
     with pytest.raises(KeyboardInterrupt):
         upscale_picture(source, source.with_name("b.png"), options(scale=2), engine, stop)
     assert list(source.parent.iterdir()) == [source]
+
+
+def test_a_small_picture_of_a_pyramid_comes_from_the_level_that_suits(tmp_path: Path) -> None:
+    pyramid = tmp_path / "p.tif"
+    with tifffile.TiffWriter(pyramid) as tiff:
+        for side, grey in ((2048, 50), (1024, 100), (512, 200)):
+            pixels = np.full((side, side, 3), grey, np.uint8)
+            kind = {"tile": (256, 256), "photometric": "rgb", "metadata": None}
+            tiff.write(
+                pixels, **kind, subfiletype=int(side < 2048), **({"subifds": 2} if side == 2048 else {})
+            )
+    for scale, grey in ((0.7, 50), (0.5, 100), (0.3, 100), (0.2, 200)):
+        target = tmp_path / f"{scale}.png"
+        outcome = upscale_picture(pyramid, target, options(scale=scale), Engine("nobody"))
+        assert outcome.method == "antialiased bicubic, no model"
+        found = read(target).pixels
+        assert found.shape[:2] == (round(2048 * scale),) * 2
+        assert (found == grey).all()
 
 
 def test_a_real_slide_is_a_picture_of_level_zero(data_root: Path, tmp_path: Path) -> None:

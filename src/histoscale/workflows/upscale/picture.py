@@ -19,6 +19,8 @@ from histoscale.workflows.upscale.engine import Engine, enough_memory
 from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.outcome import Outcome
 from histoscale.workflows.upscale.pixels import Progress, enlarge, resize
+from histoscale.workflows.upscale.slide_planning import METHODS, Wanted, plan_without_model
+from histoscale.workflows.upscale.slide_tile import Source
 from histoscale.workflows.upscale.target import Target, resolve
 
 BYTES_PER_SAMPLE = 3
@@ -48,9 +50,13 @@ def upscale_picture(
     plan = resolve(options.wish, field.size_xy, mpp, header.power)
     _refuse_too_large(target, plan)
     with enough_memory(str(target)):
-        picture = read(source) if field.size_xy == header.size_xy else _cut(header, field)
-        refuse_impossible(target, plan.size_xy, has_transparency=not picture.is_opaque)
-        pixels, method, note = _resample(picture.pixels, plan, engine, progress)
+        picture = _from_lower_level(header, field, plan)
+        if picture is not None:
+            pixels, method, note = picture.pixels, METHODS["reduce"], provenance.REDUCED
+        else:
+            picture = read(source) if field.size_xy == header.size_xy else _cut(header, field)
+            refuse_impossible(target, plan.size_xy, has_transparency=not picture.is_opaque)
+            pixels, method, note = _resample(picture.pixels, plan, engine, progress)
         used = engine.used if note == provenance.SUPER_RESOLVED else None
         finished = Finished(
             pixels=pixels,
@@ -78,6 +84,21 @@ def _cut(header: Description, field: Rectangle) -> Picture:
         return Picture(header, slide.read_region(0, *field))
 
 
+def _from_lower_level(header: Description, field: Rectangle, target: Target) -> Picture | None:
+    """A reduction of a slide from the level that is just fine enough; None where that is the full one."""
+    if len(header.levels_xy) < 2 or max(target.scale_xy) >= 1 or "alpha" in header.channels:
+        return None
+    across, down = target.size_xy
+    with open_slide(header.path) as slide:
+        plan = plan_without_model(slide, Wanted(header, field, None, header.mpp, target), max(across, down))
+        if plan.level == 0:
+            return None
+        width, height = plan.level_size_xy
+        too_large = f"Level {plan.level} of {header.path} is too large to be held in memory"
+        ensure_memory(7 * width * height, InputError, too_large)
+        return Picture(header, Source(slide, plan).bicubic((slice(0, down), slice(0, across))))
+
+
 def _refuse_too_large(target: Path, plan: Target) -> None:
     width, height = plan.size_xy
     refuse_impossible(target, plan.size_xy, has_transparency=False)
@@ -99,9 +120,9 @@ def _resample(
     h, w, _ = pixels.shape
     grown = max(size[0], h), max(size[1], w)
     if size == (h, w):
-        return pixels, "pixels unchanged, no model", provenance.COPIED
+        return pixels, METHODS["copy"], provenance.COPIED
     if grown == (h, w):
-        return resize(pixels, size), "antialiased bicubic, no model", provenance.REDUCED
+        return resize(pixels, size), METHODS["reduce"], provenance.REDUCED
     enlarged = resize(enlarge(pixels, grown, engine, progress), size)
     return enlarged, engine.label, provenance.SUPER_RESOLVED
 

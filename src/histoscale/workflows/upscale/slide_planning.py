@@ -130,11 +130,17 @@ def plan_slide(
     if wanted.method != "model":
         tile_px = tile_px or MODEL_FREE_TILE_PX
         peak = COORDINATOR_BYTES + executor.workers * MODEL_FREE_WORKER_BYTES
-        return Planned(wanted, _plan(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak))
+        return Planned(
+            wanted, plan_without_model(slide, wanted, tile_px), Budget(tile_px, executor.workers, peak)
+        )
     fewest = 1 if options.cluster is None else executor.workers
     setting, budget = _choose(wanted, limit, tile_px, _imposed(engine, earlier), executor, fewest)
     executor.workers = min(executor.workers, budget.workers)
-    plan = replace(_plan(slide, wanted, budget.tile_px), setting=setting, tissue=_has_tissue(wanted, options))
+    plan = replace(
+        plan_without_model(slide, wanted, budget.tile_px),
+        setting=setting,
+        tissue=_has_tissue(wanted, options),
+    )
     return Planned(wanted, plan, budget)
 
 
@@ -165,8 +171,8 @@ def _has_tissue(wanted: Wanted, options: Options) -> bool:
     return options.tissue != "all" or wanted.roi is not None
 
 
-def _plan(slide: Slide, wanted: Wanted, tile_px: int) -> SlidePlan:
-    """The plan without a model: which part of which level becomes which pixels."""
+def plan_without_model(slide: Slide, wanted: Wanted, tile_px: int) -> SlidePlan:
+    """Which part of which level becomes which pixels; a reduction reads the one that is just fine enough."""
     target, (x, y), (width, height) = wanted.target, *wanted.field
     level = slide.best_level(1 / max(target.scale_xy)) if wanted.method == "reduce" else 0
     across, down = slide.downsample_xy(level)
