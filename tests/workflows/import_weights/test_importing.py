@@ -1,0 +1,182 @@
+"""Official checkpoints, made with random numbers: what is imported answers as the official model does."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from histoscale import weights
+from histoscale.errors import ConfigError, OutputError, WeightsError
+from histoscale.imaging.coords import normalise, output_positions
+from histoscale.models.base import CoordinateSuperResolver, as_grid
+from histoscale.workflows.import_weights.importing import KNOWN, import_weights
+
+FAMILY = {"liif": "Liif", "lte": "Lte", "lmi": "Lmi", "itsrn": "Itsrn", "lit": "Lit", "iste": "Iste"}
+ENCODERS = {"edsr": ("Edsr", 8), "rdn": ("Rdn", 4), "swinir": ("SwinIr", 64)}
+FIXED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "edsr": ("Edsr", {"high": 255}, "plain"),
+    "rdn": ("Rdn", {}, "plain"),
+    "swinir": ("SwinIr", {"dim": 12, "channels": 8}, "params"),
+}
+"""Class, arguments, and how its authors save it."""
+
+
+def saved(path: Path, name: str, model: nn.Module, structure: str = "liif") -> Path:
+    """The model's tensors as the official repositories save them."""
+    tensors = model.state_dict()
+    held: dict[str, Any] = {
+        "liif": {
+            "model": {"name": name, "args": {"encoder_spec": {"name": "edsr"}}, "sd": tensors},
+            "optimizer": {"name": "adam", "args": {"lr": 1e-4}, "sd": {"state": {}, "param_groups": []}},
+            "epoch": 1000,
+        },
+        "params": {"params": tensors},
+        "params_ema": {"params": {}, "params_ema": tensors},
+        "plain": tensors,
+    }[structure]
+    torch.save(held, path)
+    return path
+
+
+def imported(path: Path, name: str) -> Any:
+    """The model as another person loads it, in float64."""
+    output = path.with_suffix(".safetensors")
+    import_weights(path, name, output)
+    return weights.load(output).double()
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        *((name, "edsr") for name in FAMILY if name != "iste"),
+        ("iste", "swinir"),
+        ("lte", "rdn"),
+        ("liif", "swinir"),
+    ],
+)
+@torch.no_grad()
+def test_answers_as_the_official_model(tmp_path: Path, official: ModuleType, name: str, encoder: str) -> None:
+    trunk, channels = ENCODERS[encoder]
+    theirs = getattr(official, FAMILY[name])(getattr(official, trunk)(), channels)
+    ours = imported(saved(tmp_path / "epoch-last.pth", name, theirs), name)
+    assert isinstance(ours, CoordinateSuperResolver)
+    image = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    for size in ((32, 32), (48, 48), (38, 38)) if name != "itsrn" else ((32, 32), (48, 48)):
+        axes = [output_positions(n_out, n) for n_out, n in zip(size, image.shape[2:], strict=True)]
+        points = as_grid(*axes)
+        at = torch.stack([normalise(points[:, axis], 16) for axis in (0, 1)], dim=1)
+        cell = torch.tensor([2 / size[0], 2 / size[1]], dtype=torch.float64)
+        wanted = theirs.double()(image * 2 - 1, at, cell) * 0.5 + 0.5
+        got = ours.decode(ours.encode(image), points[None], cell[None] * 16 / 2)
+        torch.testing.assert_close(got[0], wanted, atol=1e-5, rtol=0)
+        assert wanted.std() > 1e-3  # else nothing would be compared
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", FIXED)
+@torch.no_grad()
+def test_fixed_scales_answer_as_the_official_model_at_the_border_too(
+    tmp_path: Path, official: ModuleType, name: str, scale: int
+) -> None:
+    kind, arguments, structure = FIXED[name]
+    theirs = getattr(official, kind)(scale=scale, **arguments)
+    high = 1 if name == "swinir" else 255
+    ours = imported(saved(tmp_path / f"x{scale}.pt", name, theirs, structure), name)
+    image = torch.rand(1, 3, 16, 24, dtype=torch.float64)
+    wanted = theirs.double()(image * high) / high
+    torch.testing.assert_close(ours(image, (16 * scale, 24 * scale)), wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_fixed_scales_of_liif_s_family_are_centred_on_grey(tmp_path: Path, official: ModuleType) -> None:
+    for name, theirs in (("edsr", official.Edsr(scale=2)), ("rdn", official.Rdn(scale=3))):
+        ours = imported(saved(tmp_path / f"{name}.pth", name, theirs), name)
+        image = torch.rand(1, 3, 9, 7, dtype=torch.float64)
+        wanted = theirs.double()(image * 2 - 1) * 0.5 + 0.5
+        torch.testing.assert_close(ours(image, wanted.shape[-2:]), wanted, atol=1e-5, rtol=0)
+
+
+def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: ModuleType) -> None:
+    path = saved(tmp_path / "iste.pth", "iste", official.Iste(official.Edsr(), 8))
+    card = import_weights(path, "iste", tmp_path / "iste.safetensors")
+    assert card.recipe["imported_from"] == "iste.pth"
+    assert card.recipe["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert card.licence == "not stated"
+    assert card.architecture.arguments["encoder"] == "edsr"
+    unused = {key.split(".")[0] for key in card.recipe["unused"]}
+    assert unused == {"encoder", "imnet_texture_auxiliary", "imnet_query", "pix_attn"}
+    assert weights.card(tmp_path / "iste.safetensors") == card
+
+
+def test_averaged_weights_come_first(tmp_path: Path, official: ModuleType) -> None:
+    theirs = official.SwinIr(scale=2, dim=12, channels=8)
+    ours = imported(saved(tmp_path / "ema.pth", "swinir", theirs, "params_ema"), "swinir")
+    assert torch.equal(ours.encoder.last.weight, theirs.conv_after_body.weight.double())
+
+
+def changed(tmp_path: Path, official: ModuleType, change: Callable[[dict[str, Tensor]], object]) -> Path:
+    """A LIIF checkpoint after a change to its tensors."""
+    tensors = official.Liif(official.Edsr(), 8).state_dict()
+    change(tensors)
+    path = tmp_path / "changed.pth"
+    torch.save({"model": {"name": "liif", "args": {}, "sd": tensors}}, path)
+    return path
+
+
+def test_missing_and_unknown_tensors_are_listed(tmp_path: Path, official: ModuleType) -> None:
+    def drop(tensors: dict[str, Tensor]) -> None:
+        del tensors["imnet.layers.4.bias"], tensors["encoder.body.1.body.2.weight"]
+
+    def add(tensors: dict[str, Tensor]) -> None:
+        tensors.update({"imnet.layers.10.bias": torch.zeros(3), "teacher.weight": torch.zeros(3)})
+
+    output = tmp_path / "out.safetensors"
+    with pytest.raises(WeightsError, match=r"nothing for our encoder.body.1.conv2.weight, layers.3.bias\.$"):
+        import_weights(changed(tmp_path, official, drop), "liif", output)
+    with pytest.raises(WeightsError, match=r"no place for imnet.layers.10.bias, teacher.weight\.$"):
+        import_weights(changed(tmp_path, official, add), "liif", output)
+    with pytest.raises(WeightsError, match=r"imnet.layers.0.weight is missing\.$"):
+        import_weights(changed(tmp_path, official, lambda t: t.pop("imnet.layers.0.weight")), "liif", output)
+    assert not output.exists()
+
+
+def test_shapes_are_checked(tmp_path: Path, official: ModuleType) -> None:
+    path = changed(tmp_path, official, lambda t: t.update({"imnet.layers.8.bias": torch.zeros(4)}))
+    with pytest.raises(WeightsError, match=r"layers.7.bias wanted \(3,\), got \(4,\)"):
+        import_weights(path, "liif", tmp_path / "out.safetensors")
+    path = changed(tmp_path, official, lambda t: t.update({"imnet.layers.0.weight": torch.zeros(16, 12)}))
+    with pytest.raises(WeightsError, match="is no checkpoint of liif"):
+        import_weights(path, "liif", tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if name != "liif"])
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path, official: ModuleType, name: str) -> None:
+    path = changed(tmp_path, official, lambda t: None)
+    with pytest.raises(WeightsError, match=f"is no checkpoint of {name} as its authors save it"):
+        import_weights(path, name, tmp_path / "out.safetensors")
+
+
+def test_a_mean_shift_that_is_not_the_published_one_is_refused(tmp_path: Path, official: ModuleType) -> None:
+    path = saved(tmp_path / "unit.pt", "edsr", official.Edsr(scale=2, high=1), "plain")
+    with pytest.raises(WeightsError, match="wanted the mean of DIV2K on 0 to 255"):
+        import_weights(path, "edsr", tmp_path / "out.safetensors")
+
+
+def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: ModuleType) -> None:
+    path, output = changed(tmp_path, official, lambda t: None), tmp_path / "out.safetensors"
+    output.write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        import_weights(path, "liif", output)
+    assert output.read_text() == "mine"
+    import_weights(path, "liif", output, overwrite=True)
+    assert weights.card(output).architecture.name == "liif"
+
+
+def test_unknown_names_name_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"one of liif, lte, .*swinir, got 'vdsr'"):
+        import_weights(tmp_path / "x.pth", "vdsr", tmp_path / "out.safetensors")
