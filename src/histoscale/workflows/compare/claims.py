@@ -38,7 +38,7 @@ CONTESTS = (
     Contest("table2", "iste", ANY_SCALE),
     Contest("table4", "iste", REMOVALS),
     Contest("table7", "iste-swinir", ("iste-edsr", "iste-rdn")),
-    Contest("table9", "iste", ("liif", "lte", "liif*", "lte*")),
+    Contest("table9", "iste", ("liif", "lte", "liif-star", "lte-star")),
 )
 
 
