@@ -148,6 +148,32 @@ def test_a_slide_is_reported_beside_it(source: Path) -> None:
     assert slide["work"]["model"]["seconds"] > 0
 
 
+def test_a_report_that_cannot_be_written_stops_before_the_work(source: Path) -> None:
+    target = source.with_name("b.png")
+    result = call("upscale", source, "-o", target, "--scale", 0.5, "--report", source)
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {source}/report.html cannot be written: {source} is not a folder.\n"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("b.png", ["--compression", "jpeg"], "--compression jpeg has no say in PNG"),
+        ("b.png", ["--quality", "50"], "--quality 50 has no say in lossless PNG"),
+        ("b.ome.zarr", ["--layout", "both"], "--layout both has no say in OME-Zarr"),
+        ("b.ome.tiff", ["--compression", "zstd", "--quality", "50"], "no say in lossless OME-TIFF"),
+        ("b.jpg", ["--quality", "50"], ""),
+        ("b.ome.tiff", ["--quality", "50", "--layout", "both"], ""),
+    ],
+)
+def test_an_option_in_vain_is_said(source: Path, name: str, words: list[str], said: str) -> None:
+    result = call("upscale", source, "-o", source.with_name(name), "--scale", 0.5, "--workers", 1, *words)
+    assert result.exit_code == 0
+    assert said in result.stderr
+    assert ("no say" in result.stderr) == bool(said)
+
+
 def test_pictures_are_reported_on_request(source: Path) -> None:
     broken = source.with_name("broken.png")
     broken.write_bytes(b"not a picture")

@@ -29,6 +29,7 @@ LARGEST_SIDE_PX = {"PNG": 2**31 - 1, "JPEG": 65_500, "WebP": 16_383, "TIFF": 2**
 """JPEG's own limit is 65535; libjpeg stops at 65500."""
 DENSITY_UM = (1e-3, 1e5)
 """Micrometres per pixel that the density fields of all formats can count; beyond, the record alone tells."""
+LOSSLESS = ("PNG", "TIFF")
 TILE_PX = 256
 CLASSIC_TIFF_BYTES = 4_000_000_000
 FORMAT_OF_SUFFIX = {

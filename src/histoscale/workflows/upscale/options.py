@@ -5,6 +5,7 @@ from pathlib import Path
 
 from histoscale.errors import ConfigError
 from histoscale.slides.finished_slide import Compression, Layout
+from histoscale.slides.pyramid_writer import DICOM, OME_TIFF, OME_ZARR
 from histoscale.workflows.upscale.target import Wish, require_positive
 
 TISSUE_CHOICES = ("all", "mask")
@@ -54,6 +55,26 @@ class Options:
     workers: int | None = None
     resume: bool = False
     cluster: str | None = None
+
+    def unused(self, form: str, is_lossless: bool) -> tuple[str, ...]:
+        """Remarks on what a person gave and has no say in an output.
+
+        Args:
+            form: of the output, such as "PNG" or "OME-TIFF".
+            is_lossless: whether it keeps pixels as they are, whatever the quality.
+        """
+        is_picture = form not in {OME_TIFF, OME_ZARR, DICOM}
+        in_vain = {
+            "compression": is_picture and self.compression is not None,
+            "tissue": is_picture and self.tissue != "mask",
+            "layout": form != OME_TIFF and self.layout != "ome",
+            "quality": is_lossless and self.quality is not None,
+        }
+        return tuple(
+            f"--{name} {getattr(self, name)} has no say in {'lossless ' if name == 'quality' else ''}{form}"
+            for name, is_so in in_vain.items()
+            if is_so
+        )
 
     def __post_init__(self) -> None:
         if self.source_mpp is not None:

@@ -10,7 +10,7 @@ from histoscale.errors import InputError, OutputError
 from histoscale.slides import provenance
 from histoscale.slides.description import Description, Picture
 from histoscale.slides.memory import ensure_memory
-from histoscale.slides.picture_writer import Finished, refuse_impossible, write_picture
+from histoscale.slides.picture_writer import LOSSLESS, Finished, format_of, refuse_impossible, write_picture
 from histoscale.slides.reader import describe, open_slide, read
 from histoscale.slides.regions import Rectangle
 from histoscale.slides.replacing import refuse_existing, refuse_unwritable
@@ -74,7 +74,10 @@ def upscale_picture(
         plan.mpp,
         method,
         seconds=time.perf_counter() - started,
-        remarks=remarks(header, plan, used, options.source_mpp),
+        remarks=(
+            *remarks(header, plan, used, options.source_mpp),
+            *options.unused(form := format_of(target), is_lossless=form in LOSSLESS),
+        ),
     )
 
 

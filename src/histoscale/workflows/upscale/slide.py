@@ -13,6 +13,7 @@ from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
 from histoscale.slides.pyramid_writer import (
     default_compression,
+    format_of_slide,
     refuse_impossible_slide,
     refuse_unknown_mpp,
     write_slide,
@@ -222,6 +223,8 @@ def _outcome(
 ) -> SlideOutcome:
     wanted, plan = planned.wanted, planned.plan
     told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
+    has_quality = _encoding(target, options).compression in {"jpeg", "jpeg2000"}
+    told += options.unused(format_of_slide(target), is_lossless=not has_quality)
     told += wanted.roi.notes if wanted.roi else ()
     if tally.lost:
         told.append(f"damaged in the source and left out: {', '.join(tally.lost)}")
