@@ -95,7 +95,14 @@ def cut_slides(
         refuse_existing(output)
     _refuse_foreign(output)
     split = split_by_tile if recipe.split_by == "tile" else split_by_slide
-    chosen = split(list(_find_cuts(named, recipe, report)), recipe.split, recipe.seed)
+    cuts = list(_find_cuts(named, recipe, report))
+    if not cuts:
+        side = f" of {recipe.side_px} px" if recipe.side_px else ""
+        raise DataError(
+            f"No sub-image{side} with {recipe.tissue:.0%} of tissue fits into {', '.join(named)}: give a "
+            "smaller --size or --tissue."
+        )
+    chosen = split(cuts, recipe.split, recipe.seed)
     with replacing_folder(output, overwrite) as folder:
         rows = list(_write_cuts(named, chosen, folder, recipe, report))
         with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
