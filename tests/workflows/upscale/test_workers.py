@@ -1,6 +1,7 @@
 """Processes that compute tiles: what they say, and that neither their death nor their parent's does harm."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from histoscale.workflows.upscale.options import Options
 from histoscale.workflows.upscale.slide_plan import SlidePlan, TileJob
 from histoscale.workflows.upscale.target import Wish
 from histoscale.workflows.upscale.workers import Processes, ThisProcess, executor_for
+
+MIB = 2**20
 
 
 @pytest.fixture
@@ -48,6 +51,25 @@ def test_a_worker_that_is_killed_is_replaced_and_its_tiles_with_it(job: TileJob)
         seen += [result.index for result in results]
     assert sorted(set(seen)) == list(range(12))
     assert is_right(job)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="told to glibc alone")
+def test_a_worker_keeps_the_memory_it_frees() -> None:
+    with Processes(1) as executor:
+        assert executor.ask(bytes_kept, 24 * MIB) > 20 * MIB
+        assert executor.ask(bytes_kept, 48 * MIB) < 4 * MIB  # so large that it comes and goes in one piece
+
+
+def bytes_kept(size: int) -> int:
+    """How much more is resident after an array came and went."""
+    before = resident()
+    array = np.ones(size, np.uint8)
+    del array
+    return resident() - before
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def test_workers_that_die_at_once_are_one_sentence() -> None:
