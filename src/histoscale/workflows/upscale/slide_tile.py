@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from histoscale.slides.reader import open_slide
@@ -29,6 +29,9 @@ BICUBIC_REACH = 2
 """Input pixels that Pillow's bicubic looks at on either side, times the reduction."""
 STRIP_PX = 128
 """Rows that are blended at once, for the weights are floats."""
+QUARTERS = 4
+"""Of a tile's side: where the model takes a part of a tile, it takes whole quarters. For every shape that it
+meets, the convolutions keep code and tables, and shapes without number would grow with the slide."""
 
 
 class Source:
@@ -95,7 +98,7 @@ class Workbench:
         if self.tissue is None or self.tissue.all(*part, size):
             return Patch(*model.upscale(part, self.source.read))
         pixels = self.source.bicubic(part)
-        if (inside := _touched(self.tissue, part, size)) is None:
+        if (inside := _touched(self.tissue, part, size, self.plan.tile_px // QUARTERS)) is None:
             return Patch(pixels)
         modelled = Patch(*model.upscale(inside, self.source.read))
         _blend(pixels, part, modelled.pixels, inside, self.tissue, size)
@@ -152,16 +155,22 @@ def _strips(rows: slice) -> Iterator[slice]:
         yield slice(start, min(start + STRIP_PX, rows.stop))
 
 
-def _touched(tissue: "TissueMask", part: Part, size: tuple[int, int]) -> Part | None:
-    """The smallest rectangle that holds every weight above 0."""
+def _touched(tissue: "TissueMask", part: Part, size: tuple[int, int], step: int) -> Part | None:
+    """The smallest rectangle of whole steps, or up to the rim, that holds every weight above 0."""
     if not tissue.any(*part, size):
         return None
     over = [tissue.weights(rows, part[1], size) > 0 for rows in _strips(part[0])]
-    rows = np.flatnonzero(np.concatenate([strip.any(axis=1) for strip in over])) + part[0].start
-    cols = np.flatnonzero(np.any([strip.any(axis=0) for strip in over], axis=0)) + part[1].start
+    rows = np.flatnonzero(np.concatenate([strip.any(axis=1) for strip in over]))
+    cols = np.flatnonzero(np.any([strip.any(axis=0) for strip in over], axis=0))
     if not rows.size:
         return None
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+    return _in_steps(rows, part[0], step), _in_steps(cols, part[1], step)
+
+
+def _in_steps(found: Int64[np.ndarray, " n"], side: slice, step: int) -> slice:
+    """Whole steps from a side's start that hold all places found."""
+    first, last = int(found[0]) // step * step, (int(found[-1]) // step + 1) * step
+    return slice(side.start + first, min(side.start + last, side.stop))
 
 
 def _blend(
