@@ -22,16 +22,17 @@ def chosen(limit_mib: int, workers: int = 2, tile_px: int | None = None) -> tupl
 
 
 def test_the_largest_tile_that_fits() -> None:
-    assert [chosen(limit) for limit in (1500, 1020, 940)] == [(2048, 2), (1024, 2), (512, 2)]
+    assert [chosen(limit) for limit in (3000, 1100, 980)] == [(1024, 2), (1024, 2), (512, 2)]
 
 
 def test_fewer_workers_where_no_tile_fits_all() -> None:
     assert chosen(700) == (1024, 1)
+    assert chosen(540) == (256, 1)
 
 
 def test_an_imposed_tile_is_kept() -> None:
     assert chosen(1500, tile_px=256) == (256, 2)
-    assert chosen(1020, tile_px=2048) == (2048, 1)
+    assert chosen(1100, tile_px=2048) == (2048, 1)
 
 
 def test_too_little_memory_names_what_is_needed() -> None:
@@ -47,17 +48,17 @@ def test_workers_that_are_not_ours_are_not_sent_away() -> None:
 
 
 def test_a_small_slide_is_cut_for_all_workers() -> None:
-    found = choose_tile(LEAN, (4000, 3000), (4.0, 4.0), 20, 2, 2000 * MIB)
-    assert found.tile_px == 1024
+    found = choose_tile(LEAN, (2000, 1500), (4.0, 4.0), 20, 2, 2000 * MIB)
+    assert found.tile_px == 512
 
 
-def test_the_default_limit_for_two_workers_is_one_and_a_half_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_limit_for_two_workers_is_two_gib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda: 64 * 2**30)
-    assert memory_limit(None, 2) == 1536 * MIB
+    assert memory_limit(None, 2) == 2048 * MIB
     assert memory_limit(7, 2) == 7
     monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
     assert memory_limit(None, 2) == 850 * MIB
-    assert memory_limit(None, 2, is_here=False) == 1536 * MIB
+    assert memory_limit(None, 2, is_here=False) == 2048 * MIB
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:

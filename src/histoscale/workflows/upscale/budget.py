@@ -9,18 +9,19 @@ from histoscale.errors import ConfigError
 from histoscale.slides.memory import SHARE, available_bytes, in_words
 from histoscale.workflows.upscale.slide_plan import ModelSetting
 
-TILE_SIDES_PX = (2048, 1024, 512, 256)
+TILE_SIDES_PX = (1024, 512, 256)
+"""Larger ones are a tenth faster, and take half as much memory again."""
 BLOCK_PX = 512
 """Side of the blocks a tile is rendered in: they bound the memory, and larger ones are not faster."""
 TILES_PER_WORKER = 4
 """A slide is cut into at least so many tiles for each, so that none waits long for the last."""
-WORKER_SHARE_BYTES = 688 * 2**20
+WORKER_SHARE_BYTES = 944 * 2**20
 COORDINATOR_BYTES = 160 * 2**20
-"""What the default limit grants, together 1.5 GiB for two workers; the second covers the writer as well."""
-LIBRARY_SLACK = 1.98
-"""Convolutions keep rearranged copies that are not counted, and freed memory is given back late."""
-BEGUN_BYTES = 48 * 2**20
-"""What the libraries add to a worker with its first tile."""
+"""What the default limit grants, together 2 GiB for two workers; the second covers the writer as well."""
+LIBRARY_SLACK = 2.4
+"""Convolutions keep rearranged copies that are not counted, and freed memory is kept and used in pieces."""
+BEGUN_BYTES = 64 * 2**20
+"""What the libraries add to a worker with its first tiles."""
 BYTES_PER_OUTPUT_PX = 3 * 4
 """A finished tile, its cheap counterpart, and both on their way to the disk."""
 
@@ -41,11 +42,11 @@ class Appetite:
     rendering_px: float
     rendering: int
 
-    def bytes_for(self, tile_px: int, scale: tuple[float, float], halo_px: int) -> int:
+    def bytes_for(self, tile_px: int, scale: tuple[float, float], margin_px: int) -> int:
         """Peak of one worker."""
         window, block = (
-            math.prod(math.ceil(side / factor) + margin for factor in scale)
-            for side, margin in ((tile_px, 2 * halo_px), (min(tile_px, BLOCK_PX), 0))
+            math.prod(math.ceil(side / factor) + more for factor in scale)
+            for side, more in ((tile_px, 2 * margin_px), (min(tile_px, BLOCK_PX), 0))
         )
         rendering = self.kept_px * window + self.rendering_px * block + self.rendering
         tensors = max(self.encoding_px * window, rendering)
@@ -94,7 +95,7 @@ def choose_tile(
     appetite: Appetite,
     size_xy: tuple[int, int],
     scale: tuple[float, float],
-    halo_px: int,
+    margin_px: int,
     workers: int,
     limit_bytes: int,
     tile_px: int | None = None,
@@ -104,6 +105,7 @@ def choose_tile(
 
     Args:
         scale: down and across.
+        margin_px: input pixels around a tile that its window holds at most.
         tile_px: imposed by the person or by a run to go on with.
         fewest: workers that cannot be sent away.
 
@@ -114,10 +116,10 @@ def choose_tile(
     few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
     for count in range(workers, fewest - 1, -1):
         for side in few or sides[-1:]:
-            peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, halo_px)
+            peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, margin_px)
             if peak <= limit_bytes:
                 return Budget(side, count, peak)
-    least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, halo_px)
+    least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, margin_px)
     many = "one worker" if fewest == 1 else f"{fewest} workers"
     raise ConfigError(
         f"Memory of {in_words(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "

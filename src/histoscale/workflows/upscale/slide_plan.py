@@ -67,6 +67,11 @@ class ModelSetting:
     through: int = 0
 
     @property
+    def margin_px(self) -> int:
+        """Input pixels that a window may have beyond a tile: context, and what whole blocks of cells add."""
+        return self.halo_px + self.alignment_px - 1
+
+    @property
     def used(self) -> UsedModel:
         """The model as files and lines name it."""
         return UsedModel(self.card_name, self.sha256, self.precision, self.scales, self.through)

@@ -152,7 +152,7 @@ def _choose(
         appetite,
         wanted.target.size_xy,
         wanted.scale,
-        setting.halo_px,
+        setting.margin_px,
         executor.workers,
         limit,
         tile_px,
