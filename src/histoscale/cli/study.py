@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.words import say
+from histoscale.cli.words import bar, say
 
 
 def study(
@@ -22,19 +22,24 @@ def study(
     only: Annotated[list[str] | None, typer.Option(help="Label of a method; may be repeated.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 1,
 ) -> None:
-    """Train every method of a study file under one recipe and budget; started again, it goes on."""
+    """Train methods by one recipe and budget and compare them; started again, it goes on."""
     if minutes and steps:
         raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
+    from histoscale.workflows.compare.markdown import overview
+    from histoscale.workflows.study.carry_out import COMPARISON
     from histoscale.workflows.study.carry_out import study as carry_out
 
     folder = output or Path("out") / study_file.stem
-    found = carry_out(
-        study_file,
-        folder,
-        minutes=minutes,
-        steps=steps,
-        only=only or (),
-        workers=workers,
-        report=lambda name, left: say(f"{name} has ended, {left} still to do."),
-    )
-    say(f"{len(found)} trained models are in {folder}.")
+    with bar("comparing") as shown:
+        found = carry_out(
+            study_file,
+            folder,
+            minutes=minutes,
+            steps=steps,
+            only=only or (),
+            workers=workers,
+            report=lambda name, left: say(f"{name} has ended, {left} still to do."),
+            progress=lambda done, total: shown.advance(done / total),
+        )
+    typer.echo(overview(found))
+    say(f"Scores, tables and tests are in a folder of {folder / COMPARISON}.")

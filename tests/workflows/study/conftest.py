@@ -23,6 +23,9 @@ scales = [2]
 crop_px = 32
 images_per_set = 1
 minutes = 60
+[comparison]
+presets = ["table9"]
+reference = "liif"
 [[methods]]
 label = "edsr"
 scales = [2, 3]
@@ -37,10 +40,10 @@ model = {{ name = "liif", arguments = {{ blocks = 1, channels = 4, width = 8 }} 
 
 @pytest.fixture
 def study_file(tmp_path: Path) -> Path:
-    """A fixed-scale and an arbitrary-scale method, two seeds, two pictures."""
+    """A fixed-scale and an arbitrary-scale method, two seeds, three pictures."""
     rng = np.random.default_rng(0)
     rows = ["set,split,id,file"]
-    for split in ("train", "val"):
+    for split in ("train", "val", "test"):
         noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{split}.png")
         rows.append(f"noise,{split},{split},{split}.png")

@@ -1,59 +1,87 @@
-"""Trainings of a study run in processes of their own, are kept once finished and go on where they were stopped."""
+"""A study's trainings: processes of their own, kept once finished, gone on with where they were stopped."""
 
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from histoscale import weights
 from histoscale.errors import HistoscaleError, OutputError
+from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.scores import read_csv
 from histoscale.workflows.study.carry_out import study
 from histoscale.workflows.study.members import members, read_study
 from histoscale.workflows.study.trainings import Trainings
 
 
-def test_a_study_trains_all_once(study_file: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def one_seed(study_file: Path) -> Path:
+    """Each method once."""
+    study_file.write_text(study_file.read_text().replace("[1, 2]", "[1]", 1))
+    return study_file
+
+
+def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> None:
     ended: list[tuple[str, int]] = []
+
+    def carry_out(steps: int = 0) -> Comparison:
+        return study(one_seed, folder, only=["liif"], report=lambda *end: ended.append(end), steps=steps)
+
     folder = tmp_path / "out"
-    found = study(
-        study_file, folder, only=["liif"], workers=2, report=lambda name, left: ended.append((name, left))
-    )
-    assert sorted(name for name, _ in ended) == ["liif-seed1", "liif-seed2"]
-    assert [left for _, left in ended] == [1, 0]
-    for member, path in found:
-        card = weights.card(path)
-        assert (card.name, card.budget["steps"]) == (member.run.name, 2)
-        assert "Two steps teach nothing." in card.limits
-    before = [path.read_bytes() for _, path in found]
-    ended.clear()
-    again = study(study_file, folder, only=["liif"])
-    assert not ended
-    assert [path.read_bytes() for _, path in again] == before
+    assert carry_out().reference == "liif"
+    assert ended == [("liif-seed1", 0)]
+    rows = read_csv(folder / "comparison" / "small" / "scores.csv")
+    assert {row.model for row in rows} == {"bicubic", "liif"}
+    assert {row.scale for row in rows} == {2, 3, 4}
+    written = folder / "liif-seed1" / "liif-seed1.safetensors"
+    assert "Two steps teach nothing." in weights.card(written).limits
+    carry_out()
+    assert len(ended) == 1
     with pytest.raises(OutputError, match="liif-seed1 was trained by another recipe or budget"):
-        study(study_file, folder, only=["liif"], steps=3)
+        carry_out(steps=3)
+    budget = weights.card(written).budget
+    card = json.loads(written.with_suffix(".json").read_text()) | {"budget": budget | {"steps": 1}}
+    written.with_suffix(".json").write_text(json.dumps(card))  # as an interrupted training leaves it
+    carry_out()
+    assert len(ended) == 2
+    assert weights.card(written).budget["steps"] == 2
 
 
-def test_an_unfinished_training_goes_on(study_file: Path, tmp_path: Path) -> None:
-    (liif,) = members(read_study(study_file).only(("liif",)).model_copy(update={"seeds": (1,)}))
-    trainings = Trainings(tmp_path / "out")
-    trainings.carry_out([liif])
-    card = trainings.weights(liif.run).with_suffix(".json")
-    card.write_text(card.read_text().replace('"steps": 2, "seconds"', '"steps": 1, "seconds"'))
-    card.write_text(card.read_text().replace('"steps": 2,\n    "seconds"', '"steps": 1,\n    "seconds"'))
-    assert weights.card(trainings.weights(liif.run)).budget["steps"] == 1
-    assert not trainings.finished(liif.run)
-    trainings.carry_out([liif])
-    assert trainings.finished(liif.run)
-
-
-def test_one_failure_does_not_stop_the_others(study_file: Path, tmp_path: Path) -> None:
-    wrong = (
-        study_file.read_text()
-        .replace("blocks = 1, channels = 4 }", "depth = 1 }")
-        .replace("[1, 2]", "[1]", 1)
-    )
-    study_file.write_text(wrong.replace("scales = [2, 3]", "scales = [2]"))
+def test_one_failure_does_not_stop_the_others(one_seed: Path, tmp_path: Path) -> None:
+    wrong = one_seed.read_text().replace("blocks = 1, channels = 4 }", "depth = 1 }")
+    one_seed.write_text(wrong.replace("scales = [2, 3]", "scales = [2]"))
     folder = tmp_path / "out"
     with pytest.raises(HistoscaleError, match=r"1 of the study's trainings failed.*edsr-x2-seed1\.log"):
-        study(study_file, folder)
+        study(one_seed, folder)
     assert (folder / "liif-seed1" / "liif-seed1.safetensors").exists()
     assert "has no argument 'depth'" in (folder / "edsr-x2-seed1.log").read_text()
+
+
+def test_a_polite_kill_leaves_a_study_that_goes_on(one_seed: Path, tmp_path: Path) -> None:
+    one_seed.write_text(one_seed.read_text().replace("steps = 2", "steps = 100000"))
+    folder = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "histoscale.cli",
+        "study",
+        str(one_seed),
+        "--only",
+        "liif",
+        "-o",
+        str(folder),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    metrics = folder / "liif-seed1" / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and "psnr" in metrics.read_text()):
+        time.sleep(0.1)
+    process.terminate()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    (member,) = members(read_study(one_seed).only(("liif",)))
+    assert (folder / "liif-seed1" / "state.pt").exists()
+    assert not Trainings(folder).finished(member.run)

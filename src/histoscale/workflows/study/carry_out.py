@@ -1,10 +1,16 @@
-"""``histoscale study STUDY.toml``: train every method of a study file under one recipe and budget."""
+"""``histoscale study STUDY.toml``: train every method under one recipe and budget, then compare them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from histoscale.workflows.study.members import Member, members, read_study
+from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.presets import find_presets
+from histoscale.workflows.compare.run import Progress, compare
+from histoscale.workflows.study.members import Study, members, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
+
+COMPARISON = "comparison"
+"""Folder in a study's folder; in it one of tables for each study that shares the trainings."""
 
 
 def study(
@@ -16,25 +22,49 @@ def study(
     only: Sequence[str] = (),
     workers: int = 1,
     report: Report | None = None,
-) -> list[tuple[Member, Path]]:
-    """Train what a study file names; a second call goes on where the first was stopped.
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train what a study file names and compare it; a second call goes on where the first was stopped.
 
     Args:
         study_file: TOML, see `histoscale.workflows.study.members.Study`.
-        folder: of the study: a run file, a log and a folder for each training.
+        folder: of the study: a run file, a log and a folder for each training, and one for the tables.
         minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
         steps: of each training, in place of minutes; the study file's own budget where both are 0.
         only: labels of methods; all if empty.
-        workers: trainings side by side.
+        workers: processes side by side.
         report: called at the end of each training.
-
-    Returns:
-        Every training and its weights.
+        progress: of the comparison.
 
     Raises:
-        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out`.
+        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
     """
-    plan = members(read_study(study_file).with_budget(minutes, steps).only(tuple(only)))
+    plan = read_study(study_file).with_budget(minutes, steps).only(tuple(only))
     trainings = Trainings(folder, workers, report)
-    trainings.carry_out(plan)
-    return [(member, trainings.weights(member.run)) for member in plan]
+    trainings.carry_out(members(plan))
+    wanted = plan.comparison
+    return compare(
+        line_up(plan, trainings),
+        plan.data.root,
+        folder / COMPARISON / plan.name,
+        find_presets(wanted.presets, ()),
+        reference=wanted.reference or None,
+        sets=wanted.sets or plan.data.sets,
+        split=wanted.split,
+        degradations=wanted.degradations,
+        limit=wanted.limit or None,
+        crop_px=wanted.crop_px or None,
+        precision=plan.training.precision,
+        workers=workers,
+        resume=True,
+        progress=progress,
+    )
+
+
+def line_up(plan: Study, trainings: Trainings) -> list[str]:
+    """The trained weights as `compare` takes them: a row a label, its seeds apart where there are several."""
+    several = len(plan.seeds) > 1
+    return [
+        f"{member.label}{f'#{member.seed}' if several else ''}={trainings.weights(member.run)}"
+        for member in members(plan)
+    ]

@@ -17,6 +17,7 @@ from histoscale.config import (
     explain,
 )
 from histoscale.errors import ConfigError
+from histoscale.imaging.degrade import Degradation
 
 
 class Method(Table):
@@ -36,12 +37,30 @@ class Method(Table):
     undertrained: str = ""
 
 
+class ComparisonTable(Table):
+    """How the trained methods are compared, see `histoscale.workflows.compare.run.compare`.
+
+    Attributes:
+        reference: label of the row that the others are tested against; the last one if empty.
+        limit, crop_px: at most so many images of a set, and only their middle; 0 for all.
+    """
+
+    presets: tuple[str, ...] = ("table1", "table2")
+    reference: str = ""
+    sets: tuple[str, ...] = ()
+    split: str = "test"
+    degradations: tuple[Degradation, ...] = ("B",)
+    limit: Annotated[int, Field(ge=0)] = 0
+    crop_px: Annotated[int, Field(ge=0)] = 0
+
+
 class Study(Table):
     """One study file.
 
     Attributes:
         seeds: as many trainings of each method.
         data, training, validation, card: the recipe of all of them; its ``minutes`` are of one method.
+        comparison: what is done with the weights.
     """
 
     name: str
@@ -50,6 +69,7 @@ class Study(Table):
     training: TrainingTable
     validation: ValidationTable = ValidationTable()
     card: CardTable = CardTable()
+    comparison: ComparisonTable = ComparisonTable()
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -1,9 +1,11 @@
 """The trainings of a study: a process of its own each, several side by side, every one of them resumable."""
 
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,11 +44,11 @@ class Trainings:
         Raises:
             OutputError: if the folder holds the same name with another recipe or cannot be written.
             HistoscaleError: after all the others, if a training failed.
-            KeyboardInterrupt: after Ctrl-C, when every training has saved its state.
+            KeyboardInterrupt: after Ctrl-C or a polite kill, when every training has saved its state.
         """
         waiting = [member.run for member in members if not self.finished(member.run)]
         left = len(waiting)
-        try:
+        with self._stopped_together():
             while waiting or self.running:
                 while waiting and len(self.running) < self.workers:
                     self._start(waiting.pop(0))
@@ -55,8 +57,6 @@ class Trainings:
                     if self.report:
                         self.report(name, left)
                 time.sleep(POLL_S)
-        finally:
-            self._stop()
         if self.failed:
             raise HistoscaleError(
                 f"{len(self.failed)} of the study's trainings failed, the first of them {self.failed[0]}: "
@@ -115,9 +115,15 @@ class Trainings:
         self.failed += [name for name in ended if self.running.pop(name).returncode]
         return ended
 
-    def _stop(self) -> None:
-        """Ask what is still running to save its state, and wait until it has."""
-        for process in self.running.values():
-            process.terminate()
-        for process in self.running.values():
-            process.wait()
+    @contextmanager
+    def _stopped_together(self) -> Iterator[None]:
+        """However this ends, what is still running is asked to save its state and waited for."""
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            for process in self.running.values():
+                process.terminate()
+            for process in self.running.values():
+                process.wait()
+            signal.signal(signal.SIGTERM, before)
