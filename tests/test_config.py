@@ -1,12 +1,18 @@
 """Run files: what is accepted, and the sentence for what is not."""
 
+import json
+from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 
 from histoscale.config import read_run
 from histoscale.errors import ConfigError
+from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
+from histoscale.training.objectives import objective_for
 
 GOOD = """
 name = "small"
@@ -74,6 +80,20 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 RUNS = sorted(path for path in Path("runs").rglob("*.toml") if not path.stem.startswith("study"))
+DATA_SETS = ("tma", "histosr", "tcga")
+ARBITRARY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit", "iste")
+FIXED_SCALE = ("edsr", "rdn", "swinir", "srmfenet", "li2021", "swdnet")
+LEARNED_ROWS = [
+    *product(ARBITRARY_SCALE, DATA_SETS, [None]),
+    *product(FIXED_SCALE, DATA_SETS, [2, 3, 4]),
+]
+
+
+@cache
+def built(name: str, arguments: str) -> SuperResolver:
+    """A model without numbers; many run files train the same one."""
+    with torch.device("meta"):
+        return build(name, **json.loads(arguments))
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda p: p.stem)
@@ -81,4 +101,19 @@ def test_every_run_file_is_valid_and_names_a_model(path: Path, monkeypatch: pyte
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")
     run = read_run(path)
     assert run.name == path.stem
-    build(run.model.name, **run.model.arguments)
+    objective_for(run, built(run.model.name, json.dumps(run.model.arguments)))
+
+
+@pytest.mark.parametrize(("name", "data", "scale"), LEARNED_ROWS)
+def test_every_learned_row_of_table_1_has_a_run_file(
+    name: str, data: str, scale: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    path = Path("runs", "paper", f"{name}-{data}" + (f"-x{scale}" if scale else "") + ".toml")
+    run = read_run(path)
+    assert run.model.name == name
+    assert run.model.arguments.get("scale") == scale
+    assert run.validation.split == ("test" if data == "histosr" else "val")
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    begun_from = run.model.start_from
+    assert begun_from is None or Path("runs", "paper", f"{begun_from.stem}.toml").is_file()

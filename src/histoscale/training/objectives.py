@@ -38,6 +38,8 @@ class Objective(nn.Module):
 class WaveletObjective(Objective):
     """SWD-Net's: at first the spatial stage alone, then coefficients and both images. Errors are summed.
 
+    While the spatial stage is alone, validation shows what the untrained second stage makes of its image.
+
     Args:
         model: the network.
         loss: says for how long the spatial stage is alone.
