@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.frechet import ExtractorChoice
 from histoscale.cli.verbs import INTERRUPTED, PrecisionName
 from histoscale.cli.words import bar, complain, say
 
@@ -54,6 +55,12 @@ def compare(
         PrecisionName, typer.Option(help="auto is bf16 where it is native.")
     ] = PrecisionName.fp32,
     workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    extractor: Annotated[
+        ExtractorChoice, typer.Option(help="Features of table3's Frechet distance; see `histoscale frechet`.")
+    ] = ExtractorChoice.tissue,
+    inception_weights: Annotated[
+        Path | None, typer.Option(help="pytorch-fid's pt_inception-2015-12-05-6726825d.pth.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the scores in the folder; add models or scales.")
     ] = False,
@@ -97,6 +104,8 @@ def compare(
                     workers=workers,
                     resume=resume,
                     overwrite=overwrite,
+                    extractor=extractor.value,
+                    inception_weights=inception_weights,
                     progress=lambda done, total: shown.advance(done / total),
                 )
         except KeyboardInterrupt:

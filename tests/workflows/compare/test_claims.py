@@ -1,10 +1,12 @@
 """The paper's claims, put to scores in which it is known whether they hold."""
 
+import math
 from collections.abc import Callable
 
 import pytest
 
-from histoscale.workflows.compare.claims import Claim, check_claims
+from histoscale.workflows.compare.claims import Claim, check_claims, check_distances
+from histoscale.workflows.compare.frechet import Distance
 from histoscale.workflows.compare.grid import grids_of
 from histoscale.workflows.scores import Score
 
@@ -68,7 +70,24 @@ def test_absent_rows_are_said_and_nothing_else(scored: Scored) -> None:
     absent = {claim.table: claim.where for claim in claims}
     assert "iste-no-lfi" in absent["Table 4"]
     assert "iste, bicubic" in next(c.where for c in claims if c.table == "Table 1")
-    assert absent["Table 3"] == "every cell"
+
+
+@pytest.mark.parametrize(("iste", "verdict"), [(1.9, "holds"), (2.1, "does not hold")])
+def test_distances_of_table_3(iste: float, verdict: str) -> None:
+    figures = [("bicubic", 1.0), ("liif#1", 1.5), ("liif#2", 2.5), ("lte", math.nan), ("iste", iste)]
+    distances = [Distance("tma", "B", 2.4, model, d, 100, "tissue", 96) for model, d in figures]
+    claim = Claim(
+        "Table 3",
+        "tma, degradation B, x2.4 Frechet distance",
+        "iste is nearer to the originals than the 1 other in this run",
+        verdict,  # type: ignore[arg-type]
+        f"iste {iste:.3f}, liif 2.000",
+    )
+    assert check_distances(distances) == [claim]
+    without = check_distances(distances[:-1])
+    assert [(claim.table, claim.where, claim.verdict) for claim in without] == [
+        ("Table 3", "every cell", "not in this run")
+    ]
 
 
 @pytest.mark.parametrize(("above", "verdict"), [(1.0, "does not hold"), (-1.0, "holds")])

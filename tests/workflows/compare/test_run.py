@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.workflows.compare.comparison import Comparison
@@ -160,6 +162,40 @@ def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, 
     (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match="cannot be written to"):
         run(models, pictures, tmp_path / "out")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """One picture of 81 patches: features want more than 64."""
+    path = tmp_path / "large"
+    path.mkdir()
+    rough = Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 90, 3), dtype=np.uint8))
+    rough.resize((864, 864), Image.Resampling.BICUBIC).save(path / "p.png")
+    return path
+
+
+def test_a_preset_may_have_frechet_distances(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
+    made = run(words, large, tmp_path / "out", presets=[preset])
+    assert [(one.model, one.scale, one.n) for one in made.distances] == [
+        ("bicubic", 4, 81),
+        ("liif", 4, 81),
+        ("iste", 4, 81),
+    ]
+    liif, iste = (one.distance for one in made.distances[1:])
+    claim = next(claim for claim in made.claims if claim.table == "Table 3")
+    assert claim.verdict == ("holds" if iste < liif else "does not hold")
+    assert claim.evidence == f"iste {iste:.3f}, liif {liif:.3f}"
+    assert "### Table 3: Frechet distance. large" in (tmp_path / "out" / "tables.md").read_text()
+    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [preset])
+    assert contents(tmp_path / "again") == {name: contents(tmp_path / "out")[name] for name in TABLES}
+
+
+def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="inception extractor wants"):
+        run(models, pictures, tmp_path / "out", presets=[PRESETS["table3"]], extractor="inception")
+    assert not (tmp_path / "out").exists()
 
 
 COMMITTED = sorted(path.parent for path in DOCS.rglob("tables.tex"))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from histoscale.errors import ConfigError, DataError
-from histoscale.workflows.compare.claims import Claim, check_claims
+from histoscale.workflows.compare.claims import Claim, check_claims, check_distances
+from histoscale.workflows.compare.frechet import Distance
 from histoscale.workflows.compare.grid import Grid, grids_of
 from histoscale.workflows.compare.lineup import check_seeds, label_of
 from histoscale.workflows.compare.presets import Preset
@@ -18,16 +19,23 @@ class Comparison:
 
     Attributes:
         reference: the row that the others are tested against.
+        distances: Frechet distances, where a preset has them.
     """
 
     presets: tuple[Preset, ...]
     reference: str
     tables: list[Table]
     claims: list[Claim]
+    distances: tuple[Distance, ...] = ()
 
 
-def compared(scores: Sequence[Score], presets: Sequence[Preset], reference: str | None = None) -> Comparison:
-    """Tables, tests and claims of some scores.
+def compared(
+    scores: Sequence[Score],
+    presets: Sequence[Preset],
+    reference: str | None = None,
+    distances: Sequence[Distance] = (),
+) -> Comparison:
+    """Tables, tests and claims of some scores and, for Table 3, distances.
 
     Args:
         reference: label of the row that the others are tested against; the last one by default.
@@ -42,7 +50,8 @@ def compared(scores: Sequence[Score], presets: Sequence[Preset], reference: str 
     tables = tables_of(grids, presets, find_reference(labels, reference))
     if not tables:
         raise DataError(f"There are no scores at a scale of {', '.join(preset.name for preset in presets)}.")
-    return Comparison(tuple(presets), find_reference(labels, reference), tables, check_claims(grids))
+    claims = [*check_claims(grids), *check_distances(distances)]
+    return Comparison(tuple(presets), find_reference(labels, reference), tables, claims, tuple(distances))
 
 
 def find_reference(labels: Sequence[str], reference: str | None) -> str:

@@ -6,6 +6,7 @@ method no more is kept than mean and covariance of its features. A line a method
 
 import csv
 import math
+import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.models.base import SuperResolver
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import Case, enlarge, make_pair
+from histoscale.workflows.compare.lineup import label_of
 from histoscale.workflows.frechet.distance import PATCH_PX, patch_features
 from histoscale.workflows.scoring import Job
 
@@ -90,6 +92,19 @@ def group(jobs: Iterable[Job]) -> dict[Setting, list[Job]]:
         case = job.case
         found.setdefault((case.record.set, case.degradation, case.scale), []).append(job)
     return found
+
+
+def mean_distances(distances: Iterable[Distance]) -> dict[Setting, dict[str, float]]:
+    """By setting the distance of each row, the mean over its seeds; no row for which there is none."""
+    found: dict[Setting, dict[str, list[float]]] = {}
+    for one in distances:
+        rows = found.setdefault((one.dataset, one.degradation, one.scale), {})
+        if not math.isnan(one.distance):
+            rows.setdefault(label_of(one.model), []).append(one.distance)
+    return {
+        setting: {label: statistics.fmean(seeds) for label, seeds in rows.items()}
+        for setting, rows in found.items()
+    }
 
 
 def _features(

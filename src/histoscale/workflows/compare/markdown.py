@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from histoscale.workflows.compare.claims import Claim
 from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.frechet_table import frechet_markdown
 from histoscale.workflows.compare.table import Cell, Column, Table
 from histoscale.workflows.compare.words import caption, is_out, legend, mark, mean_sd, p_value, row_name
 
@@ -18,6 +19,8 @@ def markdown(comparison: Comparison) -> str:
 def overview(comparison: Comparison) -> str:
     """Claims in short, every table, every claim."""
     tables = [_main(table) for table in comparison.tables]
+    if comparison.distances:
+        tables.append(frechet_markdown(comparison.distances).rstrip())
     return "\n\n".join([_tally(comparison.claims), *tables, _claims(comparison.claims)]) + "\n"
 
 

@@ -16,6 +16,7 @@ def as_json(comparison: Comparison) -> str:
         "scales": [list(p.scales) for p in comparison.presets if p.name == "scales"],
         "reference": comparison.reference,
         "tables": [_table(table) for table in comparison.tables],
+        "frechet": [asdict(distance) for distance in comparison.distances],
         "claims": [asdict(claim) for claim in comparison.claims],
     }
     return json.dumps(as_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -8,13 +8,15 @@ from typing import TypeAlias
 from histoscale.data.folders import find_images
 from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.compare.comparison import Comparison, compared, find_reference
+from histoscale.workflows.compare.frechet import measure, read_distances
 from histoscale.workflows.compare.latex import latex
 from histoscale.workflows.compare.lineup import check_seeds, label_of, line_up
 from histoscale.workflows.compare.markdown import markdown
 from histoscale.workflows.compare.presets import Preset, find_presets, scales_of
 from histoscale.workflows.compare.records import as_json
 from histoscale.workflows.compare.remaining import in_order, place_of, remaining, still_good
-from histoscale.workflows.compare.score_folder import TABLES, ScoreFolder
+from histoscale.workflows.compare.score_folder import DISTANCES, TABLES, ScoreFolder
+from histoscale.workflows.frechet.extractors import ExtractorName, load_extractor
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.scores import BICUBIC, read_csv
 from histoscale.workflows.scoring import Job, score_jobs
@@ -41,6 +43,8 @@ def compare(
     workers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    extractor: ExtractorName = "tissue",
+    inception_weights: Path | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Score models at the scales of some presets, and write scores and tables into ``output``.
@@ -51,13 +55,14 @@ def compare(
         reference: label of the row that the others are tested against; the last one by default.
         resume: go on with the rows in ``output``: of a stopped comparison, or of one that models or scales
             are added to.
+        extractor, inception_weights: features of the Frechet distance, where a preset has it.
         data, sets, split, degradations, limit, crop_px, allow_resize, precision, device, workers, overwrite,
             progress: as of `histoscale.workflows.evaluate.evaluate`.
 
     Raises:
         ConfigError: if models, reference, degradation, device or precision are wrong.
         DataError: if there is no image, no such set or split, or the rows gone on with do not fit.
-        WeightsError: if weights are missing or damaged.
+        WeightsError: if weights are missing or damaged, those of the features included.
         InputError: if an image is too small to be scored at a scale.
         OutputError: if results are there already, are of other settings or cannot be written.
     """
@@ -80,6 +85,8 @@ def compare(
     names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
     reference = find_reference([label_of(name) for name in names], reference)
     check_seeds(names)
+    measured = frechet_jobs(jobs, presets)
+    features = load_extractor(extractor, inception_weights, place) if measured else None
     folder.begin(settings, rows)
     left = remaining(jobs, rows)
     there = {place_of(row) for row in rows}
@@ -90,8 +97,9 @@ def compare(
         if progress is not None:
             progress(len(jobs) - len(left) + done, len(jobs))
     rows = in_order(rows, jobs)
-    comparison = compared(rows, presets, reference)
-    folder.finish(rows, texts_of(comparison))
+    distances = list(measure(measured, features, precision=numbers, device=str(place))) if features else []
+    comparison = compared(rows, presets, reference, distances)
+    folder.finish(rows, distances, texts_of(comparison))
     return comparison
 
 
@@ -105,6 +113,8 @@ def compare_again(
 ) -> Comparison:
     """Make the tables of ``scores``, a CSV of a comparison or evaluation, from nothing else.
 
+    Where Frechet distances lie beside them, of these as well.
+
     Args:
         presets: columns of the tables; where none are given, all scales that are there.
         overwrite: replace tables in ``output``.
@@ -117,12 +127,20 @@ def compare_again(
     rows = read_csv(scores)
     if not presets:
         presets = find_presets((), [row.scale for row in rows]) if rows else ()
-    comparison = compared(rows, presets, reference)
+    beside = scores.with_name(DISTANCES)
+    distances = read_distances(beside) if beside.exists() else []
+    comparison = compared(rows, presets, reference, distances)
     folder = ScoreFolder(output)
     if not overwrite:
         folder.refuse_tables()
     folder.write_tables(texts_of(comparison))
     return comparison
+
+
+def frechet_jobs(jobs: Sequence[Job], presets: Sequence[Preset]) -> list[Job]:
+    """Those at the scales of a preset that has the Frechet distance."""
+    scales = {scale for preset in presets if preset.has_frechet for scale in preset.scales}
+    return [job for job in jobs if job.case.scale in scales]
 
 
 def texts_of(comparison: Comparison) -> dict[str, str]:

@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from histoscale.errors import OutputError
+from histoscale.workflows.compare.frechet import Distance, write_distances
 from histoscale.workflows.scores import Score, append_csv, read_csv, write_csv
 
 SCORES, PARTIAL, SETTINGS = "scores.csv", "scores.partial.csv", "settings.json"
+DISTANCES = "frechet.csv"
 TABLES = ("tables.md", "tables.tex", "tables.json")
 """What is made from the scores alone."""
 LASTING = ("data", "split", "limit", "crop_px", "device", "precision")
@@ -79,11 +81,13 @@ class ScoreFolder:
         with self._writing():
             append_csv(rows, self.path / PARTIAL)
 
-    def finish(self, rows: Sequence[Score], tables: Mapping[str, str]) -> None:
-        """Write all scores, in order, and the texts of `TABLES`; nothing is unfinished any more."""
+    def finish(self, rows: Sequence[Score], distances: Sequence[Distance], tables: Mapping[str, str]) -> None:
+        """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
         with self._writing():
             with self._unfinished(tables) as folder:
                 write_csv(rows, folder / SCORES)
+                if distances:
+                    write_distances(distances, folder / DISTANCES)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def write_tables(self, tables: Mapping[str, str]) -> None:
