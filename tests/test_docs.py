@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from histoscale.config import read_run
 from histoscale.models.base import count_parameters
+from histoscale.models.baselines.thera import Thera
 from histoscale.models.catalog import MODELS, build
 from histoscale.models.encoders.build import ENCODERS, build_encoder
 
@@ -142,6 +144,36 @@ def test_every_encoder_has_a_row() -> None:
     rows = [row for row in table_rows(ROOT / "docs" / "models.md") if len(row) == 4 and row[2] == "64"]
     printed = {name.strip("`"): parameters for name, parameters, *_ in rows}
     assert printed == {name: thousands(count_parameters(build_encoder(name))) for name in ENCODERS}
+
+
+def test_the_run_file_of_the_tutorial_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", str(tmp_path))
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    (tmp_path / "run.toml").write_text(re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[-1])
+    run = read_run(tmp_path / "run.toml")
+    assert isinstance(build(run.model.name, **run.model.arguments), Thera)
+
+
+def test_the_tutorial_shows_the_file_as_it_is() -> None:
+    """Statements of its listing, annotations and comments left out, stand in the model's file."""
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    listing = next(b for b in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "class Thera" in b)
+    source = (ROOT / "src/histoscale/models/baselines/thera.py").read_text(encoding="utf-8")
+    there = set(statements(source))
+    assert [statement for statement in statements(listing) if statement not in there] == []
+
+
+def statements(source: str) -> list[str]:
+    """Every plain statement inside the functions of a file, written in one way."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    lines = [statement for function in functions for statement in function.body]
+    plain = [
+        ast.Assign([line.target], line.value, lineno=0)
+        if isinstance(line, ast.AnnAssign) and line.value
+        else line
+        for line in lines
+    ]
+    return [ast.unparse(line) for line in plain if not isinstance(line, ast.With)]
 
 
 def test_every_run_file_has_a_row() -> None:
