@@ -37,6 +37,9 @@ def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> Non
     assert {row.model for row in rows} == {"bicubic", "liif"}
     assert {row.scale for row in rows} == {2, 3, 4}
     written = folder / "liif-seed1" / "liif-seed1.safetensors"
+    (row,) = (folder / "comparison" / "small" / "trainings.md").read_text().splitlines()[2:]
+    assert row.startswith("| liif | 1 | any | 1 127 | 2 | 4 | ")
+    assert row.endswith(" | undertrained |")
     assert "Two steps teach nothing." in weights.card(written).limits
     carry_out()
     assert len(ended) == 1

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from histoscale.errors import OutputError
 from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import Progress, compare
-from histoscale.workflows.study.members import Study, members, read_study
+from histoscale.workflows.study.account import account
+from histoscale.workflows.study.members import Member, members, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
 
+ACCOUNT = "trainings.md"
+"""File of what each training had, beside the tables."""
 COMPARISON = "comparison"
 """Folder in a study's folder; in it one of tables for each study that shares the trainings."""
 
@@ -41,12 +45,19 @@ def study(
     """
     plan = read_study(study_file).with_budget(minutes, steps).only(tuple(only))
     trainings = Trainings(folder, workers, report)
-    trainings.carry_out(members(plan))
-    wanted = plan.comparison
+    runs = members(plan)
+    trainings.carry_out(runs)
+    trained = [(member, trainings.weights(member.run)) for member in runs]
+    wanted, tables = plan.comparison, folder / COMPARISON / plan.name
+    try:
+        tables.mkdir(parents=True, exist_ok=True)
+        (tables / ACCOUNT).write_text(account(trained), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"The study's tables {tables} cannot be written: {error.strerror}.") from error
     return compare(
-        line_up(plan, trainings),
+        line_up(trained),
         plan.data.root,
-        folder / COMPARISON / plan.name,
+        tables,
         find_presets(wanted.presets, ()),
         reference=wanted.reference or None,
         sets=wanted.sets or plan.data.sets,
@@ -61,10 +72,7 @@ def study(
     )
 
 
-def line_up(plan: Study, trainings: Trainings) -> list[str]:
+def line_up(trained: Sequence[tuple[Member, Path]]) -> list[str]:
     """The trained weights as `compare` takes them: a row a label, its seeds apart where there are several."""
-    several = len(plan.seeds) > 1
-    return [
-        f"{member.label}{f'#{member.seed}' if several else ''}={trainings.weights(member.run)}"
-        for member in members(plan)
-    ]
+    several = len({member.seed for member, _ in trained}) > 1
+    return [f"{member.label}{f'#{member.seed}' if several else ''}={path}" for member, path in trained]

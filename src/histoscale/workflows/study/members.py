@@ -103,11 +103,12 @@ class Study(Table):
 
 
 class Member(NamedTuple):
-    """One training of a study: what to call it in tables, and the run."""
+    """One training of a study; ``label`` is its row in the tables."""
 
     label: str
     seed: int
     run: Run
+    undertrained: bool
 
 
 def read_study(path: Path) -> Study:
@@ -129,7 +130,7 @@ def read_study(path: Path) -> Study:
 def members(study: Study) -> list[Member]:
     """Every training of a study: all methods of the first seed, then of the next."""
     return [
-        Member(method.label, seed, _run(study, method, seed, scale))
+        Member(method.label, seed, _run(study, method, seed, scale), bool(method.undertrained))
         for seed in study.seeds
         for method in study.methods
         for scale in method.scales or (None,)
