@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.verbs import PrecisionName
-from histoscale.cli.words import bar, say, show_table
+from histoscale.cli.words import bar, complain, say, show_table
 
 
 def profile(
@@ -45,4 +45,4 @@ def profile(
         show_table(rows)
     for row in found.rows:
         for query, reason in row.failures:
-            say(f"{row.model}, {tables.label(query)}: {reason}")
+            complain(f"{row.model}, {tables.label(query)}: {reason}", "warning")

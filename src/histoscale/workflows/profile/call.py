@@ -143,8 +143,8 @@ def decode(
 
 def now(device: torch.device) -> Times:
     """The time, once the device has done all it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     return Times(time.perf_counter(), time.process_time())
 
 
