@@ -1,18 +1,20 @@
 """LIT (Chen et al., CVPR 2023): attention over the 7 x 7 cells around each point; CLIT with one stage."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import as_rows, interpolate, nearest_cells, pick, relative_cell
 
-POINTS_AT_ONCE = 512
-"""Output pixels rendered together, 49 neighbours each."""
+CELLS_AT_ONCE = 8
+"""Side of the blocks of cells rendered together: each cell's table is 49 x heads x hidden numbers."""
 REACH_PX = 3
 SIDE = 2 * REACH_PX + 1
 OCTAVES = 10
@@ -89,40 +91,75 @@ class LIT(CoordinateSuperResolver):
     def decode(
         self, features: LITFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
-        image = features.image
-        size = (image.shape[2], image.shape[3])
-        last = torch.tensor(size, device=positions.device) - 1
+        """RGB at scattered positions (row, column): each a group of its own."""
+        h, w = features.image.shape[2:]
+        last = torch.tensor((h, w), device=positions.device) - 1
         nearest = nearest_cells(positions).clamp(min=0).minimum(last)
-        window = self._window(nearest, size[1])
-        share = self._attention(features, positions, nearest, window, size)
-        values = pick(features.values, window.flatten(1)).view(*window.shape, self.heads, -1)
-        weighted = (values * share[..., None]).flatten(2)
-        cells = relative_cell(cell.to(image))[:, None].expand(-1, positions.shape[1], -1)
-        rgb: Tensor = self.layers(torch.cat((weighted, cells), dim=-1))
-        return interpolate(as_rows(image), positions, size) + rgb * 0.5
+        return self._colours(features, nearest, positions[:, :, None], cell)[:, :, 0]
 
-    def _window(self, nearest: Int[Tensor, "b q 2"], w: int) -> Int[Tensor, "b q 49"]:
-        """Numbers of the 49 cells in the map with its border."""
-        steps = torch.arange(SIDE, device=nearest.device)
-        rows, cols = (nearest[..., axis, None] + steps for axis in (0, 1))
-        return (rows[..., None] * (w + 2 * REACH_PX) + cols[..., None, :]).flatten(2)
+    def render(
+        self, features: LITFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b 3 H W"]:
+        """RGB on a grid of positions, by groups that have their nearest cell in common."""
+        b, _, h, w = features.image.shape
+        sizes = features.image.new_tensor(cell).expand(b, 2)
+        out = features.image.new_empty(b, 3, len(rows), len(cols))
+        for (cell_rows, of_row), (cell_cols, of_col) in product(_groups(rows, h), _groups(cols, w)):
+            nearest = torch.cartesian_prod(cell_rows, cell_cols).expand(b, -1, -1)
+            # cell rows, cell columns, rows within, columns within
+            axes = torch.broadcast_tensors(rows[of_row][:, None, :, None], cols[of_col][None, :, None, :])
+            points = torch.stack(axes, dim=-1).flatten(2, 3).flatten(0, 1).expand(b, -1, -1, -1)
+            colours = self._colours(features, nearest, points, sizes)
+            block = colours.view(b, *axes[0].shape, 3).permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+            out[:, :, of_row.reshape(-1, 1), of_col.reshape(1, -1)] = block.to(out)
+        return out
 
-    def _attention(
+    def _colours(
         self,
         features: LITFeatures,
-        positions: Float[Tensor, "b q 2"],
-        nearest: Int[Tensor, "b q 2"],
-        window: Int[Tensor, "b q 49"],
-        size: tuple[int, int],
-    ) -> Float[Tensor, "b q 49 heads"]:
-        """How much each head looks at each neighbour."""
-        query = interpolate(features.queries, positions, size, "zero").unflatten(-1, (self.heads, -1))
-        keys = pick(features.keys, window.flatten(1)).view(*window.shape, self.heads, -1)
-        logits = torch.einsum("bqhd,bqthd->bqth", query, keys) / math.sqrt(query.shape[-1])
-        return (logits + self._bias(positions - nearest).to(logits)).softmax(dim=2)
+        nearest: Int[Tensor, "b n 2"],
+        positions: Float[Tensor, "b n p 2"],
+        cell: Float[Tensor, "b 2"],
+    ) -> Float[Tensor, "b n p 3"]:
+        """RGB at ``p`` positions around each of ``n`` cells."""
+        image, points = features.image, positions.flatten(1, 2)
+        size = (image.shape[2], image.shape[3])
+        window = _window(nearest, size[1])
+        keys, values = (
+            pick(rows, window.flatten(1)).view(*window.shape, self.heads, -1)
+            for rows in (features.keys, features.values)
+        )
+        queries = interpolate(features.queries, points, size, "zero")
+        queries = queries.view(*positions.shape[:3], self.heads, -1)
+        logits = torch.einsum("bnphd,bnthd->bnpth", queries, keys) / math.sqrt(queries.shape[-1])
+        shares = (logits + self._bias(positions - nearest[:, :, None]).to(logits)).softmax(dim=3)
+        hidden = self._first_layer(shares, values, relative_cell(cell.to(image)))
+        rgb: Tensor = self.layers[1:](hidden) * 0.5
+        return interpolate(as_rows(image), points, size).view(*positions.shape[:3], 3) + rgb
 
-    def _bias(self, from_nearest: Float[Tensor, "b q 2"]) -> Float[Tensor, "b q 49 heads"]:
+    def _first_layer(
+        self,
+        shares: Float[Tensor, "b n p 49 heads"],
+        values: Float[Tensor, "b n 49 heads d"],
+        cell: Float[Tensor, "b 2"],
+    ) -> Float[Tensor, "b n p hidden"]:
+        """The perceptron's first layer on the weighted neighbours side by side, and the cell.
+
+        Points of one cell see the same values: these meet the matrix first, once, and then the shares.
+        """
+        first = cast(nn.Linear, self.layers[0])
+        weight, of_cell = first.weight[:, :-2], first.weight[:, -2:]
+        if shares.shape[2] == 1:
+            hidden = nn.functional.linear((values * shares[:, :, 0, :, :, None]).flatten(2), weight)[
+                :, :, None
+            ]
+        else:
+            matrix = weight.view(-1, *values.shape[2:])
+            table = torch.einsum("bnthd,kthd->bnthk", values, matrix)
+            hidden = torch.einsum("bnpth,bnthk->bnpk", shares, table)
+        return hidden + nn.functional.linear(cell, of_cell, first.bias)[:, None, None]
+
+    def _bias(self, from_nearest: Float[Tensor, "b n p 2"]) -> Float[Tensor, "b n p 49 heads"]:
         """The sine series of the offset; its highest term turns a thousand times a cell, hence float64."""
         steps = torch.arange(SIDE, device=from_nearest.device) - REACH_PX
         offsets = 2 * (from_nearest[..., None] - steps)
@@ -132,14 +169,30 @@ class LIT(CoordinateSuperResolver):
         matrix = self.place_bias.weight.view(self.heads, 2, 2, WAVES)
         with torch.autocast(offsets.device.type, enabled=False):
             rows, cols = (
-                torch.einsum("pbqsw,hpw->bqsh", series[:, :, :, axis], matrix[:, :, axis]) for axis in (0, 1)
+                torch.einsum("fbnpsw,hfw->bnpsh", series[:, :, :, :, axis], matrix[:, :, axis])
+                for axis in (0, 1)
             )
-        both: Tensor = (rows[..., :, None, :] + cols[..., None, :, :]).flatten(2, 3)
+        both: Tensor = (rows[..., :, None, :] + cols[..., None, :, :]).flatten(3, 4)
         return both + self.place_bias.bias
 
-    def render(
-        self, features: LITFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)
+
+def _window(nearest: Int[Tensor, "b n 2"], w: int) -> Int[Tensor, "b n 49"]:
+    """Numbers of the 49 cells around each cell in the map with its border, ``w`` being the map's width."""
+    steps = torch.arange(SIDE, device=nearest.device)
+    rows, cols = (nearest[..., axis, None] + steps for axis in (0, 1))
+    return (rows[..., None] * (w + 2 * REACH_PX) + cols[..., None, :]).flatten(2)
+
+
+def _groups(
+    positions: Float[Tensor, " q"], n: int
+) -> Iterator[tuple[Int[Tensor, " cells"], Int[Tensor, "cells p"]]]:
+    """Blocks of cells along one axis, and which ascending positions are nearest to each.
+
+    Cells with fewer positions than others name their last one again.
+    """
+    nearest = nearest_cells(positions).clamp(0, n - 1)
+    cells, counts = torch.unique_consecutive(nearest, return_counts=True)
+    first = counts.cumsum(0) - counts
+    within = torch.arange(int(counts.max()), device=positions.device)
+    members = first[:, None] + torch.minimum(within, counts[:, None] - 1)
+    return zip(cells.split(CELLS_AT_ONCE), members.split(CELLS_AT_ONCE), strict=True)
