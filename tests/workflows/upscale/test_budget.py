@@ -22,12 +22,12 @@ def chosen(limit_mib: int, workers: int = 2, tile_px: int | None = None) -> tupl
 
 
 def test_the_largest_tile_that_fits() -> None:
-    assert [chosen(limit) for limit in (3000, 1100, 980)] == [(1024, 2), (1024, 2), (512, 2)]
+    assert [chosen(limit) for limit in (3000, 1200, 1000)] == [(1024, 2), (1024, 2), (512, 2)]
 
 
 def test_fewer_workers_where_no_tile_fits_all() -> None:
     assert chosen(700) == (1024, 1)
-    assert chosen(540) == (256, 1)
+    assert chosen(550) == (256, 1)
 
 
 def test_an_imposed_tile_is_kept() -> None:
@@ -52,13 +52,13 @@ def test_a_small_slide_is_cut_for_all_workers() -> None:
     assert found.tile_px == 512
 
 
-def test_the_default_limit_for_two_workers_is_two_gib(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_limit_for_two_workers_holds_a_tile_of_iste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda: 64 * 2**30)
-    assert memory_limit(None, 2) == 2048 * MIB
+    assert memory_limit(None, 2) == 2304 * MIB
     assert memory_limit(7, 2) == 7
     monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
     assert memory_limit(None, 2) == 850 * MIB
-    assert memory_limit(None, 2, is_here=False) == 2048 * MIB
+    assert memory_limit(None, 2, is_here=False) == 2304 * MIB
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:
