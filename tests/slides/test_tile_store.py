@@ -84,6 +84,8 @@ def test_what_a_power_cut_took_is_struck_from_the_log(store: TileStore) -> None:
     flipped = bytearray((chunks / "2/0").read_bytes())
     flipped[5] ^= 1
     (chunks / "2/0").write_bytes(flipped)
+    with pytest.raises(InputError, match=r"pixels\.zarr is damaged or incomplete in 3 x 2 px at \(130, 1\)"):
+        TileStore(store.folder).read((130, 1), (3, 2))
     assert TileStore(store.folder).keep_whole(parts) == 3
     assert store.done() == {3}
     (store.folder / "pixels.zarr/zarr.json").write_text("")

@@ -123,9 +123,14 @@ class TileStore:
             self._array[rows, cols] = pixels
 
     def read(self, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-        """A rectangle of what is stored; black where nothing is."""
+        """A rectangle of what is stored; black where nothing is.
+
+        Raises:
+            InputError: if the disk gives back other bytes than it was given.
+        """
         (x, y), (width, height) = l0_xy, size_xy
-        return np.asarray(self._array[y : y + height, x : x + width])
+        with decoding(self.folder / PIXELS, f"{width} x {height} px at ({x}, {y})"):
+            return np.asarray(self._array[y : y + height, x : x + width])
 
     def mark_done(self, index: int) -> None:
         """Log that a tile lies complete.

@@ -141,6 +141,17 @@ def test_a_changed_engine_is_named(slide: Path, small: Engine, interrupted: Path
             run(slide, interrupted, engine, scale=2, resume=True)
 
 
+def test_a_chunk_that_a_power_cut_took_is_computed_again(
+    slide: Path, small: Engine, interrupted: Path, tmp_path: Path
+) -> None:
+    store = TileStore.beside(interrupted)
+    assert store.done() == {0, 1}
+    (store.folder / "pixels.zarr/c/0/0/0").write_bytes(b"")
+    run(slide, interrupted, small, scale=2, resume=True)
+    run(slide, tmp_path / "whole.ome.tiff", small, scale=2)
+    assert np.array_equal(pixels_of(interrupted), pixels_of(tmp_path / "whole.ome.tiff"))
+
+
 def test_precision_and_tile_are_imposed_on_resuming(slide: Path, small: Engine, interrupted: Path) -> None:
     outcome = run(slide, interrupted, Engine(small.model_name), scale=2, resume=True)
     assert outcome.tile_px == 64

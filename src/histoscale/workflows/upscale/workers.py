@@ -1,6 +1,7 @@
 """Where tiles are computed: in this process, or in spawned ones with a thread each."""
 
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -183,6 +184,7 @@ def begin_worker() -> None:
     """What a spawned process does first: leave Ctrl-C to its parent, and end when that is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # as in the command itself
     keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None:
