@@ -100,7 +100,7 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert printed.count("### Table 3") == 2
     assert "n = 80 to 90 patches of 96 px" in printed
     assert "| bicubic | 0.333 | **0.500** |" in printed
-    assert "| iste | 0.150 | - |" in printed
+    assert "| iste | 0.150 | 0.625 |" in printed
     assert "| liif\\* | **0.120** | - |" in printed
 
 

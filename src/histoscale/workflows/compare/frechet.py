@@ -67,11 +67,7 @@ def measure(
     """
     done = 0
     for setting, members in group(jobs).items():
-        models = {
-            entry.model: weights.load(entry.file.source, device)
-            for entry in members[0].entries
-            if not entry.through
-        }
+        models = {entry.model: weights.load(entry.file.source, device) for entry in members[0].entries}
         truth, made = FeatureMoments(extractor.dimension), dict[str, FeatureMoments]()
         for job in members:
             for model, features in _features(job.case, models, extractor, patch_px, precision, device):

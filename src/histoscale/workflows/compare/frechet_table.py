@@ -1,10 +1,9 @@
 """Frechet distances in Markdown, as the paper prints them: a row a method, a column a scale."""
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from histoscale.workflows.compare.frechet import Distance
+from histoscale.workflows.compare.frechet import Distance, mean_distances
 from histoscale.workflows.compare.lineup import label_of
 
 PLACES = 3
@@ -19,41 +18,27 @@ def frechet_markdown(distances: Sequence[Distance]) -> str:
 
 
 def _table(distances: Sequence[Distance]) -> str:
-    first, scales = distances[0], sorted({one.scale for one in distances})
-    rows = {
-        label: [_mean(distances, label, scale) for scale in scales]
-        for label in dict.fromkeys(label_of(one.model) for one in distances)
-    }
-    best = [min(column, default=math.nan) for column in _columns(rows)]
+    """That of one data set and degradation."""
+    first, columns = distances[0], dict(sorted(mean_distances(distances).items()))
     lines = [
         f"### Table 3: Frechet distance. {first.dataset}, degradation {first.degradation}; "
         f"{first.extractor} features, n = {_range(distances)} patches of {first.patch_px} px",
         "",
-        _line(["method", *(f"x{scale:g}" for scale in scales)]),
-        _line(["---"] * (1 + len(scales))),
+        _line(["method", *(f"x{scale:g}" for _, _, scale in columns)]),
+        _line(["---"] * (1 + len(columns))),
     ]
-    for label, cells in rows.items():
-        printed = [_cell(cell, least) for cell, least in zip(cells, best, strict=True)]
-        lines.append(_line([label.replace("*", "\\*"), *printed]))
+    for label in dict.fromkeys(label_of(one.model) for one in distances):
+        cells = [_cell(rows.get(label, math.nan), rows.values()) for rows in columns.values()]
+        lines.append(_line([label.replace("*", "\\*"), *cells]))
     return "\n".join([*lines, "", _legend(distances)])
 
 
-def _mean(distances: Sequence[Distance], label: str, scale: float) -> float:
-    """Over the seeds of a row; NaN where it has no figure."""
-    found = [d.distance for d in distances if label_of(d.model) == label and d.scale == scale]
-    return statistics.fmean(found) if found else math.nan
-
-
-def _columns(rows: dict[str, list[float]]) -> list[list[float]]:
-    """The figures of each scale, as printed, without those that are none."""
-    columns = zip(*rows.values(), strict=True)
-    return [[round(cell, PLACES) for cell in column if not math.isnan(cell)] for column in columns]
-
-
-def _cell(cell: float, least: float) -> str:
-    if math.isnan(cell):
+def _cell(figure: float, column: Iterable[float]) -> str:
+    """A figure, bold where no other of its column prints smaller."""
+    if math.isnan(figure):
         return "-"
-    return f"**{cell:.{PLACES}f}**" if round(cell, PLACES) == least else f"{cell:.{PLACES}f}"
+    printed = f"{figure:.{PLACES}f}"
+    return f"**{printed}**" if float(printed) == min(round(one, PLACES) for one in column) else printed
 
 
 def _range(distances: Sequence[Distance]) -> str:
