@@ -76,6 +76,7 @@ def profile(
     machine = Machine(machine_name(place), str(place), numbers, threads, lr_px, rounds)
     _prepare(output, overwrite)
     rows = {name: Row(name, _parameters(model), {}, []) for name, model in models.items()}
+    found = Profile(machine, tuple(rows.values()))
     turns = [(query, name) for _ in range(rounds) for query in queries for name in models]
     for done, (query, name) in enumerate(turns, start=1):
         try:
@@ -85,10 +86,9 @@ def profile(
             rows[name].costs[query] = best(known, cost) if known else cost
         except HistoscaleError as error:
             rows[name].failures.append((query, str(error)))
+        _write(found, output)  # after every turn, so that stopping loses none
         if progress is not None:
             progress(done, len(turns))
-    found = Profile(machine, tuple(rows.values()))
-    _write(found, output)
     return found
 
 
