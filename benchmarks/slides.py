@@ -1,10 +1,11 @@
 """From a slide to a slide at four times the resolution: memory, speed, where time goes, what glass saves.
 
     python benchmarks/slides.py [--blocks 20] [--workers 2] [--output benchmarks/results/slides.md]
-    python benchmarks/slides.py --blocks 2 --compare 1 --glass 2 --exact 0    # a rehearsal
+    python benchmarks/slides.py --blocks 2 --compare 1 --glass 2 --exact 0 --threads 1    # a rehearsal
 
 Synthetic slides (see `synthetic_slide`), 2000 output pixels a block's side, go through the command line in a
 process of its own, file to verified pyramid. Memory is the resident size of all processes together, sampled.
+Each section is written when it is done, into a file that keeps the sections which are not measured.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ from histoscale.slides.reader import open_slide
 SCALE = 4
 SAMPLE_S = 0.1
 STORED_TILE_PX = 512
+STRIP_PX = 96
+"""Input rows of the slide for `iste`, which takes minutes for what iste-fast does in a second."""
 VIPS = """
 import sys, pyvips
 slide = pyvips.Image.new_from_file(sys.argv[1], access="sequential")
@@ -43,6 +46,8 @@ side = int(sys.argv[4])
 options = dict(tile=True, tile_width=side, tile_height=side, pyramid=True, subifd=True, bigtiff=True)
 large.tiffsave(sys.argv[2], compression="jpeg", Q=90, **options)
 """
+TURNS = 2
+ONE_PROCESS = Path(__file__).with_name("one_process.py")
 
 
 class Run(NamedTuple):
@@ -89,6 +94,11 @@ class Bench:
             (report,) = Path(folder).glob("*.json")
             return run._replace(record=json.loads(report.read_text(encoding="utf-8"))["slides"][0])
 
+    def one_process(self, source: Path, target: Path, threads: int) -> Run:
+        """The same pipeline, with all of the model in one process of so many threads."""
+        command = [sys.executable, str(ONE_PROCESS), str(source), str(target), str(SCALE), str(threads)]
+        return self._measured(source, command)
+
     def vips(self, source: Path, target: Path) -> Run:
         """The same by libvips' bicubic."""
         arguments = [str(source), str(target), str(SCALE), str(STORED_TILE_PX)]
@@ -129,7 +139,6 @@ def resident_bytes(root: int) -> int:
 
 def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
     """The large slide, one of a quarter of its area, and one without glass."""
-    yield "\n## Memory and speed: iste-fast\n"
     yield "| output px | tissue | tile | seconds | MP/s | peak MiB | reading | model | encoding |"
     yield "|---" * 9 + "|"
     layouts = {"quarter": with_rim(blocks // 2), "whole": with_rim(blocks)}
@@ -157,7 +166,6 @@ def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
 
 def comparison(bench: Bench, blocks: int) -> Iterator[str]:
     """The same slide by EDSR-baseline and by libvips' bicubic."""
-    yield "\n## Against others: the same slide, without glass\n"
     yield "| by | seconds | MP/s | peak MiB | iste-fast is faster by |"
     yield "|---" * 5 + "|"
     source = bench.slide("compared", np.ones((blocks, blocks), bool))
@@ -184,34 +192,69 @@ def edsr_card() -> dict[str, Any]:
     return {"architecture": architecture, "scales": (SCALE, SCALE), "data": ()}
 
 
-def half_glass(bench: Bench, blocks: int, exact_blocks: int) -> Iterator[str]:
-    """The right half glass, with a mask and without."""
-    yield "\n## Half the slide glass\n"
-    yield (
-        "| model | output px | `--tissue` | seconds | of the model | end to end | model | "
-        "tissue pixels that differ |"
-    )
+def half_glass(bench: Bench, blocks: int) -> Iterator[str]:
+    """A slide by iste-fast whose right half is glass, with a mask and without."""
+    yield from _half_glass(bench, "iste-fast", (blocks, blocks))
+
+
+def half_glass_exact(bench: Bench, blocks: int) -> Iterator[str]:
+    """A strip of such a slide by iste."""
+    region = f"0,0,{blocks * BLOCK_PX},{STRIP_PX}"
+    yield from _half_glass(bench, "iste", (1, blocks), "--region", region)
+
+
+def _half_glass(bench: Bench, model: str, shape: tuple[int, int], *options: str) -> Iterator[str]:
+    yield "| output px | tile | `--tissue` | seconds | model's | end to end | model alone | differing |"
     yield "|---" * 8 + "|"
-    for model, rows, cols in (("iste-fast", blocks, blocks), ("iste", 1, exact_blocks)):
-        if cols < 2:
-            continue
-        layout = np.zeros((rows, cols), bool)
-        layout[:, : cols // 2] = True
-        source = bench.slide(f"half-{model}", layout)
-        height, width = (n * BLOCK_PX * SCALE for n in layout.shape)
-        runs, targets = {}, {}
-        for tissue in ("all", "mask"):
-            targets[tissue] = bench.folder / f"half-{tissue}.ome.tiff"
-            runs[tissue] = bench.upscale(source, targets[tissue], "--model", model, "--tissue", tissue)
-        differing = differing_pixels(*targets.values(), cols // 2 * BLOCK_PX * SCALE)
-        for tissue, run in runs.items():
-            saved = runs["all"].seconds / run.seconds
-            model_s = run.spent("model")["seconds"]
-            model_saved = runs["all"].spent("model")["seconds"] / model_s
-            yield (
-                f"| {model} | {width} x {height} | {tissue} | {run.seconds:.1f} | {model_s:.1f} | "
-                f"{saved:.2f} times | {model_saved:.2f} times | {differing} |"
-            )
+    layout = np.zeros(shape, bool)
+    layout[:, : shape[1] // 2] = True
+    source = bench.slide(f"half-{model}", layout)
+    runs, targets = {}, {}
+    for tissue in ("all", "mask"):
+        targets[tissue] = bench.folder / f"half-{tissue}.ome.tiff"
+        wanted = "--model", model, "--tissue", tissue, *options
+        runs[tissue] = bench.upscale(source, targets[tissue], *wanted)
+    differing = differing_pixels(*targets.values(), shape[1] // 2 * BLOCK_PX * SCALE)
+    for tissue, run in runs.items():
+        saved = runs["all"].seconds / run.seconds
+        model_s = run.spent("model")["seconds"]
+        model_saved = runs["all"].spent("model")["seconds"] / model_s
+        width, height = run.record["target_size_px"]
+        yield (
+            f"| {width} x {height} | {run.record['tile_px']} | {tissue} | {run.seconds:.1f} | "
+            f"{model_s:.1f} | {saved:.2f} times | {model_saved:.2f} times | {differing} |"
+        )
+    yield (
+        "\nThe model's seconds are summed over processes. Differing are tissue pixels as decoded from the "
+        "two outputs."
+    )
+
+
+def processes_and_threads(bench: Bench, blocks: int) -> Iterator[str]:
+    """The same slide by processes of one thread, and by one process of as many threads."""
+    yield "| processes | threads in each | seconds | MP/s | peak MiB | times as fast as one thread |"
+    yield "|---" * 6 + "|"
+    source = bench.slide("threads", np.ones((blocks, blocks), bool))
+    target, workers = bench.folder / "threads.ome.tiff", bench.workers
+    best: dict[tuple[int, int], Run] = {}
+    for _ in range(TURNS):
+        for kind in ((1, 1), (1, workers), (workers, 1)):
+            processes, threads = kind
+            is_one = processes == 1
+            run = bench.one_process(source, target, threads) if is_one else bench.upscale(source, target)
+            best[kind] = min(run, best.get(kind, run), key=lambda run: run.seconds)
+    target.unlink()
+    for (processes, threads), run in best.items():
+        times = best[1, 1].seconds / run.seconds
+        yield (
+            f"| {processes} | {threads} | {run.seconds:.1f} | {run.megapixels_per_second:.2f} | "
+            f"{run.peak_mib:.0f} | {times:.2f} |"
+        )
+    ratio = best[1, workers].seconds / best[workers, 1].seconds
+    yield (
+        f"\nThe better of {TURNS} turns, taken in rotation. {workers} processes are {ratio:.2f} times as "
+        f"fast as {workers} threads."
+    )
 
 
 def differing_pixels(one: Path, other: Path, width: int) -> int:
@@ -225,39 +268,77 @@ def differing_pixels(one: Path, other: Path, width: int) -> int:
     return count
 
 
+Section = Callable[[Bench, int], Iterator[str]]
+
+
+class Results:
+    """A file of sections; those not measured now stay as they are.
+
+    Args:
+        titles: in the order of the file.
+    """
+
+    def __init__(self, path: Path, titles: tuple[str, ...]) -> None:
+        self._path, self._titles = path, titles
+
+    def put(self, title: str, lines: list[str]) -> None:
+        """Write a section that is done."""
+        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        _, *known = text.split("\n## ")
+        sections = {section.partition("\n")[0]: section.partition("\n")[2].strip() for section in known}
+        sections[title] = "\n".join(lines).strip()
+        shown = (f"## {name}\n\n{sections[name]}" for name in self._titles if name in sections)
+        self._path.write_text("\n\n".join(("# Slides", *shown)) + "\n", encoding="utf-8")
+
+
+def circumstances(workers: int, arguments: list[str]) -> str:
+    """When, where and how a section was measured."""
+    command = shlex.join(["python", "benchmarks/slides.py", *arguments])
+    return (
+        f"{date.today().isoformat()}, {workers} workers on {cpu_name()}, torch {torch.__version__}, "
+        f"`{command}`. Seconds are the clock's, start of Python and verification included; MP/s are of "
+        "output; JPEG at quality 90 in tiles of 512.\n"
+    )
+
+
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "blocks": ("Memory and speed: iste-fast", memory_and_speed),
+    "compare": ("Against others: the same slide, without glass", comparison),
+    "glass": ("Half the slide glass: iste-fast", half_glass),
+    "threads": ("Processes and threads: iste-fast", processes_and_threads),
+    "exact": ("Half the slide glass: iste", half_glass_exact),
+}
+
+
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("HISTOSCALE_DATA"))
     parser.add_argument("--folder", type=Path, help="room for slides and stores; temporary by default")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument(
-        "--blocks", type=int, default=20, help="along a side of the large slide; 0 leaves it out"
-    )
-    parser.add_argument("--compare", type=int, default=6, help="along a side of the slide compared")
-    parser.add_argument("--glass", type=int, default=8, help="along a side of the slide that is half glass")
-    parser.add_argument("--exact", type=int, default=2, help="across that of iste")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "slides.md")
+    sizes = parser.add_argument_group("blocks along a side; 0 leaves a section out")
+    sizes.add_argument("--blocks", type=int, default=20, help="of the large slide")
+    sizes.add_argument("--compare", type=int, default=4, help="of the slide compared")
+    sizes.add_argument("--glass", type=int, default=8, help="of the slide that is half glass")
+    sizes.add_argument("--threads", type=int, default=4, help="of the slide for processes and threads")
+    sizes.add_argument("--exact", type=int, default=12, help="of iste's strip, half glass")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("give --data, or set $HISTOSCALE_DATA.")
-    lines = [
-        f"# Slides\n\n{date.today().isoformat()}, {arguments.workers} workers on {cpu_name()}, torch "
-        f"{torch.__version__}, `{shlex.join(['python', *sys.argv])}`. Seconds are the clock's, start of "
-        "Python and verification included; MP/s are of output; JPEG at quality 90 in tiles of 512."
-    ]
+    results = Results(arguments.output, tuple(title for title, _ in SECTIONS.values()))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         bench = Bench(arguments.data, Path(folder), arguments.workers)
-        cases = (
-            (arguments.blocks, lambda: memory_and_speed(bench, arguments.blocks)),
-            (arguments.compare, lambda: comparison(bench, arguments.compare)),
-            (arguments.glass, lambda: half_glass(bench, arguments.glass, arguments.exact)),
-        )
-        for size, case in cases:
-            for line in case() if size else ():
+        for option, (title, section) in SECTIONS.items():
+            size = getattr(arguments, option)
+            if not size:
+                continue
+            used = [f"--workers={arguments.workers}", f"--{option}={size}"]
+            lines = [circumstances(arguments.workers, used)]
+            for line in section(bench, size):
                 lines.append(line)
                 print(line, flush=True)
-                arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            results.put(title, lines)
 
 
 if __name__ == "__main__":

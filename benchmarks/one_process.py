@@ -1,0 +1,40 @@
+"""A slide by iste-fast in one process with several threads, to be compared with several processes.
+
+python benchmarks/one_process.py SOURCE TARGET SCALE THREADS
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from histoscale.workflows.upscale.engine import Engine
+from histoscale.workflows.upscale.options import Options
+from histoscale.workflows.upscale.slide import upscale_slide
+from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
+from histoscale.workflows.upscale.slide_tile import compute_tile
+from histoscale.workflows.upscale.target import Wish
+from histoscale.workflows.upscale.workers import ThisProcess, keep_freed_memory
+
+
+class Threads(ThisProcess):
+    """One tile after the other, each with all of torch's threads."""
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute a tile whenever the next result is asked for."""
+        for tile in tiles:
+            yield compute_tile(job, tile)
+
+
+def main(source: str, target: str, scale: str, threads: str) -> None:
+    """Upscale, as a worker would."""
+    keep_freed_memory()
+    torch.set_num_threads(int(threads))
+    options = Options(Wish(float(scale), None, None, None), overwrite=True)
+    with Threads() as executor:
+        upscale_slide(Path(source), Path(target), options, Engine("iste-fast"), executor)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
