@@ -2,18 +2,22 @@
 
 import importlib.util
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def official() -> ModuleType:
-    """`official.py`, which no package holds."""
-    path = Path(__file__).with_name("official.py")
-    spec = importlib.util.spec_from_file_location("official", path)
+def beside(name: str) -> ModuleType:
+    """A module of this folder, which no package holds."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def official() -> SimpleNamespace:
+    """All of `official_trunks.py` and `official_heads.py`."""
+    return SimpleNamespace(**(vars(beside("official_trunks")) | vars(beside("official_heads"))))

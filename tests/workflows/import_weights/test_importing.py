@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,7 +60,9 @@ def imported(path: Path, name: str) -> Any:
     ],
 )
 @torch.no_grad()
-def test_answers_as_the_official_model(tmp_path: Path, official: ModuleType, name: str, encoder: str) -> None:
+def test_answers_as_the_official_model(
+    tmp_path: Path, official: SimpleNamespace, name: str, encoder: str
+) -> None:
     trunk, channels = ENCODERS[encoder]
     theirs = getattr(official, FAMILY[name])(getattr(official, trunk)(), channels)
     ours = imported(saved(tmp_path / "epoch-last.pth", name, theirs), name)
@@ -81,7 +83,7 @@ def test_answers_as_the_official_model(tmp_path: Path, official: ModuleType, nam
 @pytest.mark.parametrize("name", FIXED)
 @torch.no_grad()
 def test_fixed_scales_answer_as_the_official_model_at_the_border_too(
-    tmp_path: Path, official: ModuleType, name: str, scale: int
+    tmp_path: Path, official: SimpleNamespace, name: str, scale: int
 ) -> None:
     kind, arguments, structure = FIXED[name]
     theirs = getattr(official, kind)(scale=scale, **arguments)
@@ -93,7 +95,7 @@ def test_fixed_scales_answer_as_the_official_model_at_the_border_too(
 
 
 @torch.no_grad()
-def test_fixed_scales_of_liif_s_family_are_centred_on_grey(tmp_path: Path, official: ModuleType) -> None:
+def test_fixed_scales_of_liif_s_family_are_centred_on_grey(tmp_path: Path, official: SimpleNamespace) -> None:
     for name, theirs in (("edsr", official.Edsr(scale=2)), ("rdn", official.Rdn(scale=3))):
         ours = imported(saved(tmp_path / f"{name}.pth", name, theirs), name)
         image = torch.rand(1, 3, 9, 7, dtype=torch.float64)
@@ -101,7 +103,7 @@ def test_fixed_scales_of_liif_s_family_are_centred_on_grey(tmp_path: Path, offic
         torch.testing.assert_close(ours(image, wanted.shape[-2:]), wanted, atol=1e-5, rtol=0)
 
 
-def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: ModuleType) -> None:
+def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: SimpleNamespace) -> None:
     path = saved(tmp_path / "iste.pth", "iste", official.Iste(official.Edsr(), 8))
     card = import_weights(path, "iste", tmp_path / "iste.safetensors")
     assert card.recipe["imported_from"] == "iste.pth"
@@ -113,13 +115,13 @@ def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: Modu
     assert weights.card(tmp_path / "iste.safetensors") == card
 
 
-def test_averaged_weights_come_first(tmp_path: Path, official: ModuleType) -> None:
+def test_averaged_weights_come_first(tmp_path: Path, official: SimpleNamespace) -> None:
     theirs = official.SwinIr(scale=2, dim=12, channels=8)
     ours = imported(saved(tmp_path / "ema.pth", "swinir", theirs, "params_ema"), "swinir")
     assert torch.equal(ours.encoder.last.weight, theirs.conv_after_body.weight.double())
 
 
-def changed(tmp_path: Path, official: ModuleType, change: Callable[[dict[str, Tensor]], object]) -> Path:
+def changed(tmp_path: Path, official: SimpleNamespace, change: Callable[[dict[str, Tensor]], object]) -> Path:
     """A LIIF checkpoint after a change to its tensors."""
     tensors = official.Liif(official.Edsr(), 8).state_dict()
     change(tensors)
@@ -128,7 +130,7 @@ def changed(tmp_path: Path, official: ModuleType, change: Callable[[dict[str, Te
     return path
 
 
-def test_missing_and_unknown_tensors_are_listed(tmp_path: Path, official: ModuleType) -> None:
+def test_missing_and_unknown_tensors_are_listed(tmp_path: Path, official: SimpleNamespace) -> None:
     def drop(tensors: dict[str, Tensor]) -> None:
         del tensors["imnet.layers.4.bias"], tensors["encoder.body.1.body.2.weight"]
 
@@ -145,7 +147,7 @@ def test_missing_and_unknown_tensors_are_listed(tmp_path: Path, official: Module
     assert not output.exists()
 
 
-def test_shapes_are_checked(tmp_path: Path, official: ModuleType) -> None:
+def test_shapes_are_checked(tmp_path: Path, official: SimpleNamespace) -> None:
     path = changed(tmp_path, official, lambda t: t.update({"imnet.layers.8.bias": torch.zeros(4)}))
     with pytest.raises(WeightsError, match=r"layers.7.bias wanted \(3,\), got \(4,\)"):
         import_weights(path, "liif", tmp_path / "out.safetensors")
@@ -155,19 +157,23 @@ def test_shapes_are_checked(tmp_path: Path, official: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if name != "liif"])
-def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path, official: ModuleType, name: str) -> None:
+def test_a_checkpoint_of_another_model_is_refused(
+    tmp_path: Path, official: SimpleNamespace, name: str
+) -> None:
     path = changed(tmp_path, official, lambda t: None)
     with pytest.raises(WeightsError, match=f"is no checkpoint of {name} as its authors save it"):
         import_weights(path, name, tmp_path / "out.safetensors")
 
 
-def test_a_mean_shift_that_is_not_the_published_one_is_refused(tmp_path: Path, official: ModuleType) -> None:
+def test_a_mean_shift_that_is_not_the_published_one_is_refused(
+    tmp_path: Path, official: SimpleNamespace
+) -> None:
     path = saved(tmp_path / "unit.pt", "edsr", official.Edsr(scale=2, high=1), "plain")
     with pytest.raises(WeightsError, match="wanted the mean of DIV2K on 0 to 255"):
         import_weights(path, "edsr", tmp_path / "out.safetensors")
 
 
-def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: ModuleType) -> None:
+def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: SimpleNamespace) -> None:
     path, output = changed(tmp_path, official, lambda t: None), tmp_path / "out.safetensors"
     output.write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
