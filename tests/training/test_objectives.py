@@ -64,6 +64,9 @@ def test_each_of_two_adversaries_learns_from_its_own_share_of_the_loss() -> None
         pair(),
         AdversarialObjective(model, LossTable(kind="adversarial", adversarial_weight=0.3)),
     )
+    with torch.no_grad():
+        for parameter in objective.adversary.parameters():
+            parameter.mul_(4)  # so that its verdict depends on the picture
     loss = objective(one, 0.0)
     loss.backward()
     target, enlarged = one.target / 255, bicubic_resize(one.lr / 255, (16, 16))
