@@ -32,7 +32,7 @@ class Down(nn.Module):
         self.activation = nn.PReLU()
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
-        # every second pixel is what stride 2 picks; with it, torch 2.13 corrupts memory in channels_last backward
+        # what a stride of 2 picks; with one, torch 2.13 corrupts memory in the channels-last backward
         out: Tensor = self.activation(self.block(x) + self.skip(x[..., ::2, ::2]))
         return out
 
