@@ -1,7 +1,8 @@
 """ISTE without its encoder: the feature branch, the texture branch and where they meet. Fig. 2."""
 
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -158,6 +159,32 @@ class Branches(nn.Module):
             stripes = [torch.cat([decoding.on(r, c) for c in blocks[1]], dim=3) for r in blocks[0]]
             images.append(torch.cat(stripes, dim=2)[:, :, inside[0], inside[1]])
         return torch.cat(images)
+
+    def texture(
+        self, maps: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
+    ) -> Float[Tensor, "b c H W"]:
+        """F_TL on a grid, each point seen from the cell that it lies in.
+
+        Raises:
+            ConfigError: if there is no texture learner, nor a convolution in its place.
+        """
+        if self.learner is None or maps.spectrum is None:
+            raise ConfigError("F_TL is asked of an ISTE that has no texture branch.")
+        positions = as_grid(rows, cols)
+        cells = nearest_cells(positions)
+        images = len(maps.spectrum)
+        number = (cells[:, 0] * maps.size[1] + cells[:, 1]).expand(images, -1)
+        offset = (2 * (positions - cells)).to(maps.dtype).expand(images, -1, -1)
+        step = torch.tensor([cell], dtype=torch.float64, device=rows.device)
+        c = relative_cell(step, self.max_scale).to(maps.dtype).expand(images, -1)
+        texture: Tensor = self.learner.texture(pick(maps.spectrum, number), offset, c)
+        return texture.transpose(1, 2).unflatten(2, (len(rows), len(cols)))
+
+    def without(self, part: Literal["pixel_decoder", "texture_decoder"]) -> "Branches":
+        """A copy in which one decoder, trained as it is, adds nothing: the other's I_LTD or I_LPD alone."""
+        rest = deepcopy(self)
+        setattr(rest, part, None)
+        return rest
 
 
 class _Decoding:

@@ -1,14 +1,31 @@
 """ISTE (Duan et al., Sci. Rep. 2025): implicit self-texture enhancement at any scale. Fig. 2."""
 
 from math import lcm
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
+from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
 from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.iste.branches import Branches, Maps
+
+
+class Inside(NamedTuple):
+    """What ISTE computes of an image on the way to I_Pred: the sum of the last two is its output in [-1, 1].
+
+    Attributes:
+        f_lr: the encoder's features.
+        f_tl: what the texture learner makes of them, at each output pixel.
+        i_lpd, i_ltd: what the pixel decoder and the texture decoder answer.
+    """
+
+    f_lr: Float[Tensor, "b c h w"]
+    f_tl: Float[Tensor, "b d H W"]
+    i_lpd: Float[Tensor, "b 3 H W"]
+    i_ltd: Float[Tensor, "b 3 H W"]
 
 
 class ISTE(CoordinateSuperResolver):
@@ -56,3 +73,24 @@ class ISTE(CoordinateSuperResolver):
     ) -> Float[Tensor, "b 3 H W"]:
         """RGB on a grid, by the blocks of cells of `Branches`."""
         return self.branches.render(features, rows, cols, cell) * 0.5 + 0.5
+
+    def look_inside(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Inside:
+        """The parts of `forward`'s answer, as Figs. 8 and 9 show them.
+
+        Raises:
+            ConfigError: if the model lacks a decoder.
+        """
+        if self.branches.pixel_decoder is None or self.branches.texture_decoder is None:
+            raise ConfigError("Wanted an ISTE with both decoders to look into, got one with a single branch.")
+        features = self.encoder((image - 0.5) / 0.5)
+        maps = self.branches(features)
+        rows, cols = (
+            output_positions(side, n).to(image.device) for side, n in zip(size, image.shape[-2:], strict=True)
+        )
+        grid = (rows, cols, (image.shape[-2] / size[0], image.shape[-1] / size[1]))
+        return Inside(
+            f_lr=features,
+            f_tl=self.branches.texture(maps, *grid),
+            i_lpd=self.branches.without("texture_decoder").render(maps, *grid),
+            i_ltd=self.branches.without("pixel_decoder").render(maps, *grid),
+        )
