@@ -1,6 +1,6 @@
 """The command line: verbs and their options; the work is done in `workflows`."""
 
-from histoscale.cli import compare, frechet, learn, look, profile, study, take_over, tile, upscale
+from histoscale.cli import compare, figures, frechet, learn, look, profile, study, take_over, tile, upscale
 from histoscale.cli.verbs import app, main
 
 __all__ = ["app", "main"]
@@ -12,6 +12,7 @@ for verb in (
     learn.train,
     learn.evaluate,
     compare.compare,
+    figures.figures,
     frechet.frechet,
     profile.profile,
     tile.tile,

@@ -1,0 +1,78 @@
+"""``histoscale figures``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.verbs import PrecisionName
+from histoscale.cli.words import bar, complain, say
+
+
+def figures(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="[LABEL=]WEIGHTS",
+            help="Name or .safetensors path, as of `compare`; may be repeated.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/figures"),
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of an image to show; may be repeated. Evenly chosen otherwise."),
+    ] = None,
+    scale: Annotated[float, typer.Option(help="Of all figures but Fig. 7, which has its own.")] = 4.0,
+    degradation: Annotated[str, typer.Option(help="B, C, D or none.")] = "B",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    limit: Annotated[int, typer.Option(min=1, help="So many images of a set.")] = 3,
+    crop: Annotated[int, typer.Option(help="Pixels a side that are shown of an image.")] = 192,
+    mpp: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Micrometres per pixel of images that do not state theirs."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.fp32,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
+) -> None:
+    """Draw the paper's figures of images: error maps, odd scales, features, decoders, branches, a gallery."""
+    if data is None:
+        raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
+    from histoscale.workflows.figures import run
+    from histoscale.workflows.figures.drawn import LeftOut
+
+    with bar("drawing") as shown:
+        entries = run.figures(
+            model or (),
+            data,
+            output,
+            images=image or (),
+            scale=scale,
+            degradation=degradation,
+            sets=sets or (),
+            split=split,
+            limit=limit,
+            crop_px=crop,
+            mpp=mpp,
+            precision=precision.value,
+            device=device,
+            overwrite=overwrite,
+            progress=lambda done, total: shown.advance(done / total),
+        )
+    for entry in entries:
+        if isinstance(entry, LeftOut):
+            complain(f"{entry.section}. {entry.reason}", "note")
+    say(f"The page is {output / run.INDEX}.")
