@@ -160,3 +160,32 @@ def test_refuses_parts_that_make_no_model():
     ):
         with pytest.raises(ConfigError):
             Branches(8, **wrong)
+
+
+@torch.no_grad()
+def test_the_texture_map_is_eq_3_around_the_cell_that_each_point_lies_in():
+    module, maps = tiny(), features()
+    rows, cols = grid()
+    found = module.texture(module(maps), rows, cols, CELL)
+    assert found.shape == (1, 4, 9, 12)
+    spectrum = module.learner(maps)[0]
+    c = 2 * torch.tensor(CELL, dtype=torch.float64)
+    for i, j in ((0, 0), (3, 5), (8, 11)):
+        cell = (int(rows[i] + 0.5), int(cols[j] + 0.5))
+        offset = 2 * torch.stack((rows[i] - cell[0], cols[j] - cell[1]))
+        amplitude, along_rows, along_cols = spectrum[:, cell[0], cell[1]].chunk(3)
+        phase = 2 * torch.pi * torch.sigmoid(module.learner.phase.weight @ c)
+        expected = amplitude * torch.sin(along_rows * offset[0] + along_cols * offset[1] + phase)
+        assert torch.allclose(found[0, :, i, j], expected, atol=1e-12)
+
+
+def test_without_a_decoder_is_a_copy():
+    module = tiny()
+    assert module.without("pixel_decoder").pixel_decoder is None
+    assert module.pixel_decoder is not None
+
+
+def test_no_texture_without_its_branch():
+    module = tiny(texture_decoder=False, self_texture=False)
+    with pytest.raises(ConfigError, match="no texture branch"):
+        module.texture(module(features()), *grid(), CELL)

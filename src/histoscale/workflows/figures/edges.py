@@ -113,7 +113,7 @@ def draw(groups: Sequence[Group]) -> Figure:
         picture = group.median_picture
         for column, shown in enumerate((picture, ~edges(picture))):
             axes = figure.add_subplot(grid[row, 1 + column])
-            axes.imshow(shown, cmap="gray", interpolation="nearest")
+            axes.imshow(shown, cmap="gray")
             axes.set_axis_off()
             if row == 0:
                 axes.set_title(("median image", "its edges")[column], fontsize=9, color=FAINT)

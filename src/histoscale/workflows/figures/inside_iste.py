@@ -65,11 +65,11 @@ def decoder_panels(shown: Shown, seen: Inside) -> list[Panel]:
 def about_features(material: Material, shown: Shown, seen: Inside) -> str:
     """The caption of Fig. 8."""
     return (
-        f"{shown.scene.describe()} ({RULE}); {material.setting}. Above, F_LR ({seen.f_lr.shape[1]} channels),"
-        " the encoder's features, given to the texture learner; below, what it makes of them, F_TL "
-        f"({seen.f_tl.shape[1]} channels), each output pixel seen from the cell that it lies in. Root mean square over all "
-        f"channels, then the {CHANNELS} channels of greatest variance (those of F_TL do not continue those "
-        "of F_LR); each map from its 1st percentile (dark) to its 99th (bright)."
+        f"{shown.scene.describe()} ({RULE}); {material.setting}. Above F_LR, the {seen.f_lr.shape[1]} "
+        f"channels that the texture learner is given; below F_TL, the {seen.f_tl.shape[1]} that it makes of "
+        "them, each output pixel seen from the cell that it lies in. First the root mean square over all "
+        f"channels, then the {CHANNELS} of greatest variance (those below do not continue those above); each "
+        "map from its 1st percentile (dark) to its 99th (bright)."
     )
 
 

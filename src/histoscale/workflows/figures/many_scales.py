@@ -29,10 +29,11 @@ def many_scales(material: Material) -> Iterator[Drawn | LeftOut]:
     box = strongest_edges(smallest, side // DETAIL)
     wholes, details = [], []
     for label in LABELS:
-        pictures = [everything[label] for everything in made]
-        truth = Panel(pairs[0].truth, "original", "", box, scene.mpp)
-        titles = [f"{label} x{scale:g}" for scale in SCALES]
-        wholes.append([*(Panel(*one, "", box) for one in zip(pictures, titles, strict=True)), truth])
+        enlarged = [
+            Panel(pictures[label], f"{label} x{scale:g}", box=box)
+            for pictures, scale in zip(made, SCALES, strict=True)
+        ]
+        wholes.append([*enlarged, Panel(pairs[0].truth, "original", box=box, mpp=scene.mpp)])
         details.append([Panel(box.of(one.picture), one.title, mpp=one.mpp) for one in wholes[-1]])
     caption = (
         f"{scene.describe()} ({RULE}), made small by degradation {material.degradation} at each scale and "

@@ -104,7 +104,9 @@ def figures(
             entries += [save(one, folder) if isinstance(one, Drawn) else one for one in figure(material)]
             if progress is not None:
                 progress(done, len(scenes) + len(FIGURES))
-        text = page("Figures", introduction(material, split, by_name=bool(images)), entries, members)
+        text = page(
+            "Figures by histoscale", introduction(material, split, by_name=bool(images)), entries, members
+        )
         (folder / INDEX).write_text(text, encoding="utf-8")
         replace_page(folder, output)
     return entries
@@ -135,8 +137,9 @@ def introduction(material: Material, split: str, by_name: bool) -> str:
     )
     return (
         f"{images}{of}, {how}. Of each image, {RULE}, {side} x {side} px, made small and enlarged again by "
-        f"every method: {material.setting}, except where a caption says otherwise. Every pixel is drawn as "
-        "a square of whole screen pixels, so nothing is smoothed for show; a click opens it in full size."
+        f"every method: {material.setting}, except where a caption says otherwise. Except in Fig. 1d, every "
+        "pixel is drawn as a square of whole screen pixels, so that nothing is smoothed for show; a click on "
+        "a picture opens it in full size."
     )
 
 

@@ -18,14 +18,13 @@ from histoscale.workflows.cases import Picture
 from histoscale.workflows.figures.scenes import Window
 
 DPI = 200
-ZOOM = 2
-"""Screen pixels per pixel of the original."""
+PANEL_PX = 384
+"""A panel is at least so wide on the screen, or twice its picture."""
 GAP_PX, LINE_PX, FOOT_PX = 14, 30, 78
 INK, FAINT, BOX = "#1f2328", "#59636e", "#0072b2"
 """The box's blue is of Okabe and Ito's palette, which colour-blind people tell from tissue's pinks."""
 ERRORS = "magma"
-LONGEST_TITLE = 24
-"""Characters of a title that fit a panel."""
+LETTER_PX = 23
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: Colour
         side_px: pixels a side of the largest picture; smaller ones are enlarged by whole numbers.
         bar: drawn below.
     """
-    panel = side_px * ZOOM
+    panel = side_px * max(2, PANEL_PX // side_px)
     columns = max(len(row) for row in rows)
     width = columns * (panel + GAP_PX) + GAP_PX
     letter = max(1.0, width / 2400)  # wide sheets are shown smaller on the page
@@ -123,6 +122,12 @@ def _add_axes(figure: Figure, left_top: tuple[float, float], size: tuple[float, 
     return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
 
 
+def _fitting(words: str, width: float) -> str:
+    """Words cut to a width in letters' own pixels; formulas are short."""
+    most = int(width / (0.65 * LETTER_PX))
+    return words if len(words) <= most or "$" in words else words[: most - 1] + "…"
+
+
 def _points(pixels: float) -> float:
     return pixels * 72 / DPI
 
@@ -136,9 +141,9 @@ def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int
     above = 1.0
     for words, colour, weight in ((one.note, FAINT, "normal"), (one.title, INK, "bold")):
         if words:
-            shown = words if len(words) <= LONGEST_TITLE or "$" in words else words[: LONGEST_TITLE - 1] + "…"
+            shown = _fitting(words, side / letter)
             text = axes.text(0, above + 8 / (height * zoom), shown, transform=axes.transAxes, va="bottom")
-            text.set(color=colour, fontsize=_points(23 * letter), fontweight=weight)
+            text.set(color=colour, fontsize=_points(LETTER_PX * letter), fontweight=weight)
             above += LINE_PX * letter / (height * zoom)
     if one.box:
         corner = (one.box.left - 0.5, one.box.top - 0.5)
@@ -154,7 +159,7 @@ def _draw_scale_bar(axes: Axes, mpp: float, size: tuple[int, int], zoom: int, le
     length_um = bar_length_um(width * mpp)
     right, low = width - 0.5 - 14 / zoom, height - 0.5 - 16 / zoom
     ends = [right - length_um / mpp, right]
-    rims = [[withStroke(linewidth=width, foreground="black")] for width in (4.0, 2.2)]
+    rims = [[withStroke(linewidth=points, foreground="black")] for points in (4.0, 2.2)]
     axes.plot(ends, [low, low], color="white", lw=2.4, solid_capstyle="butt", path_effects=rims[0])
     text = axes.text(right, low - 12 * letter / zoom, f"{length_um:g} µm", path_effects=rims[1])
     text.set(color="white", fontsize=_points(22 * letter), fontweight="bold", ha="right", va="bottom")

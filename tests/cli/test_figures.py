@@ -1,0 +1,56 @@
+"""``histoscale figures`` as a person meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from histoscale.cli import app
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(app, ["figures", *(str(word) for word in words)])
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_a_page_and_what_is_not_on_it(picture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = call("-m", "iste-fast", "--data", picture, "-o", out, "--crop", 64, "--mpp", 0.5)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"The page is {out / 'index.html'}.\n"
+    assert "note: Fig. 7: LIIF above ISTE at scales that are no integers. Left out: it needs" in result.stderr
+    assert "0.5 µm per pixel" in (out / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ([], 1, "error: Wanted at least one model, as LABEL=WEIGHTS, got none."),
+        (["-m", "iste-fast"], 1, "error: Wanted images of at least 192 x 192 pixels, the crop, but"),
+        (["-m", "iste-fast", "--image", "b"], 1, "error: There is no image b in the data"),
+        (["-m", "iste-fast", "--crop", "64", "--scale", "0.9"], 1, "scales of at least 1, got 0.9"),
+        (["-m", "iste-fast", "--limit", "0"], 2, "--limit"),
+    ],
+)
+def test_mistakes(words: list[str], code: int, sentence: str, picture: Path, tmp_path: Path) -> None:
+    result = call(*words, "--data", picture, "-o", tmp_path / "out")
+    assert result.exit_code == code
+    assert sentence in " ".join(result.stderr.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HISTOSCALE_DATA", raising=False)
+    result = call("-m", "iste-fast")
+    assert result.exit_code == 2
+    assert "give --data" in result.stderr
