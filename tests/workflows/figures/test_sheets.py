@@ -39,6 +39,12 @@ def test_small_pictures_are_shown_large_enough_for_their_titles() -> None:
     assert figure.axes[0].texts[0].get_text() == "a very long title that d…"
 
 
+def test_only_formulas_are_set_as_mathematics(tmp_path: Path) -> None:
+    figure = draw_sheet([[Panel(noise(64), "$F_{LR}$, channel 3"), Panel(noise(64), r"x$\frac$")]], 64)
+    figure.savefig(tmp_path / "sheet.png", dpi=DPI)
+    assert [axes.texts[0].get_parse_math() for axes in figure.axes] == [True, False]
+
+
 def test_a_sheet_has_room_for_its_texts_and_bar(tmp_path: Path) -> None:
     bare = draw_sheet([[Panel(noise(96))]], 96).get_size_inches()[1]
     titled = draw_sheet([[Panel(noise(96), "title", "note", mpp=0.25)]], 96, ColourBar(40, "errors"))

@@ -128,7 +128,7 @@ def draw_dots(axes: Axes, groups: Sequence[Group]) -> None:
         axes.scatter(densities, row + lift, s=26, color=colour, alpha=0.75, linewidths=0)
         axes.vlines(np.median(densities), row - 0.36, row + 0.36, color=INK, lw=2)
     names = [f"{group.name}\nn = {len(group.densities)}" for group in groups]
-    axes.set_yticks(range(len(groups)), names, fontsize=10)
+    axes.set_yticks(range(len(groups)), names, fontsize=10, parse_math=False)
     axes.set(ylim=(len(groups) - 0.5, -0.5), xlabel="edge pixels, %")
     axes.set_xlim(left=0)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -54,8 +54,8 @@ class Rows:
 
     def credit(self, labels: Sequence[str], scales: Sequence[float]) -> str:
         """Which weights made the pictures of some labels at some scales, for a caption."""
-        return "; ".join(
-            f"{label} {', '.join(dict.fromkeys(self.members[label].entry(s).file.digest for s in scales))}"
-            for label in labels
-            if label != BICUBIC
-        )
+        words = []
+        for member in (self.members[label] for label in labels if label != BICUBIC):
+            digests = dict.fromkeys(member.entry(scale).file.digest for scale in scales)
+            words.append(f"{member.name} {', '.join(digests)}")
+        return "; ".join(words)

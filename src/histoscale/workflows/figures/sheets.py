@@ -123,9 +123,14 @@ def _add_axes(figure: Figure, left_top: tuple[float, float], size: tuple[float, 
 
 
 def _fitting(words: str, width: float) -> str:
-    """Words cut to a width in letters' own pixels; formulas are short."""
+    """Words cut to a width in letters' own pixels; formulas are short enough."""
     most = int(width / (0.65 * LETTER_PX))
-    return words if len(words) <= most or "$" in words else words[: most - 1] + "…"
+    return words if len(words) <= most or _is_formula(words) else words[: most - 1] + "…"
+
+
+def _is_formula(words: str) -> bool:
+    """Whether words are set as mathematics; the name of a file may hold a dollar sign, too."""
+    return words.startswith("$")
 
 
 def _points(pixels: float) -> float:
@@ -144,6 +149,7 @@ def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int
             shown = _fitting(words, side / letter)
             text = axes.text(0, above + 8 / (height * zoom), shown, transform=axes.transAxes, va="bottom")
             text.set(color=colour, fontsize=_points(LETTER_PX * letter), fontweight=weight)
+            text.set_parse_math(_is_formula(words))
             above += LINE_PX * letter / (height * zoom)
     if one.box:
         corner = (one.box.left - 0.5, one.box.top - 0.5)
