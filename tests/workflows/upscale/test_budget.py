@@ -54,11 +54,11 @@ def test_a_small_slide_is_cut_for_all_workers() -> None:
 
 def test_the_default_limit_for_two_workers_holds_a_tile_of_iste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda: 64 * 2**30)
-    assert memory_limit(None, 2) == 2304 * MIB
+    assert memory_limit(None, 2) == 2560 * MIB
     assert memory_limit(7, 2) == 7
     monkeypatch.setattr(budget, "available_bytes", lambda: 1000 * MIB)
     assert memory_limit(None, 2) == 850 * MIB
-    assert memory_limit(None, 2, is_here=False) == 2304 * MIB
+    assert memory_limit(None, 2, is_here=False) == 2560 * MIB
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:

@@ -15,9 +15,9 @@ BLOCK_PX = 512
 """Side of the blocks a tile is rendered in: they bound the memory, and larger ones are not faster."""
 TILES_PER_WORKER = 4
 """A slide is cut into at least so many tiles for each, so that none waits long for the last."""
-WORKER_SHARE_BYTES = 1072 * 2**20
+WORKER_SHARE_BYTES = 1200 * 2**20
 COORDINATOR_BYTES = 160 * 2**20
-"""What the default limit grants, together 2.25 GiB for two workers; the second covers the writer as well."""
+"""What the default limit grants, together 2.5 GiB for two workers; the second covers the writer as well."""
 LIBRARY_SLACK = 3.0
 """Convolutions keep rearranged copies that are not counted, and freed memory is kept and used in pieces."""
 BEGUN_BYTES = 64 * 2**20
