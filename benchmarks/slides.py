@@ -36,7 +36,7 @@ from histoscale.slides.reader import open_slide
 SCALE = 4
 SAMPLE_S = 0.1
 STORED_TILE_PX = 512
-STRIP_PX = 96
+STRIP_PX = 48
 """Input rows of the slide for `iste`, which takes minutes for what iste-fast does in a second."""
 VIPS = """
 import sys, pyvips
@@ -320,7 +320,7 @@ def main() -> None:
     sizes = parser.add_argument_group("blocks along a side; 0 leaves a section out")
     sizes.add_argument("--blocks", type=int, default=20, help="of the large slide")
     sizes.add_argument("--compare", type=int, default=4, help="of the slide compared")
-    sizes.add_argument("--glass", type=int, default=8, help="of the slide that is half glass")
+    sizes.add_argument("--glass", type=int, default=12, help="of the slide that is half glass")
     sizes.add_argument("--threads", type=int, default=4, help="of the slide for processes and threads")
     sizes.add_argument("--exact", type=int, default=12, help="of iste's strip, half glass")
     arguments = parser.parse_args()
