@@ -1,0 +1,37 @@
+"""``histoscale cancer``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.verbs import INTERRUPTED
+from histoscale.cli.words import bar, complain, say
+
+
+def cancer(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/cancer.toml.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+) -> None:
+    """Train classifiers on original patches and test them on enlarged ones; started again, it goes on."""
+    from histoscale.workflows.cancer.carry_out import cancer as carry_out
+    from histoscale.workflows.cancer.markdown import overview
+    from histoscale.workflows.cancer.run_folder import TABLES
+
+    folder = output or Path("out") / run_file.stem
+    try:
+        with bar("cancer") as shown:
+            found = carry_out(
+                run_file,
+                folder,
+                device=device,
+                progress=lambda what, share: shown.advance(share, description=what),
+            )
+    except KeyboardInterrupt:
+        complain("stopped; what is done is kept, and the same command goes on with it.")
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(overview(*found))
+    say(f"Predictions, tables and tests are in {folder}; the whole account is {folder / TABLES}.")

@@ -1,0 +1,80 @@
+"""``histoscale judge``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.words import bar, complain, say
+
+
+def judge(
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task-model",
+            metavar="FILE.py:FUNCTION|nuclei",
+            help="FUNCTION(image, sample) gives a score, a dict of them, or (prediction, truth).",
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="[LABEL=]WEIGHTS",
+            help="Name or .safetensors path; iste-fast by default.",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
+        "out/judged"
+    ),
+    scale: Annotated[float, typer.Option(help="How much smaller the low-resolution image is.")] = 4.0,
+    degradation: Annotated[str, typer.Option(help="none (plain bicubic), B, C or D.")] = "none",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
+    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[
+        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
+    ] = PrecisionName.auto,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew.")] = False,
+) -> None:
+    """Run a task of your own on original, small and enlarged images: what does super-resolution recover?"""
+    if data is None:
+        raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
+    from histoscale.workflows.judge.carry_out import judge as carry_out
+
+    try:
+        with bar("judging") as shown:
+            found = carry_out(
+                task,
+                data,
+                output,
+                model or ["iste-fast"],
+                scale=scale,
+                degradation=degradation,
+                sets=sets or (),
+                split=split,
+                limit=limit,
+                crop_px=crop,
+                precision=precision.value,
+                device=device,
+                overwrite=overwrite,
+                progress=lambda done, total: shown.advance(done / total),
+            )
+    except KeyboardInterrupt:
+        complain("stopped; the scores so far are kept, and the same command goes on with them.")
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(found.text)
+    say(f"Scores of every image and the tables are in {output}.")

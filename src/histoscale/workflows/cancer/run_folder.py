@@ -1,0 +1,110 @@
+"""Where a cancer run lies: classifiers, predictions as they come, tables. What is done is not done again."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from histoscale.errors import OutputError
+from histoscale.workflows.cancer.markdown import markdown
+from histoscale.workflows.cancer.predictions import Prediction, append_csv, read_csv, write_csv
+from histoscale.workflows.cancer.run_file import CancerRun
+from histoscale.workflows.cancer.table import TaskTable, tables_of
+from histoscale.workflows.settings import Setting, read_settings, write_settings
+
+PREDICTIONS, PARTIAL, SETTINGS, TABLES = (
+    "predictions.csv",
+    "predictions.partial.csv",
+    "settings.csv",
+    "tables.md",
+)
+RUN = "run.json"
+FREE = {
+    **dict.fromkeys(("name", "reference", "draws", "models"), True),
+    "data": {"root": True},
+    "classifier": {"threads": True, "checkpoint_minutes": True},
+}
+"""What may change between calls: models are added, tables made anew; classifiers stay."""
+
+
+class RunFolder:
+    """The folder of a cancer run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def begin(self, run: CancerRun) -> None:
+        """Make the folder, or make sure that it is of the same classifiers.
+
+        Raises:
+            OutputError: if it holds classifiers of another run file or cannot be written.
+        """
+        content = run.model_dump_json(exclude=FREE)
+        held = self.path / RUN
+        with self.writing():
+            if not held.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._write_whole(RUN, json.dumps(json.loads(content), indent=1) + "\n")
+            elif json.loads(held.read_text(encoding="utf-8")) != json.loads(content):
+                raise OutputError(
+                    f"{self.path} holds a run with other data, seeds, scale or classifier: choose another "
+                    "folder."
+                )
+
+    def training(self, task: str, seed: int) -> Path:
+        """Folder of one classifier's training."""
+        return self.path / f"{task}-seed{seed}"
+
+    def earlier(self, settings: Sequence[Setting]) -> list[Prediction]:
+        """Predictions of an earlier call on settings that still are what they were.
+
+        Raises:
+            DataError: if they cannot be read.
+        """
+        source = next((p for p in (self.path / PARTIAL, self.path / PREDICTIONS) if p.exists()), None)
+        if source is None:
+            return []
+        before = {one.name: one.digest for one in read_settings(self.path / SETTINGS)}
+        same = {one.name for one in settings if before.get(one.name) == one.digest}
+        return [row for row in read_csv(source) if row.setting in same]
+
+    def start_predictions(self, rows: Sequence[Prediction], settings: Sequence[Setting]) -> None:
+        """Write down what there is so far, to be added to."""
+        with self.writing():
+            # Rows first: rows of other weights must not outlive the note of what they were of.
+            write_csv(rows, self.path / f".{PARTIAL}")
+            (self.path / f".{PARTIAL}").replace(self.path / PARTIAL)
+            write_settings(settings, self.path / f".{SETTINGS}")
+            (self.path / f".{SETTINGS}").replace(self.path / SETTINGS)
+
+    def add(self, rows: Sequence[Prediction]) -> None:
+        """Write predictions down as soon as they are made."""
+        with self.writing():
+            append_csv(rows, self.path / PARTIAL)
+
+    def finish(self) -> None:
+        """Nothing is unfinished any more."""
+        with self.writing():
+            (self.path / PARTIAL).replace(self.path / PREDICTIONS)
+
+    def write_tables(self, reference: str, draws: int) -> list[TaskTable]:
+        """Make the tables from predictions and settings as they are on disk, and nothing else."""
+        predictions, settings = read_csv(self.path / PREDICTIONS), read_settings(self.path / SETTINGS)
+        place = {setting.name: i for i, setting in enumerate(settings)}
+        predictions.sort(key=lambda row: place[row.setting])
+        tables = tables_of(predictions, reference, draws)
+        with self.writing():
+            self._write_whole(TABLES, markdown(tables, settings))
+        return tables
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """What goes wrong with the disk, in a sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"The run's folder {self.path} cannot be written: {error.strerror}.") from error
+
+    def _write_whole(self, name: str, text: str) -> None:
+        (self.path / f".{name}").write_text(text, encoding="utf-8")
+        (self.path / f".{name}").replace(self.path / name)

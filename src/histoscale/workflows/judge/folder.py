@@ -1,0 +1,101 @@
+"""Where a judged task lies: scores are written image by image, and none is lost or asked for twice."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from histoscale.errors import OutputError
+from histoscale.workflows.judge.scores import TaskScore, append_csv, read_csv, write_csv
+from histoscale.workflows.settings import Setting, write_settings
+
+SCORES, PARTIAL, SETTINGS, TABLES, ACCOUNT = (
+    "scores.csv",
+    "scores.partial.csv",
+    "settings.csv",
+    "tables.md",
+    "run.json",
+)
+
+
+class TaskFolder:
+    """The folder of a judged task."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def begin(
+        self, account: Mapping[str, str], settings: Sequence[Setting], overwrite: bool
+    ) -> list[TaskScore]:
+        """The scores of images that an earlier run of the same ``account`` asked about in every setting.
+
+        Raises:
+            OutputError: if it was another run, or the folder cannot be written.
+        """
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                for name in (PARTIAL, SCORES, SETTINGS, TABLES, ACCOUNT):
+                    (self.path / name).unlink(missing_ok=True)
+            self._refuse_another(account)
+            there = [path for name in (PARTIAL, SCORES) if (path := self.path / name).exists()]
+            earlier = _whole(read_csv(there[0]), len(settings)) if there else []
+            self._write(ACCOUNT, json.dumps(account, indent=1) + "\n")
+            with self._unfinished(SETTINGS) as path:
+                write_settings(settings, path)
+            with self._unfinished(PARTIAL) as path:
+                write_csv(earlier, path)
+            return earlier
+
+    def add(self, rows: Sequence[TaskScore]) -> None:
+        """Write down what was said of one image."""
+        with self._writing():
+            append_csv(rows, self.path / PARTIAL)
+
+    def finish(self, rows: Sequence[TaskScore], text: str) -> None:
+        """All scores, in order, and the tables."""
+        with self._writing():
+            with self._unfinished(SCORES) as path:
+                write_csv(rows, path)
+            self._write(TABLES, text)
+            (self.path / PARTIAL).unlink(missing_ok=True)
+
+    def _refuse_another(self, account: Mapping[str, str]) -> None:
+        held = self.path / ACCOUNT
+        if not held.exists():
+            return
+        try:
+            before = json.loads(held.read_text(encoding="utf-8"))
+        except ValueError:
+            before = {}
+        for key, value in account.items():
+            if before.get(key) != value:
+                raise OutputError(
+                    f"{self.path} holds a run with {key} {before.get(key)}, not {value}: pass --overwrite to "
+                    "begin anew, or choose another folder."
+                )
+
+    @contextmanager
+    def _unfinished(self, name: str) -> Iterator[Path]:
+        """Another name for a file until it is complete."""
+        yield self.path / f".{name}"
+        (self.path / f".{name}").replace(self.path / name)
+
+    def _write(self, name: str, text: str) -> None:
+        with self._unfinished(name) as path:
+            path.write_text(text, encoding="utf-8")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"The folder {self.path} cannot be written: {error.strerror}.") from error
+
+
+def _whole(rows: Sequence[TaskScore], settings: int) -> list[TaskScore]:
+    """The rows of images that were asked about in every setting: a kill may have come in between."""
+    asked: dict[str, set[str]] = {}
+    for row in rows:
+        asked.setdefault(row.image, set()).add(row.setting)
+    return [row for row in rows if len(asked[row.image]) == settings]

@@ -1,0 +1,29 @@
+"""``histoscale cancer`` as a person meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from histoscale.cli import app
+from histoscale.workflows.cancer.carry_out import Found
+
+
+def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('name = "x"\nscales = 2\n[data]\npcam = "here"\nroot = "/"\n')
+    result = CliRunner().invoke(app, ["cancer", str(path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {path}: unknown key scales; known here are name, seeds, scale")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> Found:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("histoscale.workflows.cancer.carry_out.cancer", stop)
+    result = CliRunner().invoke(app, ["cancer", "runs/cancer.toml", "-o", str(tmp_path)])
+    assert result.exit_code == 130
+    assert result.stderr == "error: stopped; what is done is kept, and the same command goes on with it.\n"

@@ -1,0 +1,52 @@
+"""``histoscale judge`` as a person meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from histoscale.cli import app
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(app, ["judge", *(str(word) for word in words)])
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "p.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_a_table_is_shown(picture: Path, tmp_path: Path) -> None:
+    task = tmp_path / "contrast.py"
+    task.write_text("def predict(image, sample):\n    return image.std()\n")
+    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "| setting | score | of the original's | recovered |" in result.stdout
+    assert "| iste-fast |" in result.stdout
+    assert result.stdout.endswith(f"Scores of every image and the tables are in {tmp_path / 'out'}.\n")
+
+
+def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:
+    task = tmp_path / "wrong.py"
+    task.write_text("def predict(image, sample):\n    return image.median()\n")
+    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: Your task failed in {task}, line 2, on image p (original): AttributeError: 'numpy.ndarray' "
+        "object has no attribute 'median'.\n"
+    )
+
+
+def test_ctrl_c_says_how_to_go_on(picture: Path, tmp_path: Path) -> None:
+    task = tmp_path / "slow.py"
+    task.write_text("def predict(image, sample):\n    raise KeyboardInterrupt\n")
+    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "the same command goes on with them" in result.stderr
