@@ -1,0 +1,115 @@
+"""Every kind of image that U-Nets learn from and are tested on, made from the originals."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from histoscale import weights
+from histoscale.data.degradation import enlarge_bicubic
+from histoscale.data.folders import read_rgb
+from histoscale.errors import DataError, OutputError
+from histoscale.inference import upscale
+from histoscale.workflows.cases import Picture, make_pair
+from histoscale.workflows.glands.material import GlandImage, read_labels
+from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL, Enlarger, GlandRun
+from histoscale.workflows.processor import find_device
+from histoscale.workflows.scoring import DIGEST_DIGITS
+
+Progress: TypeAlias = Callable[[float], None]
+"""Told the share done, again and again."""
+
+
+class Pictures:
+    """The images of a run: those of the models lie in ``folder``, a folder for each weights.
+
+    Originals are cropped at their right and bottom to multiples of the scale: all kinds show the same.
+    """
+
+    def __init__(self, run: GlandRun, folder: Path):
+        self.scale, self.device = run.data.scale, run.device
+        self.folders = {model.label: folder / _folder_name(model) for model in run.models}
+
+    def picture(self, image: GlandImage, kind: str) -> Picture:
+        """One image of a kind.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        if kind in self.folders:
+            return read_rgb(self.file(image, kind))
+        lr, original = make_pair(read_rgb(image.path), self.scale, "none")
+        size = original.shape[0], original.shape[1]
+        return {ORIGINAL: original, LR: lr, BICUBIC: enlarge_bicubic(lr, size)}[kind]
+
+    def labels(self, image: GlandImage, kind: str = ORIGINAL) -> Int[np.ndarray, "h w"]:
+        """The annotation of an image, in the pixels of a kind.
+
+        Raises:
+            DataError: if it cannot be read or is of another size than the image.
+        """
+        with Image.open(image.path) as picture:
+            width, height = picture.size
+        labels = read_labels(image.mask)
+        if labels.shape != (height, width):
+            raise DataError(
+                f"Wanted an annotation of {height} x {width} pixels as {image.path}, got {labels.shape[0]} x "
+                f"{labels.shape[1]} in {image.mask}."
+            )
+        step = self.scale
+        labels = labels[: height // step * step, : width // step * step]
+        return labels[step // 2 :: step, step // 2 :: step] if kind == LR else labels
+
+    def file(self, image: GlandImage, label: str) -> Path:
+        """Where a model's image is."""
+        return self.folders[label] / f"{image.id}.png"
+
+    def enlarge(
+        self, models: Sequence[Enlarger], images: Sequence[GlandImage], progress: Progress | None = None
+    ) -> None:
+        """Make the images of all models that are not there yet.
+
+        Raises:
+            WeightsError: if weights are missing or damaged.
+            ScaleError: if a model does not make the scale.
+            OutputError: if they cannot be written.
+        """
+        done, total = 0, len(models) * len(images)
+        for model in models:
+            missing = [image for image in images if not self.file(image, model.label).exists()]
+            done += len(images) - len(missing)
+            if not missing:
+                continue
+            network = weights.load(model.weights, find_device(self.device))
+            for image in missing:
+                lr, original = make_pair(read_rgb(image.path), self.scale, "none")
+                write_picture(
+                    upscale(network, lr, (original.shape[0], original.shape[1])),
+                    self.file(image, model.label),
+                )
+                done += 1
+                if progress is not None:
+                    progress(done / total)
+
+
+def write_picture(picture: Picture, path: Path) -> None:
+    """Write a PNG whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(partial, "PNG", compress_level=1)
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _folder_name(model: Enlarger) -> str:
+    """A folder of its own for each weights, so that none are taken for others'."""
+    return f"{model.label}-{weights.card(model.weights).sha256[:DIGEST_DIGITS]}"

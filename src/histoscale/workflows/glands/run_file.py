@@ -1,0 +1,141 @@
+"""A run file of ``histoscale glands``: data, the enlargers compared, the U-Net and how it is trained."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from histoscale.config import Positive, Share, Table, explain
+from histoscale.errors import ConfigError
+
+ORIGINAL, LR, BICUBIC = "original", "lr", "bicubic"
+"""Kinds of images beside those of the models: as scanned, low resolution as it is, enlarged by bicubic."""
+
+
+class GlandData(Table):
+    """Which images, and who trains and who tests.
+
+    Attributes:
+        root: folder with ``manifest.csv``, which has the columns mask, patient and those of the splits.
+        split: "manifest" for its patient-disjoint column ``split``; "official" for the challenge's, whose
+            training images and test parts A and B share patients.
+        scale: how many times smaller low resolution is; plain bicubic, without blur.
+    """
+
+    root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    sets: tuple[str, ...] = ("glas",)
+    split: Literal["manifest", "official"] = "manifest"
+    scale: Annotated[int, Field(ge=2, le=8)] = 4
+
+    @field_validator("root")
+    @classmethod
+    def _expand(cls, root: Path) -> Path:
+        expanded = os.path.expandvars(root)
+        if "$" in expanded:
+            raise ValueError(f"{root} names a variable that is not set")
+        return Path(expanded)
+
+
+class Enlarger(Table):
+    """A super-resolution model: its column in the tables, and the name or path of its weights."""
+
+    label: Annotated[str, Field(pattern=r"^[\w.+-]+$")]
+    weights: str
+
+
+class NetworkTable(Table):
+    """MONAI's U-Net: channels of each level, of half the resolution of the one above, and residual units."""
+
+    channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (24, 48, 96, 192, 256)
+    residual_units: Annotated[int, Field(ge=0)] = 2
+
+    @property
+    def multiple_px(self) -> int:
+        """Sides of images are padded to a multiple of this."""
+        return int(2 ** (len(self.channels) - 1))
+
+
+class GlandTraining(Table):
+    """How every U-Net is trained.
+
+    Attributes:
+        patch_px: side of a patch; half of it on low-resolution images, which are small.
+        rate: Adam's step size at its height, after ``warmup`` of the steps, from where it falls as a cosine.
+        validate_every: how often, in steps, Dice is measured on validation images for the curves.
+    """
+
+    steps: Positive = 1500
+    batch: Positive = 4
+    patch_px: Positive = 256
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: Share = 0.05
+    precision: Literal["fp32", "bf16"] = "fp32"
+    log_every: Positive = 10
+    validate_every: Positive = 250
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 1.0
+
+
+class ObjectTable(Table):
+    """How glands are told apart.
+
+    Attributes:
+        boundary_px: width of the class between gland and not gland, at full resolution.
+        smallest_px: smaller objects are dropped.
+        sizes_px: areas from which a gland is no longer small, and from which it is large.
+    """
+
+    boundary_px: Positive = 6
+    smallest_px: Positive = 300
+    sizes_px: tuple[Positive, Positive] = (5000, 15000)
+
+
+class GlandRun(Table):
+    """One run file.
+
+    Attributes:
+        device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
+    """
+
+    name: str
+    device: str = "auto"
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
+    data: GlandData = Field(default_factory=GlandData)
+    models: tuple[Enlarger, ...] = ()
+    network: NetworkTable = NetworkTable()
+    training: GlandTraining = GlandTraining()
+    objects: ObjectTable = ObjectTable()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "GlandRun":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed stands twice in seeds")
+        labels = [ORIGINAL, LR, BICUBIC, *(model.label for model in self.models)]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two columns would be called {label}")
+        if self.training.patch_px % (2 * self.network.multiple_px):
+            raise ValueError(f"patch_px has to be a multiple of {2 * self.network.multiple_px} here")
+        return self
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of images, in the order of the columns."""
+        return (ORIGINAL, LR, BICUBIC, *(model.label for model in self.models))
+
+
+def read_gland_run(path: Path) -> GlandRun:
+    """Read and check a run file.
+
+    Raises:
+        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
+    """
+    try:
+        return GlandRun.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error, GlandRun)}.") from error

@@ -1,0 +1,152 @@
+"""The results as tables of words, each for a test part: what Markdown and LaTeX print alike."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from histoscale.workflows.glands.results import Figure, Part, Recall, contests, gaps
+from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL
+from histoscale.workflows.glands.scores import MEASURES, SIZES, Measure
+from histoscale.workflows.glands.settings import WAYS, WORDS, Setting, setting_of
+
+TITLES: dict[Measure, str] = {"f1": "F1", "dice": "object Dice", "hausdorff": "object Hausdorff, px"}
+PLACES: dict[Measure, int] = {"f1": 3, "dice": 3, "hausdorff": 1}
+KINDS = {ORIGINAL: "originals", LR: "low resolution", BICUBIC: "bicubic"}
+HEADS = ("", "measure")
+
+
+class WordTable(NamedTuple):
+    """A table ready to be printed: its caption, its heads and its rows."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def tables_of(part: Part) -> list[WordTable]:
+    """All tables of a part."""
+    return [main_table(part), image_table(part), recall_table(part), contest_table(part), gap_table(part)]
+
+
+def main_table(part: Part) -> WordTable:
+    """The paper's Table 5 with every setting; the columns say which images stand in for the originals."""
+    caption = (
+        f"Table 5, {_about(part)}: over all objects of the part, as the GlaS challenge measures. "
+        "The paper's Original is what stands under originals; SISR the first rows and HR U-Net the second "
+        "rows under a model; Bicubic the second rows under bicubic or low resolution, two readings of it"
+    )
+    return WordTable(caption, _heads(part), _measure_rows(part, part.pooled))
+
+
+def image_table(part: Part) -> WordTable:
+    """The same as means over the images."""
+    caption = f"The same as means over the images' own figures, {_about(part)}"
+    return WordTable(caption, _heads(part), _measure_rows(part, part.image_mean))
+
+
+def recall_table(part: Part) -> WordTable:
+    """Recall by gland size."""
+    rows = [
+        (
+            WORDS[way],
+            f"{size} glands",
+            *(_recall(part.recall(setting_of(way, kind), size)) for kind in part.kinds),
+        )
+        for way in WAYS
+        for size in SIZES
+    ]
+    return WordTable(f"Glands found, all seeds together, {_about(part)}", _heads(part), rows)
+
+
+def contest_table(part: Part) -> WordTable:
+    """Paired tests."""
+    rows = []
+    for first, second, measure, test, p_holm in contests(part):
+        places = PLACES[measure]
+        interval = f"{test.low:+.{places}f} to {test.high:+.{places}f}"
+        figures = (f"{test.difference:+.{places}f}", interval, _p(test.p), _p(p_holm))
+        rows.append((_setting(first), _setting(second), TITLES[measure], *figures))
+    caption = (
+        f"Paired t-tests over images, {_about(part)}: how much better the first is (a smaller Hausdorff "
+        "distance is better), with its 95 % interval. Many images are neighbouring crops of one patient, "
+        "which makes p too small"
+    )
+    return WordTable(caption, ("first", "second", "measure", "better by", "95 %", "p", "p (Holm)"), rows)
+
+
+def gap_table(part: Part) -> WordTable:
+    """Shares of the gap recovered."""
+    rows = [
+        (_setting(gap.setting), _setting(gap.low), TITLES[gap.measure], _share(gap.share))
+        for gap in gaps(part)
+    ]
+    caption = (
+        f"Share of the gap between a bicubic setting and the originals that is recovered, {_about(part)}; "
+        "none where bicubic is not below the originals"
+    )
+    return WordTable(caption, ("setting", "from", "measure", "recovered"), rows)
+
+
+def remarks(part: Part) -> list[str]:
+    """Sentences that belong under the tables of a part."""
+    lines = [
+        f"{model}: its super-resolution model was trained on {part.seen(model)} of these {part.n} images."
+        for model in part.models
+    ]
+    blank = sum(s.agreement.found_px == 0 for s in part.scores)
+    if blank:
+        lines.append(
+            f"Nothing was found in {blank} of {len(part.scores)} scored images; the Hausdorff distance there "
+            "is the image's diagonal."
+        )
+    return lines
+
+
+def kind_name(kind: str) -> str:
+    """A kind of images in words."""
+    return KINDS.get(kind, kind)
+
+
+def _about(part: Part) -> str:
+    seeds = len(part.seeds)
+    many = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "1 seed"
+    return f"{part.name}, {part.n} image{'s' if part.n > 1 else ''}, {many}"
+
+
+def _heads(part: Part) -> tuple[str, ...]:
+    return (*HEADS, *map(kind_name, part.kinds))
+
+
+def _measure_rows(part: Part, figure_of: Callable[[Setting, Measure], Figure]) -> list[tuple[str, ...]]:
+    return [
+        (
+            WORDS[way],
+            TITLES[measure],
+            *(_figure(figure_of(setting_of(way, kind), measure), measure) for kind in part.kinds),
+        )
+        for way in WAYS
+        for measure in MEASURES
+    ]
+
+
+def _figure(figure: Figure, measure: Measure) -> str:
+    places = PLACES[measure]
+    spread = "" if math.isnan(figure.spread) else f" ± {figure.spread:.{places}f}"
+    return f"{figure.mean:.{places}f}{spread}"
+
+
+def _recall(recall: Recall) -> str:
+    share = f" ({100 * recall.detected / recall.glands:.0f} %)" if recall.glands else ""
+    return f"{recall.detected} of {recall.glands}{share}"
+
+
+def _setting(setting: Setting) -> str:
+    return f"{kind_name(setting.trained_on)} → {kind_name(setting.tested_on)}"
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _share(share: float) -> str:
+    return "none" if math.isnan(share) else f"{100 * share:.0f} %"

@@ -1,0 +1,60 @@
+"""All kinds of images show the same field; enlarged ones are made once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoscale.errors import DataError
+from histoscale.workflows.glands.material import GlandImage, find_glands
+from histoscale.workflows.glands.pictures import Pictures
+from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL, GlandRun, read_gland_run
+
+
+@pytest.fixture
+def run(run_file: Path) -> GlandRun:
+    return read_gland_run(run_file)
+
+
+@pytest.fixture
+def image(run: GlandRun) -> GlandImage:
+    return find_glands(run.data)[0]
+
+
+def test_sizes(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    pictures = Pictures(run, tmp_path / "images")
+    pictures.enlarge(run.models, [image])
+    whole, small = (64, 82), (32, 41)
+    for kind, size in ((ORIGINAL, whole), (BICUBIC, whole), ("fast", whole), (LR, small)):
+        assert pictures.picture(image, kind).shape == (*size, 3), kind
+        assert pictures.labels(image, kind).shape == size, kind
+
+
+def test_low_resolution_is_plain_bicubic(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    with Image.open(image.path) as picture:
+        expected = picture.crop((0, 0, 82, 64)).resize((41, 32), Image.Resampling.BICUBIC)
+    lr = Pictures(run, tmp_path).picture(image, LR)
+    assert np.abs(lr.astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    pictures = Pictures(run, tmp_path)
+    large = np.kron(pictures.labels(image, LR), np.ones((2, 2), np.int64))
+    assert (large == pictures.labels(image)).mean() > 0.95
+
+
+def test_images_are_enlarged_once(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    pictures = Pictures(run, tmp_path / "images")
+    shares: list[float] = []
+    pictures.enlarge(run.models, [image], shares.append)
+    assert shares == [1.0]
+    pictures.enlarge(run.models, [image], shares.append)
+    assert shares == [1.0]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_an_annotation_of_another_size(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(image.mask)
+    with pytest.raises(DataError, match=r"Wanted an annotation of 65 x 82 pixels.*got 9 x 9"):
+        Pictures(run, tmp_path).labels(image)
