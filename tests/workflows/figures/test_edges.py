@@ -16,9 +16,10 @@ Make = Callable[..., Material]
 
 
 def step(width: int = 300) -> np.ndarray:
-    """Black left, white right of the middle."""
+    """Black left, white right of a grey column in the middle."""
     picture = np.zeros((280, width, 3), np.uint8)
     picture[:, width // 2 :] = 255
+    picture[:, width // 2] = 128
     return picture
 
 

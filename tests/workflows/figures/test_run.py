@@ -35,7 +35,7 @@ def test_the_page_shows_every_picture_beside_it(words: dict[str, str], data: Pat
     assert re.findall(r'href="#([\w-]+)"', text) == re.findall(r'<h2 id="([\w-]+)"', text)
     for name in shown(text):
         with Image.open(out / name) as picture:
-            assert picture.info["Description"].split(";")[0] in text.replace("&#x27;", "'")
+            assert re.split(r" \(|;", picture.info["Description"])[0] in text
             width = re.search(rf'src="{name}" width="(\d+)"', text)
             assert width is not None
             assert abs(picture.width / 2 - int(width[1])) <= 1
@@ -108,7 +108,6 @@ def test_a_label_is_escaped(words: dict[str, str], data: Path, tmp_path: Path) -
         ({"degradation": "F"}, ConfigError, "got F"),
         ({"data": Path("nowhere")}, DataError, "nowhere"),
         ({"device": "abacus"}, ConfigError, "no device abacus"),
-        ({"precision": "fp8"}, ConfigError, "got fp8"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(
