@@ -36,6 +36,8 @@ from histoscale.slides.reader import open_slide
 SCALE = 4
 SAMPLE_S = 0.1
 STORED_TILE_PX = 512
+KINDS = "reading", "model", "interpolation", "encoding"
+"""Of work, as the report calls them."""
 STRIP_PX = 48
 """Input rows of the slide for `iste`, which takes minutes for what iste-fast does in a second."""
 VIPS = """
@@ -68,7 +70,7 @@ class Run(NamedTuple):
         return self.pixels / 1e6 / self.seconds
 
     def spent(self, kind: str) -> dict[str, float]:
-        """Seconds and share of "reading", "model" or "encoding"."""
+        """Seconds and share of one of `KINDS`."""
         return self.record["work"][kind]
 
 
@@ -139,8 +141,9 @@ def resident_bytes(root: int) -> int:
 
 def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
     """The large slide, one of a quarter of its area, and one without glass."""
-    yield "| output px | tissue | tile | seconds | MP/s | peak MiB | reading | model | encoding |"
-    yield "|---" * 9 + "|"
+    heads = "output px", "tissue", "tile", "seconds", "MP/s", "peak MiB", *KINDS
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * 10 + "|"
     layouts = {"quarter": with_rim(blocks // 2), "whole": with_rim(blocks)}
     layouts["dense"] = np.ones((blocks // 2, blocks // 2), bool)
     runs = {}
@@ -148,8 +151,7 @@ def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
         target = bench.folder / f"{name}.ome.tiff"
         run = runs[name] = bench.upscale(bench.slide(name, layout), target)
         target.unlink()
-        kinds = "reading", "model", "encoding"
-        shares = " | ".join(f"{100 * run.spent(kind)['share']:.0f} %" for kind in kinds)
+        shares = " | ".join(f"{100 * run.spent(kind)['share']:.0f} %" for kind in KINDS)
         height, width = (n * BLOCK_PX * SCALE for n in layout.shape)
         yield (
             f"| {width} x {height} | {100 * layout.mean():.0f} % | {run.record['tile_px']} | "
@@ -160,7 +162,7 @@ def memory_and_speed(bench: Bench, blocks: int) -> Iterator[str]:
         f"\nPeak memory at four times the area: {whole.peak_mib / quarter.peak_mib:.3f} times. A gigapixel "
         f"takes {1000 / whole.megapixels_per_second / 60:.1f} min with the rim of glass, "
         f"{1000 / runs['dense'].megapixels_per_second / 60:.1f} min without. Shares are of the seconds that "
-        "all processes spent in the three, which overlap."
+        "all processes spent in these, which overlap."
     )
 
 
@@ -322,7 +324,7 @@ def main() -> None:
     sizes.add_argument("--compare", type=int, default=4, help="of the slide compared")
     sizes.add_argument("--glass", type=int, default=12, help="of the slide that is half glass")
     sizes.add_argument("--threads", type=int, default=4, help="of the slide for processes and threads")
-    sizes.add_argument("--exact", type=int, default=12, help="of iste's strip, half glass")
+    sizes.add_argument("--exact", type=int, default=20, help="of iste's strip, half glass")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("give --data, or set $HISTOSCALE_DATA.")

@@ -25,7 +25,7 @@ def written(**measured: object) -> SlideOutcome:
 
 
 def test_the_record_counts_and_tells_everything() -> None:
-    slide = written(work=Work(1.0, 6.0, 1.0), seams=Jumps(3.0, 2.0), tissue_share=0.5, peak_mib=800.0)
+    slide = written(work=Work(1.0, 6.0, 0.0, 1.0), seams=Jumps(3.0, 2.0), tissue_share=0.5, peak_mib=800.0)
     record = json.loads(to_json([slide, Failure(Path("c.svs"), "c.svs is empty.")], RUN))
     assert (record["written"], record["failed"], record["seconds"]) == (1, 1, 12.346)
     assert record["started"] == "2026-03-04T05:06:07+00:00"
@@ -57,8 +57,8 @@ def test_what_is_unknown_is_null_and_so_is_an_infinite_ratio() -> None:
 
 
 def test_shares_of_no_work_are_none() -> None:
-    assert Work().shares == (0, 0, 0)
-    assert Work(1, 2, 1).shares == (0.25, 0.5, 0.25)
+    assert Work().shares == (0, 0, 0, 0)
+    assert Work(1, 4, 2, 1).shares == (0.125, 0.5, 0.25, 0.125)
 
 
 def test_a_report_lies_beside_a_single_output() -> None:

@@ -60,7 +60,7 @@ def slide(name: str = "a.svs", remarks: tuple[str, ...] = ()) -> SlideOutcome:
         workers=2,
         tile_px=1024,
         tissue_share=0.25,
-        work=Work(10, 30, 0),
+        work=Work(10, 30, 0, 0),
         peak_mib=1200.0,
         seams=Jumps(3.0, 2.0),
         views=Views(b"\xff\xd8before", b"\xff\xd8after"),

@@ -95,10 +95,9 @@ def _measured(slide: SlideOutcome) -> dict[str, Any]:
         "seams": None,
     }
     if work:
-        names = "reading", "model", "encoding"
         record["work"] = {
             name: {"seconds": round(seconds, 3), "share": _rounded(share)}
-            for name, seconds, share in zip(names, work, work.shares, strict=True)
+            for name, seconds, share in zip(work._fields, work, work.shares, strict=True)
         }
     if seams:
         # Where only the borders jump the ratio is infinite, which JSON cannot say; the two means can.

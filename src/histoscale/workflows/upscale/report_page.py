@@ -196,7 +196,7 @@ def _slide_facts(slide: SlideOutcome) -> Iterator[tuple[str, object]]:
 
 def _work(work: Work) -> Html:
     """Seconds by kind of work as a bar and in words."""
-    kinds = list(zip(("reading", "model", "encoding"), work, work.shares, strict=True))
+    kinds = list(zip(work._fields, work, work.shares, strict=True))
     bars = (
         _fill('<span class="$name" style="flex:$share"></span>', name=name, share=f"{share:.4f}")
         for name, _, share in kinds

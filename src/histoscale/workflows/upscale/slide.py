@@ -55,6 +55,7 @@ class Tally:
     done: int
     read_s: float = 0.0
     model_s: float = 0.0
+    interpolate_s: float = 0.0
     store_s: float = 0.0
     halved: list[int] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -64,6 +65,7 @@ class Tally:
         self.done += result.pixels
         self.read_s += result.read_s
         self.model_s += result.model_s
+        self.interpolate_s += result.interpolate_s
         self.store_s += result.store_s
         if result.parts > 1:
             self.halved.append(result.index)
@@ -249,7 +251,7 @@ def _outcome(
         device=plan.setting.processor if plan.setting else None,
         workers=executor.workers,
         tile_px=plan.tile_px,
-        work=Work(tally.read_s, tally.model_s, encoding_s + tally.store_s),
+        work=Work(tally.read_s, tally.model_s, tally.interpolate_s, encoding_s + tally.store_s),
         tissue_share=found.tissue_share,
         seams=found.seams,
         views=found.views,

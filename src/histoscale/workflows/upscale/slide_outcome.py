@@ -10,17 +10,22 @@ from histoscale.workflows.upscale.outcome import Outcome
 
 
 class Work(NamedTuple):
-    """Seconds spent on each kind of work, summed over processes: more than the clock shows."""
+    """Seconds spent on each kind of work, summed over processes: more than the clock shows.
 
-    reading_s: float = 0.0
-    model_s: float = 0.0
-    encoding_s: float = 0.0
+    Attributes:
+        interpolation: bicubic, on glass or where no model takes part, and mixing it with the model's pixels.
+    """
+
+    reading: float = 0.0
+    model: float = 0.0
+    interpolation: float = 0.0
+    encoding: float = 0.0
 
     @property
-    def shares(self) -> tuple[float, float, float]:
-        """Of their sum, in the same order."""
+    def shares(self) -> "Work":
+        """Of their sum."""
         total = sum(self) or 1.0
-        return self.reading_s / total, self.model_s / total, self.encoding_s / total
+        return Work(*(seconds / total for seconds in self))
 
 
 class Views(NamedTuple):

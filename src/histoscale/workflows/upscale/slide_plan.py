@@ -148,7 +148,7 @@ class TileResult:
         index: the tile's number.
         pixels: of the output.
         model_pixels: those of them that the model computed; the rest is glass, or no model takes part.
-        read_s, model_s, store_s: seconds in reading, computing and storing.
+        read_s, model_s, interpolate_s, store_s: seconds in each kind of work.
         parts: pieces it was computed in; more than one where memory ran out.
         worker: host and process.
     """
@@ -158,6 +158,7 @@ class TileResult:
     model_pixels: int
     read_s: float
     model_s: float
+    interpolate_s: float
     store_s: float
     parts: int
     worker: str

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -67,11 +67,12 @@ class Source:
 
 @dataclass
 class Patch:
-    """Computed pixels of a tile, how many of them by the model, and in how many pieces."""
+    """Computed pixels of a tile, how many of them by the model, in how many pieces and seconds."""
 
     pixels: UInt8[np.ndarray, "h w 3"]
     model_pixels: int = 0
     parts: int = 1
+    model_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,20 @@ class Workbench:
         """The model on tissue, bicubic on glass, a mixture between."""
         size = self.plan.size_xy[::-1]
         if self.tissue is None or self.tissue.all(*part, size):
-            return Patch(*model.upscale(part, self.source.read))
+            return self._modelled(model, part)
         pixels = self.source.bicubic(part)
         if (inside := _touched(self.tissue, part, size, self.plan.tile_px // QUARTERS)) is None:
             return Patch(pixels)
-        modelled = Patch(*model.upscale(inside, self.source.read))
+        modelled = self._modelled(model, inside)
         _blend(pixels, part, modelled.pixels, inside, self.tissue, size)
-        return Patch(pixels, modelled.model_pixels, modelled.parts)
+        return replace(modelled, pixels=pixels)
+
+    def _modelled(self, model: "TileModel", part: Part) -> Patch:
+        """A rectangle by the model alone."""
+        read_before, started = self.source.read_s, time.perf_counter()
+        pixels, n, parts = model.upscale(part, self.source.read)
+        read_s = self.source.read_s - read_before
+        return Patch(pixels, n, parts, time.perf_counter() - started - read_s)
 
 
 def compute_tile(job: TileJob, index: int) -> TileResult:
@@ -121,7 +129,8 @@ def compute_tile(job: TileJob, index: int) -> TileResult:
         tile.pixels,
         patch.model_pixels,
         read_s=read_s,
-        model_s=computed - started - read_s,
+        model_s=patch.model_s,
+        interpolate_s=computed - started - read_s - patch.model_s,
         store_s=time.perf_counter() - computed,
         parts=patch.parts,
         worker=f"{socket.gethostname()}:{os.getpid()}",
