@@ -1,11 +1,13 @@
 """Patches of two kinds that a small ResNet tells apart in seconds, as a list and in PCam's layout."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from histoscale.workflows.cancer.carry_out import cancer
 from histoscale.workflows.cancer.run_file import CancerRun, read_run
 
 SIDE = 32
@@ -53,20 +55,41 @@ def patch_run(root: Path, source: str = LIST, steps: int = 3) -> Path:
     return path
 
 
-@pytest.fixture
-def listed(tmp_path: Path) -> Path:
+def write_list(folder: Path) -> Path:
     """A run file beside a list of eight patches a picture: 2 pictures to train, 1 to validate, 2 to test."""
     rng = np.random.default_rng(0)
     rows = ["split,file,patient,x,y,kind,shade,use"]
     for number, split in enumerate(("train", "train", "val", "test", "test")):
         kinds = [i % 2 == number % 2 for i in range(8)]
-        Image.fromarray(np.hstack([draw_patch(kind, rng) for kind in kinds])).save(tmp_path / f"{number}.png")
+        Image.fromarray(np.hstack([draw_patch(kind, rng) for kind in kinds])).save(folder / f"{number}.png")
         for i, kind in enumerate(kinds):
             shade = "" if i == 7 else str(i % 3 // 2)
             word, use = ("stripe" if kind else "plain"), ("0" if i == 6 else "1")
             rows.append(f"{split},{number}.png,P{number},{i * SIDE},0,{word},{shade},{use}")
-    (tmp_path / "patches.csv").write_text("\n".join(rows) + "\n")
-    return patch_run(tmp_path)
+    (folder / "patches.csv").write_text("\n".join(rows) + "\n")
+    return patch_run(folder)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """What `write_list` writes."""
+    return write_list(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with such a run file, and what came of it in ``out``: to be copied, not changed."""
+    pytest.importorskip("monai", reason="MONAI is not installed")
+    folder = tmp_path_factory.mktemp("finished")
+    cancer(write_list(folder), folder / "out")
+    return folder
+
+
+@pytest.fixture
+def again(finished: Path, tmp_path: Path) -> Path:
+    """The run file of a finished run, whose ``out`` beside it may be gone on with."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "small.toml"
 
 
 def write_pcam(folder: Path, n: int = 12, side: int = SIDE) -> None:

@@ -19,10 +19,10 @@ PREDICTIONS, PARTIAL, SETTINGS, TABLES = (
     "tables.md",
 )
 RUN = "run.json"
-FREE = {
+FREE: dict[str, bool | set[str]] = {
     **dict.fromkeys(("name", "reference", "draws", "models"), True),
-    "data": {"root": True},
-    "classifier": {"threads": True, "checkpoint_minutes": True},
+    "data": {"root"},
+    "classifier": {"threads", "checkpoint_minutes"},
 }
 """What may change between calls: models are added, tables made anew; classifiers stay."""
 

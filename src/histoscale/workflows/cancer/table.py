@@ -47,16 +47,16 @@ class Row:
     """One setting.
 
     Attributes:
-        recovered: share of the accuracy lost by low resolution.
         ahead: what the reference is ahead by in accuracy.
+        recovered: share of the accuracy lost by low resolution.
     """
 
     setting: str
     accuracy: Estimate
     f1: Estimate
     auc: Estimate
-    recovered: Share
     ahead: Estimate
+    recovered: Share
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,15 @@ def _row(
     drawn: dict[str, Float[np.ndarray, "3 draws"]],
     reference: str,
 ) -> Row:
-    estimates = [
-        estimate(of_seeds, draws) for of_seeds, draws in zip(figures[name], drawn[name], strict=True)
-    ]
-    ahead = estimate(figures[reference][0] - figures[name][0], drawn[reference][0] - drawn[name][0])
-    return Row(name, *estimates, recovered=_recovered(name, figures, drawn), ahead=ahead)
+    of_accuracy, of_f1, of_auc = map(estimate, figures[name], drawn[name])
+    return Row(
+        name,
+        of_accuracy,
+        of_f1,
+        of_auc,
+        ahead=estimate(figures[reference][0] - figures[name][0], drawn[reference][0] - drawn[name][0]),
+        recovered=_recovered(name, figures, drawn),
+    )
 
 
 def estimate(of_seeds: Float[np.ndarray, " seeds"], drawn: Float[np.ndarray, " draws"]) -> Estimate:

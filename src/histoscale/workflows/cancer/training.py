@@ -102,7 +102,7 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         said = logits(self.network, batch.contiguous(memory_format=torch.channels_last), self.precision)
         loss = nn.functional.binary_cross_entropy_with_logits(said, wanted.to(self.device))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
         return float(loss.detach())
 

@@ -161,7 +161,7 @@ def _ask(
     size = (truth.shape[0], truth.shape[1])
     cut = None if mask is None else mask[window][: size[0], : size[1]]
     for setting, image in settings_of(low, truth, making):
-        scale = making.scale if setting == LOW else 1.0
+        scale = float(making.scale) if setting == LOW else 1.0
         sample = Sample(record.id, record.path, size, scale, cut, facts)
         for measure, score in task.scores(image, sample, setting).items():
             yield TaskScore(name_of(record), setting, measure, score)

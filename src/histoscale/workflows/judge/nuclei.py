@@ -4,6 +4,7 @@ Colour deconvolution (A. Ruifrok, D. Johnston, Anal. Quant. Cytol. Histol. 23, 2
 haematoxylin channel, and a watershed from the peaks of the distance to the background. The same steps at
 every resolution: lengths are in pixels of the original.
 """
+# mypy: allow-untyped-calls
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, UInt8

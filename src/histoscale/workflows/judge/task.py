@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import getfile
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from histoscale.workflows.judge import nuclei
 from histoscale.workflows.judge.sample import Sample, enlarged
 
 Scores = dict[str, float]
-SHIPPED = {"nuclei": nuclei.predict}
-"""Tasks by name."""
+SHIPPED = {"nuclei": nuclei}
+"""Modules by the name of their task."""
 PREDICT = "predict"
 
 
@@ -67,7 +68,7 @@ def load_task(wanted: str) -> Task:
         HistoscaleError: if the file cannot be run; the sentence says where.
     """
     if wanted in SHIPPED:
-        return Task(Path(SHIPPED[wanted].__code__.co_filename), PREDICT, SHIPPED[wanted])
+        return Task(Path(getfile(SHIPPED[wanted])), PREDICT, SHIPPED[wanted].predict)
     path, _, name = wanted.rpartition(":") if ":" in wanted else (wanted, "", PREDICT)
     file = Path(path).absolute()  # as tracebacks name it
     if file.suffix != ".py" or not file.is_file():
