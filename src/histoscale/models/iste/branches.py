@@ -177,8 +177,9 @@ class Branches(nn.Module):
         offset = (2 * (positions - cells)).to(maps.dtype).expand(images, -1, -1)
         step = torch.tensor([cell], dtype=torch.float64, device=rows.device)
         c = relative_cell(step, self.max_scale).to(maps.dtype).expand(images, -1)
-        texture: Tensor = self.learner.texture(pick(maps.spectrum, number), offset, c)
-        return texture.transpose(1, 2).unflatten(2, (len(rows), len(cols)))
+        texture = self.learner.texture(pick(maps.spectrum, number), offset, c).transpose(1, 2)
+        on_grid: Tensor = texture.unflatten(2, (len(rows), len(cols)))
+        return on_grid
 
     def without(self, part: Literal["pixel_decoder", "texture_decoder"]) -> "Branches":
         """A copy in which one decoder, trained as it is, adds nothing: the other's I_LTD or I_LPD alone."""

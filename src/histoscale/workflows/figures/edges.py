@@ -125,7 +125,7 @@ def draw_dots(axes: Axes, groups: Sequence[Group]) -> None:
     for row, (group, colour) in enumerate(zip(groups, _cycled(len(groups)), strict=True)):
         densities = 100 * np.asarray(group.densities)
         lift = 0.12 * np.resize((0, 1, -1, 2, -2), len(densities))
-        axes.scatter(densities, row + lift, s=26, color=colour, alpha=0.75, linewidths=0)
+        axes.scatter(densities, row + lift, s=26, color=colour, alpha=0.75, linewidths=0, zorder=3)
         axes.vlines(np.median(densities), row - 0.36, row + 0.36, color=INK, lw=2)
     names = [f"{group.name}\nn = {len(group.densities)}" for group in groups]
     axes.set_yticks(range(len(groups)), names, fontsize=10, parse_math=False)
