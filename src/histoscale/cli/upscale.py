@@ -94,7 +94,9 @@ def upscale(
     roi: Annotated[Path | None, typer.Option(help="Polygons as GeoJSON, as QuPath writes it.")] = None,
     tissue: Annotated[
         str,
-        typer.Option(help="Slides: mask sends glass through bicubic, all does not; or a path: mask or GeoJSON."),
+        typer.Option(
+            help="Slides: mask sends glass through bicubic, all does not; or a mask or GeoJSON file."
+        ),
     ] = "mask",
     compression: Annotated[
         CompressionName | None, typer.Option(help="Slides: jpeg by default, zstd of OME-Zarr.")
