@@ -12,8 +12,10 @@ from histoscale.data.folders import find_images, read_rgb
 from histoscale.errors import DataError
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import enlarge, make_pair, plan
+from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.frechet import Distance, measure, read_distances, write_distances
 from histoscale.workflows.compare.frechet_table import frechet_markdown
+from histoscale.workflows.compare.latex import latex
 from histoscale.workflows.compare.lineup import line_up
 from histoscale.workflows.frechet.distance import compare_pictures
 from histoscale.workflows.frechet.extractors import load_extractor
@@ -102,6 +104,11 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "| bicubic | 0.333 | **0.500** |" in printed
     assert "| iste | 0.150 | 0.625 |" in printed
     assert "| liif\\* | **0.120** | - |" in printed
+    in_latex = latex(Comparison((), "iste", [], [], tuple(read)))
+    assert in_latex.count("\\begin{tabular}{lcc}") == 1
+    assert "Method & ${\\times}2$ & ${\\times}2.4$ \\\\" in in_latex
+    assert "bicubic & 0.333 & \\textbf{0.500} \\\\" in in_latex
+    assert "liif$^{*}$ & \\textbf{0.120} & - \\\\" in in_latex
 
 
 def test_something_else_is_no_table(tmp_path: Path) -> None:

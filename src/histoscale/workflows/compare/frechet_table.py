@@ -1,7 +1,8 @@
-"""Frechet distances in Markdown, as the paper prints them: a row a method, a column a scale."""
+"""Frechet distances as the paper prints them: a row a method, a column a scale."""
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from histoscale.workflows.compare.frechet import Distance, mean_distances
 from histoscale.workflows.compare.lineup import label_of
@@ -9,36 +10,69 @@ from histoscale.workflows.compare.lineup import label_of
 PLACES = 3
 
 
-def frechet_markdown(distances: Sequence[Distance]) -> str:
+class Printed(NamedTuple):
+    """A distance as it is printed; "-" for none."""
+
+    text: str
+    is_best: bool = False
+
+
+class FrechetTable(NamedTuple):
+    """The table of one data set and degradation, for any markup."""
+
+    caption: str
+    scales: tuple[float, ...]
+    rows: dict[str, list[Printed]]
+    legend: str
+
+
+def frechet_tables(distances: Sequence[Distance]) -> list[FrechetTable]:
     """A table for each data set and degradation, made from the distances alone."""
     groups: dict[tuple[str, str], list[Distance]] = {}
     for one in distances:
         groups.setdefault((one.dataset, one.degradation), []).append(one)
-    return "\n\n".join(_table(members) for members in groups.values()) + "\n"
+    return [_table(members) for members in groups.values()]
 
 
-def _table(distances: Sequence[Distance]) -> str:
+def frechet_markdown(distances: Sequence[Distance]) -> str:
+    """All of them in Markdown."""
+    return "\n\n".join(map(_markdown, frechet_tables(distances))) + "\n"
+
+
+def _table(distances: Sequence[Distance]) -> FrechetTable:
     """That of one data set and degradation."""
     first, columns = distances[0], dict(sorted(mean_distances(distances).items()))
-    lines = [
-        f"### Table 3: Frechet distance. {first.dataset}, degradation {first.degradation}; "
+    return FrechetTable(
+        f"Table 3: Frechet distance. {first.dataset}, degradation {first.degradation}; "
         f"{first.extractor} features, n = {_range(distances)} patches of {first.patch_px} px",
+        tuple(scale for _, _, scale in columns),
+        {
+            label: [_printed(rows.get(label, math.nan), rows.values()) for rows in columns.values()]
+            for label in dict.fromkeys(label_of(one.model) for one in distances)
+        },
+        _legend(distances),
+    )
+
+
+def _markdown(table: FrechetTable) -> str:
+    lines = [
+        f"### {table.caption}",
         "",
-        _line(["method", *(f"x{scale:g}" for _, _, scale in columns)]),
-        _line(["---"] * (1 + len(columns))),
+        _line(["method", *(f"x{scale:g}" for scale in table.scales)]),
+        _line(["---"] * (1 + len(table.scales))),
     ]
-    for label in dict.fromkeys(label_of(one.model) for one in distances):
-        cells = [_cell(rows.get(label, math.nan), rows.values()) for rows in columns.values()]
+    for label, row in table.rows.items():
+        cells = [f"**{cell.text}**" if cell.is_best else cell.text for cell in row]
         lines.append(_line([label.replace("*", "\\*"), *cells]))
-    return "\n".join([*lines, "", _legend(distances)])
+    return "\n".join([*lines, "", table.legend])
 
 
-def _cell(figure: float, column: Iterable[float]) -> str:
-    """A figure, bold where no other of its column prints smaller."""
+def _printed(figure: float, column: Iterable[float]) -> Printed:
+    """A figure, best where no other of its column prints smaller."""
     if math.isnan(figure):
-        return "-"
-    printed = f"{figure:.{PLACES}f}"
-    return f"**{printed}**" if float(printed) == min(round(one, PLACES) for one in column) else printed
+        return Printed("-")
+    text = f"{figure:.{PLACES}f}"
+    return Printed(text, float(text) == min(round(one, PLACES) for one in column))
 
 
 def _range(distances: Sequence[Distance]) -> str:

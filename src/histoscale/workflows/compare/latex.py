@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.frechet_table import FrechetTable, frechet_tables
 from histoscale.workflows.compare.grid import Measure
 from histoscale.workflows.compare.table import Cell, Table
 from histoscale.workflows.compare.words import caption, is_out, legend, mark, mean_sd, row_name
@@ -22,19 +23,34 @@ SPECIAL = {
 
 def latex(comparison: Comparison) -> str:
     """Every table of a comparison, ready for ``\\input``."""
-    return "\n".join(["% \\usepackage{booktabs}", *map(_table, comparison.tables)]) + "\n"
+    tables = [*map(_table, comparison.tables), *map(_frechet, frechet_tables(comparison.distances))]
+    return "\n".join(["% \\usepackage{booktabs}", *tables]) + "\n"
 
 
 def _table(table: Table) -> str:
+    rows = [_row(table, label, cells) for label, cells in table.rows.items()]
+    return _floating(f"{caption(table)}. {legend(table)}", len(table.columns), _heads(table), rows)
+
+
+def _frechet(table: FrechetTable) -> str:
+    head = _line(["Method", *(f"${{\\times}}{scale:g}$" for scale in table.scales)])
+    rows = [
+        _line([_escaped(label), *(f"\\textbf{{{c.text}}}" if c.is_best else c.text for c in cells)])
+        for label, cells in table.rows.items()
+    ]
+    return _floating(f"{table.caption}. {table.legend}", len(table.scales), [head], rows)
+
+
+def _floating(words: str, columns: int, heads: Sequence[str], rows: Sequence[str]) -> str:
     lines = [
         "",
         "\\begin{table}",
-        f"\\caption{{{_escaped(caption(table))}. {_escaped(legend(table))}}}",
-        f"\\begin{{tabular}}{{l{'c' * len(table.columns)}}}",
+        f"\\caption{{{_escaped(words)}}}",
+        f"\\begin{{tabular}}{{l{'c' * columns}}}",
         "\\toprule",
-        *_heads(table),
+        *heads,
         "\\midrule",
-        *(_row(table, label, cells) for label, cells in table.rows.items()),
+        *rows,
         "\\bottomrule",
         "\\end{tabular}",
         "\\end{table}",
