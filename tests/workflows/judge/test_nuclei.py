@@ -45,6 +45,18 @@ def test_touching_nuclei_are_cut_apart() -> None:
     assert labels[20, 14] != labels[20, 42]
 
 
+def test_a_long_nucleus_stays_whole() -> None:
+    rows, cols = np.mgrid[:40, :60]
+    assert split_touching(((rows - 20) / 5) ** 2 + ((cols - 30) / 12) ** 2 < 1, 6).max() == 1
+
+
+def test_specks_are_no_nuclei() -> None:
+    image = np.full((40, 40, 3), (235, 190, 215), np.uint8)
+    image[8:22, 8:22] = image[32:36, 32:36] = (80, 50, 140)
+    assert find_nuclei(image)[15, 15] == find_nuclei(image).max() == 1
+    assert not find_nuclei(image)[30:, 30:].any()
+
+
 def test_a_white_image_has_no_nuclei() -> None:
     assert not find_nuclei(np.full((20, 20, 3), 255, np.uint8)).any()
 
