@@ -2,7 +2,8 @@
 
 Colour deconvolution (A. Ruifrok, D. Johnston, Anal. Quant. Cytol. Histol. 23, 2001), Otsu's threshold of the
 haematoxylin channel, and a watershed from the peaks of the distance to the background. The same steps at
-every resolution: lengths are in pixels of the original.
+every resolution; the lengths are in pixels of the original, for 0.25 um a pixel, chosen on training images of
+MoNuSeg.
 """
 # mypy: allow-untyped-calls
 
@@ -18,10 +19,10 @@ from skimage.segmentation import watershed
 from histoscale.errors import DataError
 from histoscale.workflows.judge.sample import Sample, enlarged
 
-SMOOTHING_PX = 1.5
+SMOOTHING_PX = 2.5
 SMALLEST_PX = 30
 """Area below which a spot is no nucleus."""
-APART_PX = 6
+APART_PX = 10
 """Least distance between the middles of two nuclei."""
 
 
