@@ -201,7 +201,7 @@ def _contains(shape: _Object, pixels: Int[np.ndarray, "m 2"]) -> Bool[np.ndarray
     low, high = shape.box
     mask = np.zeros(high - low + 1, bool)
     mask[tuple((shape.pixels - low).T)] = True
-    inside: np.ndarray = ((pixels >= low) & (pixels <= high)).all(axis=1)
+    inside = np.asarray(((pixels >= low) & (pixels <= high)).all(axis=1))
     inside[inside] = mask[tuple((pixels[inside] - low).T)]
     return inside
 

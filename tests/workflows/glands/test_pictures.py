@@ -24,7 +24,7 @@ def image(run: GlandRun) -> GlandImage:
 
 def test_sizes(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
     pictures = Pictures(run, tmp_path / "images")
-    pictures.enlarge(run.models, [image])
+    pictures.enlarge(image, run.models[0])
     whole, small = (64, 82), (32, 41)
     for kind, size in ((ORIGINAL, whole), (BICUBIC, whole), ("fast", whole), (LR, small)):
         assert pictures.picture(image, kind).shape == (*size, 3), kind
@@ -46,11 +46,10 @@ def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, image: GlandIma
 
 def test_images_are_enlarged_once(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
     pictures = Pictures(run, tmp_path / "images")
-    shares: list[float] = []
-    pictures.enlarge(run.models, [image], shares.append)
-    assert shares == [1.0]
-    pictures.enlarge(run.models, [image], shares.append)
-    assert shares == [1.0]
+    pictures.enlarge(image, run.models[0])
+    made = pictures.file(image, "fast").stat().st_mtime_ns
+    pictures.enlarge(image, run.models[0])
+    assert pictures.file(image, "fast").stat().st_mtime_ns == made
     assert not list(tmp_path.rglob("*.partial"))
 
 

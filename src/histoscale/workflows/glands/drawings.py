@@ -91,6 +91,6 @@ def _draw(axes: Axes, picture: Picture, labels: Int[np.ndarray, "h w"], colour: 
     axes.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest")
     for label in range(1, int(labels.max(initial=0)) + 1):
         inside = np.pad(labels == label, 1)
-        for contour in find_contours(inside.astype(float), 0.5):
+        for contour in find_contours(inside.astype(float), 0.5):  # type: ignore[no-untyped-call]
             axes.plot(contour[:, 1] - 1, contour[:, 0] - 1, color=colour, lw=0.9)
     axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

@@ -8,7 +8,6 @@ each of which is then grown back over the boundary class.
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from scipy import ndimage
-from skimage.measure import label
 from skimage.morphology import disk
 from skimage.segmentation import expand_labels, find_boundaries
 
@@ -25,7 +24,7 @@ def gland_classes(labels: Int[np.ndarray, "h w"], boundary_px: int) -> UInt8[np.
     border is no boundary.
     """
     glands = labels > 0
-    rim = find_boundaries(labels, mode="inner")
+    rim = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
     classes = np.where(glands, INSIDE, BACKGROUND)
     if rim.any():
         near = ndimage.distance_transform_edt(~rim) < boundary_px
@@ -46,8 +45,10 @@ def separate(
     inside = ndimage.binary_fill_holes(classes == INSIDE)
     # Outside the image nothing is known, so the opening must not eat glands that its border cuts.
     padded = np.pad(inside, BRIDGE_PX, mode="edge")
-    opened = ndimage.binary_opening(padded, disk(BRIDGE_PX))[BRIDGE_PX:-BRIDGE_PX, BRIDGE_PX:-BRIDGE_PX]
-    grown = expand_labels(label(opened, connectivity=1), boundary_px + 1)
+    disc = disk(BRIDGE_PX)  # type: ignore[no-untyped-call]
+    opened = ndimage.binary_opening(padded, disc)[BRIDGE_PX:-BRIDGE_PX, BRIDGE_PX:-BRIDGE_PX]
+    seeds = ndimage.label(opened)[0]
+    grown = expand_labels(seeds, boundary_px + 1)  # type: ignore[no-untyped-call]
     glands = np.where(inside | (classes == BOUNDARY), grown, 0)
     return _renumbered(glands, smallest_px)
 
@@ -57,4 +58,5 @@ def _renumbered(labels: Int[np.ndarray, "h w"], smallest_px: int) -> Int[np.ndar
     keep = np.bincount(labels.ravel()) >= smallest_px
     keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0)
-    return numbers[labels].astype(np.int64)
+    kept: np.ndarray = numbers[labels].astype(np.int64)
+    return kept

@@ -35,7 +35,7 @@ def build_unet(table: NetworkTable) -> nn.Module:
         num_res_units=table.residual_units,
         norm="batch",
     )
-    return cast(nn.Module, network.to(memory_format=torch.channels_last))
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def as_batch(pictures: list[Picture]) -> Float[Tensor, "b 3 h w"]:

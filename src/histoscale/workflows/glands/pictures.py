@@ -1,8 +1,7 @@
 """Every kind of image that U-Nets learn from and are tested on, made from the originals."""
 
-from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int
@@ -13,14 +12,12 @@ from histoscale.data.degradation import enlarge_bicubic
 from histoscale.data.folders import read_rgb
 from histoscale.errors import DataError, OutputError
 from histoscale.inference import upscale
+from histoscale.models.base import SuperResolver
 from histoscale.workflows.cases import Picture, make_pair
 from histoscale.workflows.glands.material import GlandImage, read_labels
 from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL, Enlarger, GlandRun
-from histoscale.workflows.processor import find_device
+from histoscale.workflows.processor import find_device, find_precision
 from histoscale.workflows.scoring import DIGEST_DIGITS
-
-Progress: TypeAlias = Callable[[float], None]
-"""Told the share done, again and again."""
 
 
 class Pictures:
@@ -30,7 +27,7 @@ class Pictures:
     """
 
     def __init__(self, run: GlandRun, folder: Path):
-        self.scale, self.device = run.data.scale, run.device
+        self.scale, self.device, self.precision = run.data.scale, run.device, run.precision
         self.folders = {model.label: folder / _folder_name(model) for model in run.models}
 
     def picture(self, image: GlandImage, kind: str) -> Picture:
@@ -67,32 +64,28 @@ class Pictures:
         """Where a model's image is."""
         return self.folders[label] / f"{image.id}.png"
 
-    def enlarge(
-        self, models: Sequence[Enlarger], images: Sequence[GlandImage], progress: Progress | None = None
-    ) -> None:
-        """Make the images of all models that are not there yet.
+    def enlarge(self, image: GlandImage, model: Enlarger) -> None:
+        """Make a model's image, unless it is there.
 
         Raises:
+            DataError: if the original cannot be read.
             WeightsError: if weights are missing or damaged.
-            ScaleError: if a model does not make the scale.
-            OutputError: if they cannot be written.
+            ScaleError: if the model does not make the scale.
+            OutputError: if it cannot be written.
         """
-        done, total = 0, len(models) * len(images)
-        for model in models:
-            missing = [image for image in images if not self.file(image, model.label).exists()]
-            done += len(images) - len(missing)
-            if not missing:
-                continue
-            network = weights.load(model.weights, find_device(self.device))
-            for image in missing:
-                lr, original = make_pair(read_rgb(image.path), self.scale, "none")
-                write_picture(
-                    upscale(network, lr, (original.shape[0], original.shape[1])),
-                    self.file(image, model.label),
-                )
-                done += 1
-                if progress is not None:
-                    progress(done / total)
+        if self.file(image, model.label).exists():
+            return
+        lr, original = make_pair(read_rgb(image.path), self.scale, "none")
+        size = original.shape[0], original.shape[1]
+        place = find_device(self.device)
+        network, numbers = _load(model.weights, str(place)), find_precision(self.precision, place)
+        write_picture(upscale(network, lr, size, precision=numbers), self.file(image, model.label))
+
+
+@lru_cache(maxsize=1)
+def _load(source: str, device: str) -> SuperResolver:
+    """The model, once a process."""
+    return weights.load(source, device)
 
 
 def write_picture(picture: Picture, path: Path) -> None:

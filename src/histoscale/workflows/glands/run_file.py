@@ -48,7 +48,7 @@ class Enlarger(Table):
 class NetworkTable(Table):
     """MONAI's U-Net: channels of each level, of half the resolution of the one above, and residual units."""
 
-    channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (24, 48, 96, 192, 256)
+    channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (16, 32, 64, 128, 256)
     residual_units: Annotated[int, Field(ge=0)] = 2
 
     @property
@@ -66,12 +66,11 @@ class GlandTraining(Table):
         validate_every: how often, in steps, Dice is measured on validation images for the curves.
     """
 
-    steps: Positive = 1500
+    steps: Positive = 1200
     batch: Positive = 4
     patch_px: Positive = 256
     rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup: Share = 0.05
-    precision: Literal["fp32", "bf16"] = "fp32"
     log_every: Positive = 10
     validate_every: Positive = 250
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 1.0
@@ -96,12 +95,14 @@ class GlandRun(Table):
 
     Attributes:
         device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
+        precision: of enlarging and training; "auto" is bf16 where it is native.
     """
 
     name: str
     device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
-    data: GlandData = Field(default_factory=GlandData)
+    data: GlandData
     models: tuple[Enlarger, ...] = ()
     network: NetworkTable = NetworkTable()
     training: GlandTraining = GlandTraining()
@@ -132,7 +133,7 @@ def read_gland_run(path: Path) -> GlandRun:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
     try:
-        return GlandRun.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return GlandRun.model_validate({"data": {}, **tomllib.loads(path.read_text(encoding="utf-8"))})
     except OSError as error:
         raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -96,12 +96,11 @@ def _line(score: GlandScore) -> list[Any]:
 
 def _score(row: Mapping[str, str]) -> GlandScore:
     agreement: dict[str, Any] = {f.name: _number(row[f.name]) for f in fields(Agreement)}
-    about: dict[str, Any] = {name: row[name] for name in ABOUT}
-    about["seed"] = int(about["seed"])
+    values: dict[str, Any] = {name: row[name] for name in ABOUT} | {"seed": int(row["seed"])}
     small, medium, large = (int(row[f"glands_{size}"]) for size in SIZES)
     few, some, many = (int(row[f"detected_{size}"]) for size in SIZES)
-    counts = {"glands": (small, medium, large), "detected": (few, some, many)}
-    return GlandScore(**about, agreement=Agreement(**agreement), **counts)
+    values |= {"glands": (small, medium, large), "detected": (few, some, many)}
+    return GlandScore(**values, agreement=Agreement(**agreement))
 
 
 def _number(text: str) -> int | float:

@@ -1,7 +1,7 @@
 """The results as tables of words, each for a test part: what Markdown and LaTeX print alike."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from histoscale.workflows.glands.results import Figure, Part, Recall, contests, gaps
@@ -20,7 +20,7 @@ class WordTable(NamedTuple):
 
     caption: str
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def tables_of(part: Part) -> list[WordTable]:

@@ -24,10 +24,10 @@ from histoscale.workflows.glands.network import build_unet, predict
 from histoscale.workflows.glands.patches import Patches, Sample
 from histoscale.workflows.glands.pictures import Pictures
 from histoscale.workflows.glands.run_file import LR, GlandRun, GlandTraining
-from histoscale.workflows.processor import find_device
+from histoscale.workflows.processor import find_device, find_precision
 
 NETWORK, STATE, METRICS, RECIPE = "network.safetensors", "state.pt", "metrics.jsonl", "recipe.json"
-VALIDATED = 8
+VALIDATED = 4
 """At most so many validation images draw the curves; they decide nothing."""
 
 Report: TypeAlias = Callable[[int], None]
@@ -67,7 +67,7 @@ def begin(task: Task, pictures: Pictures, images: list[GlandImage]) -> None:
     """
     source = pictures.folders.get(task.kind)
     recipe = {
-        **json.loads(task.run.model_dump_json(include={"network", "training", "data"})),
+        **json.loads(task.run.model_dump_json(include={"network", "training", "data", "precision"})),
         "boundary_px": task.run.objects.boundary_px,
         "seed": task.seed,
         "kind": source.name if source else task.kind,
@@ -119,6 +119,7 @@ class UNetTraining:
 
         torch.manual_seed(self.task.seed)
         self.device = find_device(self.task.run.device)
+        self.is_bf16 = find_precision(self.task.run.precision, self.device) == "bf16"
         self.network = build_unet(self.task.run.network).to(self.device)
         self.loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=self.table.rate)
@@ -157,7 +158,7 @@ class UNetTraining:
         for group in self.optimiser.param_groups:
             group["lr"] = self.table.rate * rate_share(self.step, self.table)
         self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.table.precision == "bf16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16):
             answer = self.network(batch.to(self.device))
         loss = self.loss(answer.float(), classes.to(self.device))
         loss.backward()
@@ -215,13 +216,17 @@ def train_unet(
         return
     table = task.run.training
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
-    validation = of_part(images, VALIDATION)
-    few = validation[:: max(1, math.ceil(len(validation) / VALIDATED))]
     patches = Patches(_samples(task, pictures, of_part(images, TRAIN)), side, table.batch, task.seed)
     try:
-        UNetTraining(task, patches, _samples(task, pictures, few)).train(report)
+        UNetTraining(task, patches, _samples(task, pictures, validated(images))).train(report)
     except OSError as error:
         raise OutputError(f"{task.folder} cannot be written: {error.strerror}.") from error
+
+
+def validated(images: list[GlandImage]) -> list[GlandImage]:
+    """The validation images that draw the curves, evenly spread."""
+    validation = of_part(images, VALIDATION)
+    return validation[:: max(1, math.ceil(len(validation) / VALIDATED))]
 
 
 def _samples(task: Task, pictures: Pictures, images: list[GlandImage]) -> list[Sample]:
