@@ -4,7 +4,7 @@ import math
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +20,9 @@ class Table(BaseModel):
     """A table of a run file: frozen, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+TableT = TypeVar("TableT", bound=Table)
 
 
 class ModelTable(Table):
@@ -199,20 +202,30 @@ def read_run(path: Path) -> Run:
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
+    return read_table(path, Run)
+
+
+def read_table(path: Path, kind: type[TableT]) -> TableT:
+    """Read and check a TOML file of any kind; a ``[data]`` that it leaves out is an empty one.
+
+    Raises:
+        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
-    content.setdefault("data", {})
+    if "data" in kind.model_fields:
+        content.setdefault("data", {})
     try:
-        return Run.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, Run)}.") from error
+        raise ConfigError(f"{path}: {_explain(error, kind)}.") from error
 
 
-def explain(error: ValidationError, whole: type[BaseModel]) -> str:
+def _explain(error: ValidationError, whole: type[BaseModel]) -> str:
     """The first complaint of pydantic about ``whole`` as part of a sentence."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"

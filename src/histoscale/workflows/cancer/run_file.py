@@ -1,14 +1,12 @@
 """The run file of ``histoscale cancer``: which patches and classes, which classifier, which models."""
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from histoscale.config import Positive, Share, Table, explain
-from histoscale.errors import ConfigError
+from histoscale.config import Positive, Share, Table, read_table
 from histoscale.workflows.settings import BICUBIC, LOW, ORIGINAL
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
@@ -151,11 +149,4 @@ def read_run(path: Path) -> CancerRun:
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    try:
-        return CancerRun.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, CancerRun)}.") from error
+    return read_table(path, CancerRun)

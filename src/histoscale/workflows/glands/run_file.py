@@ -1,14 +1,12 @@
 """A run file of ``histoscale glands``: data, the enlargers compared, the U-Net and how it is trained."""
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from histoscale.config import Positive, Share, Table, explain
-from histoscale.errors import ConfigError
+from histoscale.config import Positive, Share, Table, read_table
 
 ORIGINAL, LR, BICUBIC = "original", "lr", "bicubic"
 """Kinds of images beside those of the models: as scanned, low resolution as it is, enlarged by bicubic."""
@@ -132,11 +130,4 @@ def read_gland_run(path: Path) -> GlandRun:
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    try:
-        return GlandRun.model_validate({"data": {}, **tomllib.loads(path.read_text(encoding="utf-8"))})
-    except OSError as error:
-        raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, GlandRun)}.") from error
+    return read_table(path, GlandRun)

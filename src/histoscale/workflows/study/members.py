@@ -1,10 +1,9 @@
 """A study file, and the runs it stands for: every method, scale and seed under one recipe and one budget."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from histoscale.config import (
     CardTable,
@@ -14,7 +13,7 @@ from histoscale.config import (
     Table,
     TrainingTable,
     ValidationTable,
-    explain,
+    read_table,
 )
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
@@ -117,14 +116,7 @@ def read_study(path: Path) -> Study:
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    try:
-        return Study.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"Wanted a study file, but {path} cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, Study)}.") from error
+    return read_table(path, Study)
 
 
 def members(study: Study) -> list[Member]:
