@@ -1,16 +1,15 @@
 """The page: one HTML file beside its pictures, no scripts, nothing from outside, every value escaped."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from html import escape
 from importlib.metadata import version
 from importlib.resources import files
-from string import Template
 from typing import NamedTuple
 
 from histoscale import weights
 from histoscale.workflows.figures.drawn import LeftOut
+from histoscale.workflows.markup import Html, fill, joined
 from histoscale.workflows.scoring import Member
 
 PICTURE = """<figure>
@@ -33,27 +32,23 @@ class Saved(NamedTuple):
     height: int
 
 
-class Html(str):
-    """Text that is markup already; any other is escaped where it is filled in."""
-
-
 def page(title: str, intro: str, entries: Sequence[Saved | LeftOut], members: Sequence[Member]) -> str:
     """The whole page; entries of one section follow each other."""
     sections = list(dict.fromkeys(entry.section for entry in entries))
     anchors = {section: f"section-{number}" for number, section in enumerate(sections, start=1)}
-    return _fill(
+    return fill(
         _shell(),
         title=title,
         intro=intro,
-        contents=_joined(
-            _fill('<li><a href="#$anchor">$section</a></li>', anchor=anchors[section], section=section)
+        contents=joined(
+            fill('<li><a href="#$anchor">$section</a></li>', anchor=anchors[section], section=section)
             for section in sections
         ),
-        sections=_joined(
+        sections=joined(
             _section(section, anchors[section], [entry for entry in entries if entry.section == section])
             for section in sections
         ),
-        models=_joined(_model(member.name, file.source) for member in members for file in member.files),
+        models=joined(_model(member.name, file.source) for member in members for file in member.files),
         footer=f"Made by histoscale {version('histoscale')}. Not for primary diagnosis.",
     )
 
@@ -63,36 +58,26 @@ def _shell() -> str:
     return files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 
 
-def _fill(template: str, **values: object) -> Html:
-    """A template with its values, escaped unless they are markup."""
-    safe = {name: v if isinstance(v, Html) else escape(str(v)) for name, v in values.items()}
-    return Html(Template(template).substitute(safe))
-
-
-def _joined(pieces: Iterable[Html]) -> Html:
-    return Html("\n".join(pieces))
-
-
 def _section(section: str, anchor: str, entries: Sequence[Saved | LeftOut]) -> Html:
-    return _fill(
+    return fill(
         '<h2 id="$anchor">$section</h2>\n$inside',
         anchor=anchor,
         section=section,
-        inside=_joined(map(_entry, entries)),
+        inside=joined(map(_entry, entries)),
     )
 
 
 def _entry(entry: Saved | LeftOut) -> Html:
     if isinstance(entry, LeftOut):
-        return _fill('<p class="remark">$reason</p>', reason=entry.reason)
-    credit = _fill('<br><span class="soft">Weights: $credit</span>', credit=entry.credit)
-    return _fill(PICTURE, **{**entry._asdict(), "credit": credit if entry.credit else ""})
+        return fill('<p class="remark">$reason</p>', reason=entry.reason)
+    credit = fill('<br><span class="soft">Weights: $credit</span>', credit=entry.credit)
+    return fill(PICTURE, **{**entry._asdict(), "credit": credit if entry.credit else ""})
 
 
 def _model(row: str, source: str) -> Html:
     card = weights.card(source)
     low, high = card.scales
-    return _fill(
+    return fill(
         MODEL,
         row=row,
         architecture=card.architecture.name,

@@ -6,13 +6,12 @@
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from functools import cache
-from html import escape
 from importlib.metadata import version
 from importlib.resources import files
-from string import Template
 
 from histoscale.slides.description import Mpp
 from histoscale.slides.provenance import SUPER_RESOLVED
+from histoscale.workflows.markup import Html, fill, joined
 from histoscale.workflows.upscale.outcome import Failure, Outcome, mpp_in_words
 from histoscale.workflows.upscale.slide_outcome import Run, SlideOutcome, Work
 
@@ -38,20 +37,16 @@ ROW = """<tr class="$state"><td><a href="#slide-$number">$name</a></td>
 <td class="wide">$size</td><td class="wide">$mpp</td><td class="right">$time</td></tr>"""
 
 
-class Html(str):
-    """Text that is markup already; any other is escaped where it is filled in."""
-
-
 def page(results: Sequence[Outcome | Failure], run: Run) -> str:
     """The whole page."""
     numbered = list(enumerate(results, start=1))
-    return _fill(
+    return fill(
         _template(),
         title=_title(results),
         when=f"{run.started:%d %B %Y, %H:%M} · {_duration(run.seconds)}",
         command=run.command,
         index=_index(numbered) if len(results) >= INDEX_FROM else "",
-        cards=_joined(_card(number, result) for number, result in numbered),
+        cards=joined(_card(number, result) for number, result in numbered),
         footer=f"Made by histoscale {version('histoscale')}. The JSON file beside is for programs.",
     )
 
@@ -59,16 +54,6 @@ def page(results: Sequence[Outcome | Failure], run: Run) -> str:
 @cache
 def _template() -> str:
     return files(__package__).joinpath("report.html").read_text(encoding="utf-8")
-
-
-def _fill(template: str, **values: object) -> Html:
-    """A template with its values, escaped unless they are markup."""
-    safe = {name: v if isinstance(v, Html) else escape(str(v)) for name, v in values.items()}
-    return Html(Template(template).substitute(safe))
-
-
-def _joined(pieces: Iterator[Html]) -> Html:
-    return Html("\n".join(pieces))
 
 
 def _title(results: Sequence[Outcome | Failure]) -> str:
@@ -80,15 +65,15 @@ def _title(results: Sequence[Outcome | Failure]) -> str:
 
 
 def _index(numbered: Sequence[tuple[int, Outcome | Failure]]) -> Html:
-    return _fill(INDEX, rows=_joined(_row(number, result) for number, result in numbered))
+    return fill(INDEX, rows=joined(_row(number, result) for number, result in numbered))
 
 
 def _row(number: int, result: Outcome | Failure) -> Html:
     if isinstance(result, Failure):
-        return _fill(
+        return fill(
             ROW, number=number, name=result.source.name, state="failed", size="", mpp="", time=_state(result)
         )
-    return _fill(
+    return fill(
         ROW,
         number=number,
         name=result.source.name,
@@ -101,15 +86,15 @@ def _row(number: int, result: Outcome | Failure) -> Html:
 
 def _card(number: int, result: Outcome | Failure) -> Html:
     if isinstance(result, Failure):
-        return _fill(
+        return fill(
             FAILED, number=number, name=result.source.name, state=_state(result), sentence=result.sentence
         )
     slide = result if isinstance(result, SlideOutcome) else None
-    return _fill(
+    return fill(
         SLIDE,
         number=number,
         name=result.source.name,
-        remarks=_joined(_fill('<p class="sentence remark">$text</p>\n', text=r) for r in result.remarks),
+        remarks=joined(fill('<p class="sentence remark">$text</p>\n', text=r) for r in result.remarks),
         views=_views(slide) if slide else "",
         keys=_terms(_keys(result)),
         work=_work(slide.work) if slide and slide.work else "",
@@ -123,7 +108,7 @@ def _state(failure: Failure) -> str:
 
 def _terms(pairs: Iterator[tuple[str, object]]) -> Html:
     shape = "<div><dt>$term</dt><dd>$value</dd></div>"
-    return Html("".join(_fill(shape, term=term, value=value) for term, value in pairs))
+    return Html("".join(fill(shape, term=term, value=value) for term, value in pairs))
 
 
 def _views(slide: SlideOutcome) -> Html:
@@ -134,7 +119,7 @@ def _views(slide: SlideOutcome) -> Html:
         ("Output", slide.views.target, slide.after_xy, slide.mpp_after, power_after),
     )
     figures = (
-        _fill(
+        fill(
             VIEW,
             title=title,
             data=b64encode(jpeg).decode("ascii"),
@@ -174,7 +159,7 @@ def _facts(result: Outcome) -> Iterator[tuple[str, object]]:
 def _slide_facts(slide: SlideOutcome) -> Iterator[tuple[str, object]]:
     made, seams = slide.provenance, slide.seams
     if made and made.weights_sha256:
-        yield "weights", _fill("<code>sha256 $sha256</code>", sha256=made.weights_sha256)
+        yield "weights", fill("<code>sha256 $sha256</code>", sha256=made.weights_sha256)
     if made and made.note != SUPER_RESOLVED:
         yield "note", made.note
     if slide.device:
@@ -198,12 +183,12 @@ def _work(work: Work) -> Html:
     """Seconds by kind of work as a bar and in words."""
     kinds = list(zip(work._fields, work, work.shares, strict=True))
     bars = (
-        _fill('<span class="$name" style="flex:$share"></span>', name=name, share=f"{share:.4f}")
+        fill('<span class="$name" style="flex:$share"></span>', name=name, share=f"{share:.4f}")
         for name, _, share in kinds
         if share > 0
     )
     words = (
-        _fill(
+        fill(
             '<li><i class="$name"></i>$name $share % ($time)</li>',
             name=name,
             share=f"{100 * share:.0f}",
@@ -211,11 +196,11 @@ def _work(work: Work) -> Html:
         )
         for name, seconds, share in kinds
     )
-    return _fill(WORK, parts=_joined(bars), legend=_joined(words))
+    return fill(WORK, parts=joined(bars), legend=joined(words))
 
 
 def _path(path: object) -> Html:
-    return _fill("<code>$path</code>", path=path)
+    return fill("<code>$path</code>", path=path)
 
 
 def _size(size_xy: tuple[int, int]) -> str:
