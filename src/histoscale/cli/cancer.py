@@ -14,21 +14,29 @@ def cancer(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
     ] = None,
+    tables_only: Annotated[
+        bool,
+        typer.Option("--tables-only", help="Make the tables of a finished run again, from its CSV files."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
 ) -> None:
     """Train classifiers on original patches and test them on enlarged ones; started again, it goes on."""
-    from histoscale.workflows.cancer.carry_out import cancer as carry_out
+    from histoscale.workflows.cancer import carry_out
     from histoscale.workflows.cancer.markdown import overview
     from histoscale.workflows.cancer.run_folder import TABLES
 
     folder = output or Path("out") / run_file.stem
     try:
         with bar("cancer") as shown:
-            found = carry_out(
-                run_file,
-                folder,
-                device=device,
-                progress=lambda what, share: shown.advance(share, description=what),
+            found = (
+                carry_out.tabulate(run_file, folder)
+                if tables_only
+                else carry_out.cancer(
+                    run_file,
+                    folder,
+                    device=device,
+                    progress=lambda what, share: shown.advance(share, description=what),
+                )
             )
     except KeyboardInterrupt:
         complain("stopped; what is done is kept, and the same command goes on with it.")

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from histoscale.errors import ConfigError, OutputError, WeightsError
+from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.workflows.cancer import carry_out
-from histoscale.workflows.cancer.carry_out import cancer
+from histoscale.workflows.cancer.carry_out import cancer, tabulate
 from histoscale.workflows.cancer.predictions import read_csv
-from histoscale.workflows.cancer.run_folder import RunFolder
 
 pytest.importorskip("monai", reason="MONAI is not installed")
 
@@ -44,10 +43,14 @@ def test_two_tasks_on_every_setting(finished: Path) -> None:
 def test_the_tables_come_from_the_csv_alone(finished: Path, tmp_path: Path) -> None:
     for name in ("predictions.csv", "settings.csv"):
         shutil.copy(finished / "out" / name, tmp_path)
-    RunFolder(tmp_path).write_tables("fast", 200)
+    tables, settings = tabulate(finished / "small.toml", tmp_path)
+    assert [setting.name for setting in settings] == [row.setting for row in tables[0].rows]
     written = (finished / "out" / "tables.md").read_text()
     assert (tmp_path / "tables.md").read_text() == written
     assert "glas train (95 images)" in written
+    (tmp_path / "predictions.csv").unlink()
+    with pytest.raises(DataError, match=r"Wanted the predictions of a cancer run, .* in .*predictions\.csv"):
+        tabulate(finished / "small.toml", tmp_path)
 
 
 def test_it_goes_on_where_it_was_stopped(finished: Path, again: Path, made: list[str]) -> None:

@@ -67,7 +67,17 @@ def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Prog
     held.begin(run)
     networks = train_all(run, held, patches, place, precision, progress)
     ask_all(run, held, tested, Asked(networks, models, settings, place, precision), progress)
-    return Found(held.write_tables(run.tested_against, run.draws), settings)
+    return Found(*held.write_tables(run.tested_against, run.draws))
+
+
+def tabulate(run_file: Path, folder: Path) -> Found:
+    """Make the tables again from the predictions and settings in ``folder``: no data, no classifier.
+
+    Raises:
+        ConfigError, DataError, OutputError: one sentence each.
+    """
+    run = read_run(run_file)
+    return Found(*RunFolder(folder).write_tables(run.tested_against, run.draws))
 
 
 def open_patches(table: PatchTable) -> dict[str, Patches]:

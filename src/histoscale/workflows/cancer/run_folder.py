@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from histoscale.errors import OutputError
+from histoscale.errors import DataError, OutputError
 from histoscale.workflows.cancer.markdown import markdown
 from histoscale.workflows.cancer.predictions import Prediction, append_csv, read_csv, write_csv
 from histoscale.workflows.cancer.run_file import CancerRun
@@ -87,15 +87,21 @@ class RunFolder:
         with self.writing():
             (self.path / PARTIAL).replace(self.path / PREDICTIONS)
 
-    def write_tables(self, reference: str, draws: int) -> list[TaskTable]:
-        """Make the tables from predictions and settings as they are on disk, and nothing else."""
+    def write_tables(self, reference: str, draws: int) -> tuple[list[TaskTable], list[Setting]]:
+        """Make the tables from predictions and settings as they are on disk, and nothing else.
+
+        Raises:
+            DataError: if these are missing or damaged, or there is no such setting to test against.
+        """
         predictions, settings = read_csv(self.path / PREDICTIONS), read_settings(self.path / SETTINGS)
         place = {setting.name: i for i, setting in enumerate(settings)}
         predictions.sort(key=lambda row: place[row.setting])
+        if reference not in place:
+            raise DataError(f"{self.path / SETTINGS} has no setting {reference} to test the others against.")
         tables = tables_of(predictions, reference, draws)
         with self.writing():
             self._write_whole(TABLES, markdown(tables, settings))
-        return tables
+        return tables, settings
 
     @contextmanager
     def writing(self) -> Iterator[None]:
