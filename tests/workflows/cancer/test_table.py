@@ -82,7 +82,7 @@ def test_markdown_says_what_was_learnt_from() -> None:
     line = next(line for line in text.splitlines() if line.startswith("| iste | 77.5 % ± 3.5 ["))
     assert line.endswith("| glas train (95 images) |")
     assert "20 test patches (10 positive) of 5 pictures of 2 patients" in text
-    assert "| bicubic | +10.0 % [" in text
+    assert "| bicubic | +10.0 points [" in text
     assert "### tissue: tests of each seed against iste" in text
 
 

@@ -60,7 +60,9 @@ def _about(table: TaskTable) -> str:
 
 def _ahead(table: TaskTable) -> str:
     lines = [
-        [row.setting, _signed(row.ahead, 100, " %")] for row in table.rows if row.setting != table.reference
+        [row.setting, _signed(row.ahead, 100, " points")]
+        for row in table.rows
+        if row.setting != table.reference
     ]
     return "\n\n".join(
         [
