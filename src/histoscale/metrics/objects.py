@@ -212,9 +212,8 @@ def _objects(labels: Integer[np.ndarray, "h w"]) -> list[_Object]:
     objects = []
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         mask = numbers[box] == number
-        edge = mask & ~ndimage.binary_erosion(
-            mask
-        )  # outside the box, hence at the image's border, is nothing
+        # Outside its box, hence also outside the image, nothing is the object's.
+        edge = mask & ~ndimage.binary_erosion(mask, border_value=0)
         pixels = np.argwhere(mask) + [side.start for side in box]
         objects.append(_Object(pixels.astype(np.int64), edge[mask]))
     return objects

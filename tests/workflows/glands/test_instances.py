@@ -62,6 +62,13 @@ def test_glands_cut_by_the_border_keep_their_pixels() -> None:
     assert found[0, 0] == found[0, 17] == 1
 
 
+def test_a_sliver_at_the_border_is_a_gland() -> None:
+    """Only six pixels of it are in the image, three of them boundary: the opening must not eat the rest."""
+    labels = np.zeros((40, 60), np.int64)
+    labels[:6, 5:50] = 1
+    assert agreement(separate(certain(gland_classes(labels, 3)), 3, 50), labels).dice > 0.9
+
+
 def test_holes_are_filled_and_specks_dropped() -> None:
     classes = np.zeros((40, 60), np.uint8)
     classes[5:30, 5:30] = INSIDE

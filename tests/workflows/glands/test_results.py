@@ -84,6 +84,14 @@ def test_the_recovered_share() -> None:
     assert math.isnan(found[Setting("original", "bicubic"), "f1"])
 
 
+@pytest.mark.parametrize("measure", ["dice", "hausdorff"])
+def test_nothing_is_recovered_where_nothing_was_lost(measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DICE, "bicubic", 0.95)
+    monkeypatch.setitem(DICE, "original", 0.8)
+    low = Setting("bicubic", "original")
+    assert [math.isnan(g.share) for g in gaps(part()) if g.low == low and g.measure == measure] == [True]
+
+
 def test_two_parts_have_their_own_tables() -> None:
     one = part()
     both = [*one.scores, *(replace(row, part="testB") for row in one.scores)]
