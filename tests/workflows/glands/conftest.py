@@ -44,7 +44,7 @@ def glands(seed: int) -> Int[np.ndarray, "h w"]:
     rng = np.random.default_rng(seed)
     labels = np.zeros(SIZE, np.int64)
     top, left = rng.integers(14, 18, 2)
-    places = [(top, left, 9, 10), (top, left + 20, 9, 10), (top + 30, left + 50, 12, 9), (SIZE[0], 10, 14, 9)]
+    places = [(top, left, 9, 10), (top, left + 19, 9, 10), (top + 30, left + 50, 12, 9), (SIZE[0], 10, 14, 9)]
     for label, place in enumerate(places, start=1):
         labels[ellipse(*place, shape=SIZE)] = label
     return labels
