@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from histoscale.data.pairs import PairRecipe
 from histoscale.errors import ConfigError
@@ -14,6 +14,17 @@ from histoscale.imaging.degrade import Degradation
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _expanded(path: Path) -> Path:
+    expanded = os.path.expandvars(path)
+    if "$" in expanded:
+        raise ValueError(f"{path} names a variable that is not set")
+    return Path(expanded)
+
+
+ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
+"""A path whose ``$VARIABLES`` are replaced."""
 
 
 class Table(BaseModel):
@@ -44,7 +55,7 @@ class DataTable(Table):
         on_device: keep the images on the device and degrade there, for GPUs.
     """
 
-    root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
     sets: tuple[str, ...] = ()
     split: str = "train"
     scale_range: tuple[float, float] = (1.0, 4.0)
@@ -59,14 +70,6 @@ class DataTable(Table):
     jpeg_quality: tuple[int, int] = (70, 95)
     augment: bool = True
     on_device: bool = False
-
-    @field_validator("root")
-    @classmethod
-    def _expand(cls, root: Path) -> Path:
-        expanded = os.path.expandvars(root)
-        if "$" in expanded:
-            raise ValueError(f"{root} names a variable that is not set")
-        return Path(expanded)
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataTable":

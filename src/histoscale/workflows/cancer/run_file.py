@@ -1,12 +1,11 @@
 """The run file of ``histoscale cancer``: which patches and classes, which classifier, which models."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from histoscale.config import Positive, Share, Table, read_table
+from histoscale.config import ExpandedPath, Positive, Share, Table, read_table
 from histoscale.workflows.settings import BICUBIC, LOW, ORIGINAL
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
@@ -39,19 +38,11 @@ class PatchTable(Table):
         pcam: folder of the HDF5 files; its one task is ``metastasis``.
     """
 
-    root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
     patches: Path | None = None
     patch_px: Positive = 96
     tasks: tuple[TaskTable, ...] = ()
-    pcam: Path | None = None
-
-    @field_validator("root", "pcam")
-    @classmethod
-    def _expand(cls, path: Path | None) -> Path | None:
-        expanded = "" if path is None else os.path.expandvars(path)
-        if "$" in expanded:
-            raise ValueError(f"{path} names a variable that is not set")
-        return Path(expanded) if path is not None else None
+    pcam: ExpandedPath | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "PatchTable":

@@ -1,12 +1,11 @@
 """A run file of ``histoscale glands``: data, the enlargers compared, the U-Net and how it is trained."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from histoscale.config import Positive, Share, Table, read_table
+from histoscale.config import ExpandedPath, Positive, Share, Table, read_table
 
 ORIGINAL, LR, BICUBIC = "original", "lr", "bicubic"
 """Kinds of images beside those of the models: as scanned, low resolution as it is, enlarged by bicubic."""
@@ -22,18 +21,10 @@ class GlandData(Table):
         scale: how many times smaller low resolution is; plain bicubic, without blur.
     """
 
-    root: Path = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
     sets: tuple[str, ...] = ("glas",)
     split: Literal["manifest", "official"] = "manifest"
     scale: Annotated[int, Field(ge=2, le=8)] = 4
-
-    @field_validator("root")
-    @classmethod
-    def _expand(cls, root: Path) -> Path:
-        expanded = os.path.expandvars(root)
-        if "$" in expanded:
-            raise ValueError(f"{root} names a variable that is not set")
-        return Path(expanded)
 
 
 class Enlarger(Table):
