@@ -4,11 +4,9 @@ import copy
 import hashlib
 import json
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +25,7 @@ from histoscale.errors import ConfigError, OutputError
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
 from histoscale.training.curves import draw_curves, read_metrics
+from histoscale.training.interruption import stopping_politely
 from histoscale.training.objectives import Objective, objective_for
 from histoscale.training.schedule import Progress, average_decay, step_size
 from histoscale.training.state import read_state, take_over, update_average, write_state
@@ -116,6 +115,10 @@ class Trainer:
         self._measure()
         self.save()
         self._export()
+
+    def stop(self) -> None:
+        """End after the present step, with everything saved."""
+        self.stopping = True
 
     def _agreed_share(self) -> float:
         """Share of the budget used, the same for all processes; 1 once any of them was asked to stop."""
@@ -280,29 +283,13 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
             trainer.resume()
         if trainer.accelerator.is_main_process:
             begin_records(trainer, run_file)
-        with stopping_politely(trainer):
+        with stopping_politely(trainer.stop):
             trainer.train()
     except OSError as error:
         raise OutputError(f"The run's folder {output} cannot be written: {error.strerror}.") from error
     if trainer.stopping:
         raise KeyboardInterrupt
     return output / f"{run.name}.safetensors"
-
-
-@contextmanager
-def stopping_politely(trainer: Trainer) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run after its present step, a second one at once."""
-
-    def stop(number: int, _: object) -> None:
-        trainer.stopping = True
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {int(n): signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def begin_records(trainer: Trainer, run_file: Path) -> None:

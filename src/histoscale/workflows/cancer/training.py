@@ -2,10 +2,8 @@
 
 import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from histoscale.inference import Precision
 from histoscale.metrics.classification import accuracy, roc_auc
 from histoscale.training.curves import read_metrics
+from histoscale.training.interruption import stopping_politely
 from histoscale.training.state import read_state, write_state
 from histoscale.workflows.cancer.classifier import as_batch, augment, build_classifier, classify, logits
 from histoscale.workflows.cancer.curves import draw_curves
@@ -66,7 +65,7 @@ class Training:
         )
         self._go_back()
         if self.step < self.table.steps:
-            with self._stopping_politely():
+            with stopping_politely(self.stop):
                 self._take_steps(report)
             draw_curves(self.folder / METRICS, self.folder / CURVES)
             if self.stopping:
@@ -148,20 +147,9 @@ class Training:
         )
         metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
-    @contextmanager
-    def _stopping_politely(self) -> Iterator[None]:
-        """The first Ctrl-C or SIGTERM ends the training after its present step, a second one at once."""
-
-        def stop(number: int, _: object) -> None:
-            self.stopping = True
-            signal.signal(number, before[number])
-
-        before: dict[int, Any] = {int(n): signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def stop(self) -> None:
+        """End after the present step, with everything saved."""
+        self.stopping = True
 
 
 def places_at(step: int, n: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from histoscale.errors import OutputError
+from histoscale.training.interruption import terminated_as_interrupted
 from histoscale.workflows.glands.card import card, in_words
 from histoscale.workflows.glands.drawings import draw_findings, draw_training_curves, evenly
 from histoscale.workflows.glands.material import TEST, find_glands, of_part
 from histoscale.workflows.glands.network import build_unet
 from histoscale.workflows.glands.pictures import Pictures
-from histoscale.workflows.glands.processes import stopping_on_polite_kill
 from histoscale.workflows.glands.result_folder import write_results, write_texts
 from histoscale.workflows.glands.run_file import read_gland_run
 from histoscale.workflows.glands.scores import GlandScore, read_scores
@@ -53,7 +53,7 @@ def glands(
     tasks = [task_of(run, seed, kind, folder) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, pictures, images)
-    with stopping_on_polite_kill(), writing(folder):
+    with terminated_as_interrupted(), writing(folder):
         enlarge_all(run, images, folder, workers, partial(told, "enlarging"))
         train_all(tasks, workers, partial(told, "training"))
         scores = score_all(tasks, folder, workers, partial(told, "testing"))

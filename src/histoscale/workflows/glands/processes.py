@@ -2,10 +2,9 @@
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -58,16 +57,6 @@ def side_by_side(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def stopping_on_polite_kill() -> Iterator[None]:
-    """A SIGTERM ends what runs inside as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _begin() -> None:

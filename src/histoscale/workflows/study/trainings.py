@@ -1,6 +1,5 @@
 """The trainings of a study: a process of its own each, several side by side, every one of them resumable."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import tomli_w
 from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.errors import HistoscaleError, OutputError
+from histoscale.training.interruption import terminated_as_interrupted
 from histoscale.workflows.study.members import Member
 
 POLL_S = 0.5
@@ -118,12 +118,11 @@ class Trainings:
     @contextmanager
     def _stopped_together(self) -> Iterator[None]:
         """However this ends, what is still running is asked to save its state and waited for."""
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            yield
-        finally:
-            for process in self.running.values():
-                process.terminate()
-            for process in self.running.values():
-                process.wait()
-            signal.signal(signal.SIGTERM, before)
+        with terminated_as_interrupted():
+            try:
+                yield
+            finally:
+                for process in self.running.values():
+                    process.terminate()
+                for process in self.running.values():
+                    process.wait()
