@@ -11,6 +11,7 @@ from histoscale.data.folders import find_images
 from histoscale.errors import ConfigError, OutputError
 from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.result_files import prepare
 from histoscale.workflows.scores import BICUBIC, Score, plain_summaries, write_csv
 from histoscale.workflows.scoring import Job, Member, look_at, score_jobs
 from histoscale.workflows.tables import markdown
@@ -74,7 +75,7 @@ def evaluate(
     place = find_device(device)
     numbers = find_precision(precision, place)
     members = [Member(name, (look_at(source, str(place)),)) for name, source in sources]
-    _prepare(output, overwrite)
+    prepare(output, FILES, overwrite=overwrite)
     jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
     scores: list[Score] = []
     for done, found in enumerate(score_jobs(jobs, numbers, str(place), workers), start=1):
@@ -127,14 +128,3 @@ def write_results(scores: Sequence[Score], settings: Mapping[str, object], outpu
                 file.replace(output / file.name)
     except OSError as error:
         raise OutputError(f"The results cannot be written to {output}: {error.strerror}.") from None
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    """Find out that the folder is no good before the hours of work, not after."""
-    present = [name for name in FILES if (output / name).exists()]
-    if present and not overwrite:
-        raise OutputError(f"{output / present[0]} exists already; pass --overwrite to replace it.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {output} cannot be made: {error.strerror}.") from None

@@ -14,6 +14,7 @@ from histoscale.models.catalog import MODELS, build, known_arguments
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.profile.call import Call, Cost, Times, measure
 from histoscale.workflows.profile.tables import Machine, Profile, Row, machine_name, markdown, plain
+from histoscale.workflows.result_files import prepare
 
 QUERIES: tuple[int | None, ...] = (48**2, 96**2, 192**2, None)
 """Output pixels a query, as in Table 8; None: a grid, by blocks of the model's own choice."""
@@ -74,7 +75,7 @@ def profile(
     place = find_device(device)
     numbers = find_precision(precision, place)
     machine = Machine(machine_name(place), str(place), numbers, threads, lr_px, rounds)
-    _prepare(output, overwrite)
+    prepare(output, FILES, overwrite=overwrite)
     rows = {name: Row(name, _parameters(model), {}, []) for name, model in models.items()}
     found = Profile(machine, tuple(rows.values()))
     turns = [(query, name) for _ in range(rounds) for query in queries for name in models]
@@ -104,17 +105,6 @@ def best(first: Cost, second: Cost) -> Cost:
 def _parameters(model: Builder) -> int:
     with torch.device("meta"):
         return count_parameters(model())
-
-
-def _prepare(output: Path, overwrite: bool) -> None:
-    """Find out that the folder is no good before the work, not after."""
-    present = [name for name in FILES if (output / name).exists()]
-    if present and not overwrite:
-        raise OutputError(f"{output / present[0]} exists already; pass --overwrite to replace it.")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {output} cannot be made: {error.strerror}.") from None
 
 
 def _write(found: Profile, output: Path) -> None:
