@@ -207,6 +207,21 @@ def test_gradient_reaches_every_parameter(
 
 
 @every_coordinate_model
+def test_a_bfloat16_training_step_is_finite_and_near(name: str) -> None:
+    model, image = small(name).float(), picture(9, 14, b=2).float()
+    positions = torch.rand(2, 60, 2, dtype=torch.float64) * torch.tensor([9, 14]) - 0.5
+    cell = torch.tensor([[0.5, 0.5], [0.3, 0.4]])
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = model.decode(model.encode(image), positions, cell).float()
+    with torch.no_grad():
+        fine = model.decode(model.encode(image), positions, cell)
+    torch.testing.assert_close(coarse, fine, atol=0.02, rtol=0)
+    if coarse.requires_grad:  # bicubic has nothing to train
+        coarse.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@every_coordinate_model
 def test_scattered_points_and_grids_agree(name: str) -> None:
     """Where retrieval is among the points decoded together, the grid's points have to be one block."""
     model = small(name)

@@ -46,7 +46,13 @@ class CoordinateSuperResolver(SuperResolver):
     **Convention.** Positions are low-resolution pixels of the encoded image, rows first, pixel ``i`` centred
     at ``i``. A tile is the same call as the whole image, its positions moved by the tile's origin; ``cell``
     always comes from the whole image.
+
+    Attributes:
+        points_at_once: output pixels that `render` decodes together: enough for the matrix products, few
+            enough for the cache and for memory.
     """
+
+    points_at_once: int = 2048
 
     @abstractmethod
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> Any:
@@ -58,11 +64,17 @@ class CoordinateSuperResolver(SuperResolver):
     ) -> Float[Tensor, "b q 3"]:
         """RGB at scattered positions (row, column), as training samples them; one ``cell`` per image."""
 
-    @abstractmethod
     def render(
         self, features: Any, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on the grid ``rows`` x ``cols``."""
+        """RGB on the grid ``rows`` x ``cols``: here by `decode`, of features that hold their ``image``."""
+        batch = len(features.image)
+        cells = features.image.new_tensor(cell).expand(batch, 2)
+        blocks = [
+            self.decode(features, positions.expand(batch, -1, -1), cells)
+            for positions in as_grid(rows, cols).split(self.points_at_once)
+        ]
+        return torch.cat(blocks, dim=1).transpose(1, 2).reshape(batch, 3, len(rows), len(cols))
 
     def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
         h, w = image.shape[-2:]
@@ -83,22 +95,6 @@ def count_parameters(model: nn.Module) -> int:
 def as_grid(rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]) -> Float[Tensor, "q 2"]:
     """The grid ``rows`` x ``cols`` as a row-major list of (row, column) positions."""
     return torch.stack(torch.meshgrid(rows, cols, indexing="ij"), dim=-1).reshape(-1, 2)
-
-
-def decode_grid(
-    model: CoordinateSuperResolver,
-    features: Any,
-    rows: Float[Tensor, " H"],
-    cols: Float[Tensor, " W"],
-    cells: Float[Tensor, "b 2"],
-    at_once: int,
-) -> Float[Tensor, "b 3 H W"]:
-    """`render` by `decode`, for models that see in a grid only its points, ``at_once`` of them a call."""
-    blocks = [
-        model.decode(features, positions.expand(len(cells), -1, -1), cells)
-        for positions in as_grid(rows, cols).split(at_once)
-    ]
-    return torch.cat(blocks, dim=1).transpose(1, 2).reshape(len(cells), 3, len(rows), len(cols))
 
 
 def moved(model: Network, device: torch.device | str) -> Network:

@@ -1,11 +1,13 @@
 """LIIF against its definition, point by point."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from histoscale.errors import ConfigError
-from histoscale.imaging.coords import normalise, output_positions
+from histoscale.imaging.coords import output_positions
 from histoscale.models.base import as_grid, count_parameters
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.liif import LIIF
@@ -37,18 +39,8 @@ def literal(model: LIIF, image: Tensor, y: float, x: float, cell: tuple[float, f
 
 
 @pytest.mark.parametrize("size", [(10, 12), (15, 18), (13, 17)], ids=["x2", "x3", "real"])
-def test_equals_the_literal_form(size: tuple[int, int]) -> None:
-    model = LIIF("edsr", blocks=1, channels=6, width=16).double()
-    image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
-    cell = (5 / size[0], 6 / size[1])
-    with torch.no_grad():
-        got = model(image, size)
-        for i, y in enumerate(normalise(output_positions(size[0], 5), 5).tolist()):
-            for j, x in enumerate(normalise(output_positions(size[1], 6), 6).tolist()):
-                # 1e-6 of a pixel apart in where a query at a cell border goes: the same cell
-                torch.testing.assert_close(
-                    got[0, :, i, j], literal(model, image, y, x, cell), atol=1e-9, rtol=0
-                )
+def test_equals_the_literal_form(assert_pixel_by_pixel: Any, size: tuple[int, int]) -> None:
+    assert_pixel_by_pixel(LIIF("edsr", blocks=1, channels=6, width=16).double(), literal, size)
 
 
 def test_decode_takes_a_cell_per_image() -> None:

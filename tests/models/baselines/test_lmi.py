@@ -1,11 +1,12 @@
 """LMI against its definition, point by point and token by token."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from histoscale.imaging.coords import normalise, output_positions
 from histoscale.models.base import count_parameters
 from histoscale.models.baselines.lmi import LMI
 
@@ -53,31 +54,11 @@ def literal(model: LMI, image: Tensor, y: float, x: float, cell: tuple[float, fl
 
 
 @pytest.mark.parametrize("size", [(10, 12), (15, 18), (13, 17)], ids=["x2", "x3", "real"])
-def test_equals_the_literal_form(size: tuple[int, int]) -> None:
-    model = tiny()
-    image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
-    cell = (5 / size[0], 6 / size[1])
-    with torch.no_grad():
-        got = model(image, size)
-        for i, y in enumerate(normalise(output_positions(size[0], 5), 5).tolist()):
-            for j, x in enumerate(normalise(output_positions(size[1], 6), 6).tolist()):
-                torch.testing.assert_close(
-                    got[0, :, i, j], literal(model, image, y, x, cell), atol=1e-9, rtol=0
-                )
+def test_equals_the_literal_form(assert_pixel_by_pixel: Any, size: tuple[int, int]) -> None:
+    assert_pixel_by_pixel(tiny(), literal, size)
 
 
 def test_parameters() -> None:
     with torch.device("meta"):
         assert count_parameters(LMI("swinir")) == 11_690_903
         assert count_parameters(LMI("edsr")) == 1_220_416 + 87_859
-
-
-def test_bfloat16_training_step_is_finite_and_near() -> None:
-    model, image = tiny().float(), torch.rand(2, 3, 8, 8)
-    positions = torch.rand(2, 10, 2, dtype=torch.float64) * 8 - 0.5
-    cell = torch.full((2, 2), 0.5)
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = model.decode(model.encode(image), positions, cell)
-    coarse.float().sum().backward()
-    assert (coarse.float() - model.decode(model.encode(image), positions, cell)).abs().max() < 0.02
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

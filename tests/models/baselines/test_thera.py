@@ -1,12 +1,12 @@
 """Thera against its definition, wave by wave, and against the heat equation."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from histoscale.imaging.coords import normalise, output_positions
 from histoscale.models.base import count_parameters
 from histoscale.models.baselines.thera import Thera
 
@@ -33,18 +33,11 @@ def literal(model: Thera, image: Tensor, y: float, x: float, cell: tuple[float, 
 
 
 @pytest.mark.parametrize("size", [(10, 12), (15, 18), (13, 17), (5, 6)], ids=["x2", "x3", "real", "x1"])
-def test_equals_the_literal_form(size: tuple[int, int]) -> None:
+def test_equals_the_literal_form(assert_pixel_by_pixel: Any, size: tuple[int, int]) -> None:
     model = tiny()
     with torch.no_grad():
         model.frequencies /= 8  # otherwise few waves outlive the heat
-        image = torch.rand(1, 3, 5, 6, dtype=torch.float64)
-        cell = (5 / size[0], 6 / size[1])
-        got = model(image, size)
-        for i, y in enumerate(normalise(output_positions(size[0], 5), 5).tolist()):
-            for j, x in enumerate(normalise(output_positions(size[1], 6), 6).tolist()):
-                torch.testing.assert_close(
-                    got[0, :, i, j], literal(model, image, y, x, cell), atol=1e-9, rtol=0
-                )
+    assert_pixel_by_pixel(model, literal, size)
 
 
 def test_the_field_obeys_the_heat_equation() -> None:
@@ -88,14 +81,3 @@ def test_training_lowers_the_loss() -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
-
-
-def test_bfloat16_training_step_is_finite_and_near() -> None:
-    model, image = tiny().float(), torch.rand(2, 3, 8, 8)
-    positions = torch.rand(2, 10, 2, dtype=torch.float64) * 8 - 0.5
-    cell = torch.full((2, 2), 0.5)
-    with torch.autocast("cpu", torch.bfloat16):
-        coarse = model.decode(model.encode(image), positions, cell)
-    coarse.float().sum().backward()
-    assert (coarse.float() - model.decode(model.encode(image), positions, cell)).abs().max() < 0.02
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())

@@ -7,12 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import CORNERS, as_rows, corners, pick, stacked
-
-POINTS_AT_ONCE = 512
-"""Output pixels rendered together, four corners each."""
 
 
 class ITSRNFeatures(NamedTuple):
@@ -46,6 +43,8 @@ class ITSRN(CoordinateSuperResolver):
         ConfigError: for an unknown encoder.
     """
 
+    points_at_once = 512  # four corners each
+
     def __init__(
         self,
         encoder: str = "edsr",
@@ -77,19 +76,11 @@ class ITSRN(CoordinateSuperResolver):
         image = features.image
         reach = 1 + (1 - cell.to(torch.float64)[:, None]) / (self.shift_of_px - 1)
         corner = stacked(corners(positions, (image.shape[2], image.shape[3]), image.dtype, reach=reach))
-        cells = cell.to(image)[:, None].expand_as(
-            corner.offset
-        )  # half of the other models' cell, as published
+        # Half of the other models' cell, as published.
+        cells = cell.to(image)[:, None].expand_as(corner.offset)
         place = self.places(torch.cat((corner.offset, cells), dim=-1))
         filters = pick(features.projected, corner.cell).unflatten(-1, (3, -1))
         colours = (filters[..., :-1] @ place[..., None])[..., 0] + filters[..., -1]
         proposed = (colours + self.score(corner.offset)).unflatten(1, (len(CORNERS), -1))
         rgb: Tensor = self.fuse(proposed.movedim(1, -1))
         return rgb[..., 0] * 0.5 + 0.5
-
-    def render(
-        self, features: ITSRNFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

@@ -9,12 +9,9 @@ from torch import Tensor, nn
 
 from histoscale.errors import ConfigError
 from histoscale.imaging.resize import bicubic_points
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
-
-POINTS_AT_ONCE = 2048
-"""Output pixels rendered together: enough for the matrix products, few enough for the cache."""
 
 
 class LIIFFeatures(NamedTuple):
@@ -91,10 +88,3 @@ class LIIF(CoordinateSuperResolver):
             colour: Tensor = self.layers(pick(features.projected, corner.cell) + place)
             rgb = rgb + corner.weight[..., None] * colour
         return rgb * 0.5 + 0.5
-
-    def render(
-        self, features: LIIFFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

@@ -6,12 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
 
-POINTS_AT_ONCE = 512
-"""Output pixels rendered together, sixteen tokens each."""
 STEPS = (-3, -1, 1, 3)
 TOKENS = len(STEPS) ** 2
 
@@ -46,6 +44,8 @@ class LMI(CoordinateSuperResolver):
     Raises:
         ConfigError: for an unknown encoder.
     """
+
+    points_at_once = 512  # sixteen tokens each
 
     def __init__(self, encoder: str = "edsr", blocks: int | None = None, channels: int = 64):
         super().__init__()
@@ -90,10 +90,3 @@ class LMI(CoordinateSuperResolver):
         heights = height[:, :, None].expand(*offsets.shape[:3], 1)
         y = y + self.mix_channels(torch.cat((y, colour, offsets, heights), dim=-1))
         return x + y
-
-    def render(
-        self, features: LMIFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

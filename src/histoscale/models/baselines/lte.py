@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import (
     as_rows,
@@ -18,9 +18,6 @@ from histoscale.models.local_ensemble import (
     relative_cell,
     stacked,
 )
-
-POINTS_AT_ONCE = 512
-"""Output pixels rendered together, four corners each."""
 
 
 class LTEFeatures(NamedTuple):
@@ -50,6 +47,8 @@ class LTE(CoordinateSuperResolver):
     Raises:
         ConfigError: for an unknown encoder.
     """
+
+    points_at_once = 512  # four corners each
 
     def __init__(
         self,
@@ -96,10 +95,3 @@ class LTE(CoordinateSuperResolver):
             angle = torch.addcmul(angle, along_columns, offset[..., 1:]) * math.pi
             waves: Tensor = amplitude * torch.cat((angle.cos(), angle.sin()), dim=-1)
         return waves
-
-    def render(
-        self, features: LTEFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)

@@ -7,12 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from histoscale.models.base import Cell, CoordinateSuperResolver, decode_grid
+from histoscale.models.base import CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick
-
-POINTS_AT_ONCE = 4096
-"""Output pixels rendered together."""
 
 FASTEST_PER_PX = 16
 """Half periods per low-resolution pixel of the highest frequency at the start, as published."""
@@ -48,6 +45,8 @@ class Thera(CoordinateSuperResolver):
     Raises:
         ConfigError: for an unknown encoder.
     """
+
+    points_at_once = 4096
 
     def __init__(self, encoder: str = "edsr", blocks: int | None = None, channels: int = 64, waves: int = 32):
         super().__init__()
@@ -85,13 +84,6 @@ class Thera(CoordinateSuperResolver):
             heat = cell.square() @ self.frequencies.square()  # t |frequency|^2, axis by axis
             waves: Tensor = angle.sin() * torch.exp(-self.kappa * heat)[:, None]
         return waves
-
-    def render(
-        self, features: TheraFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
-    ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, a few at a time."""
-        cells = features.image.new_tensor(cell).expand(len(features.image), 2)
-        return decode_grid(self, features, rows, cols, cells, POINTS_AT_ONCE)
 
 
 def evenly_in_a_disc(n: int, radius: float) -> Float[Tensor, "2 n"]:
