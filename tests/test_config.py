@@ -62,7 +62,10 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
         (('root = "/somewhere"', 'root = "/x"\non_device = true\nnoise_sigma = 2'), "made on_device know no"),
         (("steps = 3", 'steps = 3\nschedule = "milestones"'), "milestones go together"),
         (("steps = 3", 'steps = 3\nschedule = "staircase"'), "stairs go together"),
-        (("steps = 3", 'steps = 3\n[loss]\nkind = "l2"'), r"loss\.kind: input should be 'l1', 'wavelets' or"),
+        (
+            ("steps = 3", 'steps = 3\n[loss]\nkind = "l2"'),
+            r"loss\.kind: input should be 'l1', 'wavelets', 'adversarial' or 'residual'",
+        ),
         (("steps = 3", "steps = 3\n[loss]\nkid = 1"), r"unknown key loss\.kid; known here are kind, spatial"),
         (('name = "small"', "name = "), "is not TOML"),
         (("[training]", "[trianing]"), "training: field required"),

@@ -144,18 +144,23 @@ class LossTable(Table):
     """What the training makes small; each loss but the first belongs to one model.
 
     Attributes:
-        kind: "l1" for Eq. 1; "wavelets" as swdnet was published, "adversarial" as li2021 was.
+        kind: "l1" for Eq. 1; "wavelets" as swdnet was published, "adversarial" as li2021 was; "residual" for
+            iste-plus, whose base can learn from whole patches.
         spatial_share: wavelets: share of the run in which the spatial stage learns alone.
         adversarial_weight: adversarial: of the adversary's verdict; L1 weighs the rest.
         adversary_rate: adversarial: the adversary's step size while the model's is ``training.rate``.
         curriculum: adversarial: let the factor of degradation grow in the first half of the run.
+        base_share: residual: share of the run in which the base learns alone.
+        points: residual: pixels of each patch at which the sum of base and branches learns.
     """
 
-    kind: Literal["l1", "wavelets", "adversarial"] = "l1"
+    kind: Literal["l1", "wavelets", "adversarial", "residual"] = "l1"
     spatial_share: Share = 0.5
     adversarial_weight: Share = 0.01
     adversary_rate: Annotated[float, Field(gt=0)] = 1e-5
     curriculum: bool = False
+    base_share: Share = 0.5
+    points: Positive = 576
 
 
 class ValidationTable(Table):

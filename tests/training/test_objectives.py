@@ -8,19 +8,23 @@ import torch
 from histoscale.config import LossTable, Run
 from histoscale.data.pairs import Pair
 from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.models.baselines.bicubic import Bicubic
 from histoscale.models.baselines.li2021 import Li2021
 from histoscale.models.baselines.swdnet import SWDNet
 from histoscale.models.baselines.swdnet_wavelets import haar
 from histoscale.models.catalog import build
+from histoscale.models.iste.plus import ISTEPlus
 from histoscale.training.objectives import (
     AdversarialObjective,
     Objective,
+    ResidualObjective,
     WaveletObjective,
     objective_for,
 )
 
+PLUS = {"blocks": 1, "channels": 8, "waves": 3, "width": 8, "hidden": 8, "window_px": 6}
 SWDNET = {"scale": 2, "channels": 4, "blocks": 1, "width": 4}
 
 
@@ -96,7 +100,43 @@ def test_the_curriculum_makes_its_own_inputs() -> None:
     assert not torch.equal(objective(one, 0.5), first)
 
 
+def plus_and_its_loss() -> tuple[ISTEPlus, ResidualObjective]:
+    model = ISTEPlus(**PLUS)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model, ResidualObjective(model, LossTable(kind="residual", base_share=0.3, points=50))
+
+
+def test_the_base_of_iste_plus_learns_alone_at_first() -> None:
+    model, objective = plus_and_its_loss()
+    one = pair(3)
+    early = objective(one, 0.29)
+    torch.testing.assert_close(early, Objective(model.base)(one, 0.0))
+    early.backward()
+    assert {p.grad is None for p in model.branches.parameters()} == {True}
+    assert {p.grad is None for p in model.base.parameters()} == {False}
+
+
+def test_then_the_sum_learns_at_some_pixels_and_the_base_at_all() -> None:
+    model, objective = plus_and_its_loss()
+    one, n = pair(3), 24
+    torch.manual_seed(1)
+    late = objective(one, 0.3)
+    torch.manual_seed(1)
+    chosen = torch.randint(n * n, (2, 50))
+    axis = output_positions(n, 8)
+    positions = torch.stack((axis[chosen // n], axis[chosen % n]), dim=-1)
+    pixels = one.target.flatten(2).gather(2, chosen[:, None].expand(-1, 3, -1)).transpose(1, 2)
+    sampled = Objective(model)(Pair(one.lr, pixels, positions, one.cell), 0.0)
+    torch.testing.assert_close(late, sampled + Objective(model.base)(one, 0.0))
+    late.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_the_run_file_chooses() -> None:
+    plus = run("iste-plus", PLUS, loss={"kind": "residual"})
+    assert type(objective_for(plus, ISTEPlus(**PLUS))) is ResidualObjective
     swdnet = run("swdnet", SWDNET, loss={"kind": "wavelets"})
     assert type(objective_for(swdnet, build("swdnet", **SWDNET))) is WaveletObjective
     li = run("li2021", {"scale": 2}, loss={"kind": "adversarial"})
@@ -115,6 +155,12 @@ def test_the_run_file_chooses() -> None:
             "adversarial is the loss of li2021, wanted l1 for edsr",
         ),
         ("swdnet", {}, {"loss": {"kind": "wavelets"}, "data": {"patch_px": 10}}, "multiple of 4 .* got 10"),
+        (
+            "edsr",
+            {},
+            {"loss": {"kind": "residual"}},
+            "residual is the loss of iste-plus, wanted l1 for edsr",
+        ),
         ("edsr", {}, {"data": {"queries": 9}}, r"data\.queries: edsr only answers whole .* wanted 0, got 9"),
         (
             "edsr",
@@ -135,3 +181,9 @@ def test_what_cannot_be_is_one_sentence(
     with pytest.raises(ConfigError, match=message) as caught:
         objective_for(run(name, arguments, **tables), model)
     assert "\n" not in str(caught.value)
+
+
+def test_residual_draws_its_own_pixels() -> None:
+    sampled = run("iste-plus", PLUS, loss={"kind": "residual"}, data={"queries": 9})
+    with pytest.raises(ConfigError, match=r"data\.queries: residual draws .* wanted 0, got 9"):
+        objective_for(sampled, ISTEPlus(**PLUS))

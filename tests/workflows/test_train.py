@@ -41,6 +41,7 @@ minutes = 60
 """
 FAST = ("iste-fast", "{blocks = 1, channels = 8, hidden = 8, waves = 5}")
 ISTE = ("iste", "{blocks = 1, channels = 8}")
+PLUS = ("iste-plus", "{blocks = 1, channels = 8, waves = 3, width = 8, hidden = 8}")
 SWINIR = ("swinir", "{scale = 2, blocks = 1, channels = 4, embedding = 12}")  # drops layers at random
 SWDNET = ("swdnet", "{scale = 2, channels = 4, blocks = 1, width = 4}")
 LI2021 = ("li2021", "{scale = 3, width = 4}")
@@ -92,9 +93,18 @@ def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -
         (ISTE, 'queries = 64\npatch_px = 16\nscale_per = "sample"\nscale_range = [1, 4]'),
         (SWINIR, ""),
         (SWDNET, 'scales = [2]\npatch_px = 8\n[loss]\nkind = "wavelets"'),
+        (PLUS, 'patch_px = 16\n[loss]\nkind = "residual"\npoints = 20'),
         (LI2021, 'scales = [3]\npatch_px = 8\n[loss]\nkind = "adversarial"\ncurriculum = true'),
     ],
-    ids=["dense", "on the device", "sampled", "dropping at random", "in two stages", "against an adversary"],
+    ids=[
+        "dense",
+        "on the device",
+        "sampled",
+        "dropping at random",
+        "in two stages",
+        "first its base",
+        "against an adversary",
+    ],
 )
 def test_a_resumed_run_ends_in_the_same_bits(
     tmp_path: Path, root: Path, model: tuple[str, str], data: str

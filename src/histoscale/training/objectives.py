@@ -1,4 +1,4 @@
-"""What a step of training makes small: Eq. 1, or the loss that SWD-Net or Li et al. were published with."""
+"""What a step of training makes small: Eq. 1, SWD-Net's or Li et al.'s own loss, or that of iste-plus."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -8,12 +8,15 @@ from torch.func import functional_call
 from histoscale.config import LossTable, Run
 from histoscale.data.pairs import Pair
 from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
 from histoscale.imaging.resize import bicubic_resize
-from histoscale.models.base import CoordinateSuperResolver, SuperResolver
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
 from histoscale.models.baselines.fixed_scale import FixedScale
 from histoscale.models.baselines.li2021 import Li2021, PatchGAN
 from histoscale.models.baselines.swdnet import MULTIPLE_PX, SWDNet
 from histoscale.models.baselines.swdnet_wavelets import haar
+from histoscale.models.iste.plus import ISTEPlus
+from histoscale.models.local_ensemble import as_rows, pick
 from histoscale.training.curriculum import blurred_by_curriculum
 
 
@@ -31,8 +34,7 @@ class Objective(nn.Module):
 
     def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:  # noqa: ARG002
         """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
-        loss: Tensor = 2 * (predict(self.model, pair).float() - unit_range(pair.target)).abs().mean()
-        return loss
+        return doubled_error(predict(self.model, pair), unit_range(pair.target))
 
 
 class WaveletObjective(Objective):
@@ -101,6 +103,47 @@ class AdversarialObjective(Objective):
         return loss
 
 
+class ResidualObjective(Objective):
+    """iste-plus's: Eq. 1 of its base on whole patches and, after a while, of the sum at some pixels as well.
+
+    A whole patch costs the base no more than the pixels that the branches can afford, and teaches it more.
+    The pixels are drawn from torch's random state, which a checkpoint keeps.
+
+    Args:
+        model: the network.
+        loss: says for how long the base is alone, and how many pixels of a patch the sum learns from.
+    """
+
+    model: ISTEPlus
+
+    def __init__(self, model: ISTEPlus, loss: LossTable):
+        super().__init__(model)
+        self.base_share, self.points = loss.base_share, loss.points
+
+    def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:
+        """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
+        image, target = model_input(pair), unit_range(pair.target)
+        if share < self.base_share:
+            return doubled_error(self.model.base(image, (target.shape[2], target.shape[3])), target)
+        rows, cols = (
+            output_positions(n, small).to(image.device)
+            for n, small in zip(target.shape[2:], image.shape[2:], strict=True)
+        )
+        height, width = pair.cell[0].tolist()  # one scale a batch, as of every whole patch
+        features = self.model.encode(image)
+        base = self.model.base.render(features.fast, rows, cols, (height, width)).float()
+        chosen = torch.randint(len(rows) * len(cols), (len(image), self.points), device=image.device)
+        residual = self.model.residual(features, as_grid(rows, cols)[chosen], pair.cell).float()
+        at_points = doubled_error(pick(as_rows(base), chosen) + residual, pick(as_rows(target), chosen))
+        return doubled_error(base, target) + at_points
+
+
+def doubled_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
+    """Eq. (1) of colours in [0, 1]: they count as in [-1, 1]."""
+    loss: Tensor = 2 * (made.float() - target).abs().mean()
+    return loss
+
+
 def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
     """The model's answer in the shape of ``pair.target``."""
     image = model_input(pair)
@@ -147,6 +190,14 @@ def objective_for(run: Run, model: SuperResolver) -> Objective:
             if not isinstance(model, Li2021):
                 raise ConfigError(f"loss.kind: adversarial is the loss of li2021, wanted l1 for {name}.")
             return AdversarialObjective(model, run.loss)
+        case "residual":
+            if not isinstance(model, ISTEPlus):
+                raise ConfigError(f"loss.kind: residual is the loss of iste-plus, wanted l1 for {name}.")
+            if run.data.queries:
+                raise ConfigError(
+                    f"data.queries: residual draws loss.points itself: wanted 0, got {run.data.queries}."
+                )
+            return ResidualObjective(model, run.loss)
         case "l1":
             return Objective(model)
 

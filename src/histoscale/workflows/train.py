@@ -60,7 +60,9 @@ class Trainer:
             mixed_precision="bf16" if table.precision == "bf16" else "no",
             # while one stage learns alone, the other has no gradients to wait for
             kwargs_handlers=[
-                DistributedDataParallelKwargs(find_unused_parameters=self.run.loss.kind == "wavelets")
+                DistributedDataParallelKwargs(
+                    find_unused_parameters=self.run.loss.kind in ("wavelets", "residual")
+                )
             ],
         )
         data = self.run.data

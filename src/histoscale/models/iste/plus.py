@@ -51,8 +51,13 @@ class ISTEPlus(CoordinateSuperResolver):
         self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
         """RGB at scattered positions."""
-        residual = self.branches.decode(features.maps, positions, cell)
-        return self.base.decode(features.fast, positions, cell) + residual * 0.5
+        return self.base.decode(features.fast, positions, cell) + self.residual(features, positions, cell)
+
+    def residual(
+        self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
+    ) -> Float[Tensor, "b q 3"]:
+        """What the branches add to the base at scattered positions."""
+        return self.branches.decode(features.maps, positions, cell) * 0.5
 
     def render(
         self, features: PlusFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell

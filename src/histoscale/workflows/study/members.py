@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from histoscale.config import (
     CardTable,
     DataTable,
+    LossTable,
     ModelTable,
     Run,
     Table,
@@ -26,6 +27,7 @@ class Method(Table):
         label: the row's name.
         queries: pixels sampled from a patch, for decoders that answer pixel by pixel; 0 for whole patches.
         scales: a model of its own for each of these, which share the budget; empty for any scale.
+        loss: of its own, where Eq. 1 on these pixels is not what its parts can learn from.
         undertrained: why the budget is known to be too small for it, if it is.
     """
 
@@ -33,6 +35,7 @@ class Method(Table):
     model: ModelTable
     queries: Annotated[int, Field(ge=0)] = 0
     scales: tuple[int, ...] = ()
+    loss: LossTable = LossTable()
     undertrained: str = ""
 
 
@@ -147,6 +150,7 @@ def _run(study: Study, method: Method, seed: int, scale: int | None) -> Run:
         name=f"{name}-seed{seed}",
         seed=seed,
         model=ModelTable(**(method.model.model_dump() | {"arguments": arguments})),
+        loss=method.loss,
         data=DataTable(**(study.data.model_dump() | data)),
         training=TrainingTable(**(study.training.model_dump() | training)),
         validation=ValidationTable(**(study.validation.model_dump() | validation)),
