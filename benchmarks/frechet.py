@@ -13,6 +13,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -21,13 +22,12 @@ from PIL import Image, ImageFilter
 from histoscale.data.degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
 from histoscale.data.folders import ImageRecord, find_images, read_rgb
 from histoscale.metrics.frechet import frechet_distance
-from histoscale.workflows.cases import plan, spread
-from histoscale.workflows.compare.frechet import measure
+from histoscale.workflows.cases import spread
 from histoscale.workflows.compare.frechet_table import frechet_markdown
-from histoscale.workflows.compare.lineup import line_up
+from histoscale.workflows.compare.presets import Preset
+from histoscale.workflows.compare.run import compare
 from histoscale.workflows.frechet.distance import PATCH_PX, compare_pictures, gather
 from histoscale.workflows.frechet.extractors import load_extractor
-from histoscale.workflows.scoring import Job
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = (2.0, 3.0, 4.0)
@@ -55,7 +55,7 @@ def main() -> None:
         f"`{command}`, split {options.split}, at most {options.limit} images of a set. Not an FID: the "
         "features are our own ([docs](../../docs/frechet.md)).",
         spoilt_table(records),
-        enlarged_tables(records, options.models),
+        enlarged_tables(options.data, options.split, options.limit, options.models),
     )
     text = "\n\n".join(parts)
     print(text)
@@ -104,12 +104,12 @@ def compress(picture: np.ndarray, loss: float) -> np.ndarray:
     return compress_jpeg(picture, round(100 - loss))
 
 
-def enlarged_tables(records: Sequence[ImageRecord], models: Sequence[str]) -> str:
+def enlarged_tables(data: Path, split: str, limit: int, models: Sequence[str]) -> str:
     """Table 3 in small."""
-    members = line_up(models)
-    cases = plan(records, SCALES, ("B",))
-    jobs = [Job(case, tuple(member.entry(case.scale) for member in members)) for case in cases]
-    return frechet_markdown(list(measure(jobs, load_extractor())))
+    preset = Preset("table3", "At x2, x3 and x4", SCALES, has_frechet=True)
+    with TemporaryDirectory() as folder:
+        made = compare(models, data, Path(folder), [preset], split=split, limit=limit)
+    return frechet_markdown(made.distances)
 
 
 if __name__ == "__main__":

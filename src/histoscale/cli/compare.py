@@ -61,6 +61,9 @@ def compare(
     inception_weights: Annotated[
         Path | None, typer.Option(help="pytorch-fid's pt_inception-2015-12-05-6726825d.pth.")
     ] = None,
+    patch: Annotated[
+        int, typer.Option(min=1, help="Side of the patches that table3's Frechet distance is of.")
+    ] = 96,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the scores in the folder; add models or scales.")
     ] = False,
@@ -106,6 +109,7 @@ def compare(
                     overwrite=overwrite,
                     extractor=extractor.value,
                     inception_weights=inception_weights,
+                    patch_px=patch,
                     progress=lambda done, total: shown.advance(done / total),
                 )
         except KeyboardInterrupt:

@@ -139,7 +139,7 @@ class ResidualObjective(Objective):
 
 
 def doubled_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
-    """Eq. (1) of colours in [0, 1]: they count as in [-1, 1]."""
+    """Mean absolute error of colours in [0, 1], which count as in [-1, 1]."""
     loss: Tensor = 2 * (made.float() - target).abs().mean()
     return loss
 

@@ -7,9 +7,9 @@ as models are.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -97,9 +97,16 @@ def make_pair(image: Picture, scale: float, degradation: Degradation) -> tuple[P
 
 
 def score_case(
-    case: Case, models: Mapping[str, SuperResolver], precision: Precision = "fp32", device: str = "cpu"
+    case: Case,
+    models: Mapping[str, SuperResolver],
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    watch: "Watch | None" = None,
 ) -> list[Score]:
     """Scores of bicubic and then of each model on one case; NaN where a model cannot make the size.
+
+    Args:
+        watch: given the truth and what is made of the case; passes the latter on.
 
     Raises:
         DataError: if the image cannot be read.
@@ -110,8 +117,8 @@ def score_case(
         image = centre_crop(image, case.crop_px)
     try:
         lr, truth = make_pair(image, case.scale, case.degradation)
-        enlarged = enlarge(lr, (truth.shape[0], truth.shape[1]), models, precision, device)
-        return [_score(case, truth, one) for one in enlarged]
+        made = enlarge(lr, (truth.shape[0], truth.shape[1]), models, precision, device)
+        return [_score(case, truth, one) for one in (watch(truth, made) if watch else made)]
     except InputError as error:
         raise InputError(f"{case.record.path} cannot be scored at x{case.scale:g}: {error}") from None
 
@@ -122,6 +129,10 @@ class Enlarged(NamedTuple):
     model: str
     floats: Float[np.ndarray, "H W 3"] | None
     bytes: Picture | None
+
+
+Watch: TypeAlias = Callable[[Picture, Iterator[Enlarged]], Iterator[Enlarged]]
+"""A stage that what is made of a case passes through on its way to be scored."""
 
 
 def enlarge(

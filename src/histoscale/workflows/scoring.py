@@ -6,7 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 
@@ -15,7 +15,7 @@ from histoscale.errors import HistoscaleError
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
 from histoscale.models.resized import at_any_scale
-from histoscale.workflows.cases import Case, score_case
+from histoscale.workflows.cases import Case, Enlarged, Picture, score_case
 from histoscale.workflows.scores import BICUBIC, Score
 
 DIGEST_DIGITS = 12
@@ -75,12 +75,21 @@ def look_at(source: str, device: str = "cpu") -> WeightsFile:
     return WeightsFile(source, described.sha256[:DIGEST_DIGITS], weights.load(source, device).scale)
 
 
+Watch: TypeAlias = Callable[[Job, Picture, Iterator[Enlarged]], Iterator[Enlarged]]
+"""As of `score_case`, told the job as well; it can be pickled."""
+
+
 def score_jobs(
-    jobs: Sequence[Job], precision: Precision = "fp32", device: str = "cpu", workers: int = 1
+    jobs: Sequence[Job],
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    workers: int = 1,
+    watch: Watch | None = None,
 ) -> Iterator[list[Score]]:
     """The scores of each job, in order.
 
     Args:
+        watch: a stage that what is made passes through, in the process that makes it.
         workers: processes, one thread each; 1 stays in this process with the threads it has.
 
     Raises:
@@ -89,7 +98,7 @@ def score_jobs(
         HistoscaleError: if a worker was ended from outside.
     """
     sources = tuple(dict.fromkeys(entry.file.source for job in jobs for entry in job.entries))
-    score = partial(_score, sources=sources, precision=precision, device=device)
+    score = partial(_score, sources=sources, precision=precision, device=device, watch=watch)
     if workers <= 1:
         yield from map(score, jobs)
         return
@@ -111,7 +120,9 @@ def _in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _score(job: Job, sources: tuple[str, ...], precision: Precision, device: str) -> list[Score]:
+def _score(
+    job: Job, sources: tuple[str, ...], precision: Precision, device: str, watch: Watch | None
+) -> list[Score]:
     loaded = _load(sources, device)
     models = {
         e.model: at_any_scale(loaded[e.file.source]) if e.through else loaded[e.file.source]
@@ -122,7 +133,7 @@ def _score(job: Job, sources: tuple[str, ...], precision: Precision, device: str
         score
         if score.model == BICUBIC
         else replace(score, weights=used[score.model].file.digest, through=used[score.model].through)
-        for score in score_case(job.case, models, precision, device)
+        for score in score_case(job.case, models, precision, device, watch and partial(watch, job))
     ]
 
 

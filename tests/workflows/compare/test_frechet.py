@@ -13,13 +13,20 @@ from histoscale.errors import DataError
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import enlarge, make_pair, plan
 from histoscale.workflows.compare.comparison import Comparison
-from histoscale.workflows.compare.frechet import Distance, measure, read_distances, write_distances
+from histoscale.workflows.compare.features import FeatureStore
+from histoscale.workflows.compare.frechet import (
+    Distance,
+    measure,
+    read_distances,
+    together,
+    write_distances,
+)
 from histoscale.workflows.compare.frechet_table import frechet_markdown
 from histoscale.workflows.compare.latex import latex
 from histoscale.workflows.compare.lineup import line_up
 from histoscale.workflows.frechet.distance import compare_pictures
 from histoscale.workflows.frechet.extractors import load_extractor
-from histoscale.workflows.scoring import Job
+from histoscale.workflows.scoring import Job, score_jobs
 
 PATCH_PX = 10
 
@@ -37,23 +44,20 @@ def jobs_of(
     return [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
 
 
+def measured(jobs: list[Job], path: Path, patch_px: int = PATCH_PX) -> list[Distance]:
+    store = FeatureStore(path, frozenset(job.case.scale for job in jobs), patch_px=patch_px)
+    list(score_jobs(jobs, watch=store.watch))
+    return list(measure(jobs, store))
+
+
 def test_distances_are_those_of_the_pictures(
-    pictures: Path, folder: Path, extractor: FeatureExtractor
+    pictures: Path, folder: Path, tmp_path: Path, extractor: FeatureExtractor
 ) -> None:
     source = str(folder / "a.safetensors")
-    told: list[tuple[int, int]] = []
-    found = list(
-        measure(
-            jobs_of(pictures, [f"mine={source}"], (2.0, 2.5)),
-            extractor,
-            PATCH_PX,
-            progress=lambda done, total: told.append((done, total)),
-        )
-    )
+    found = measured(jobs_of(pictures, [f"mine={source}"], (2.0, 2.5)), tmp_path / "features")
     assert [(one.scale, one.model) for one in found] == [
         (scale, model) for scale in (2.0, 2.5) for model in ("bicubic", "mine")
     ]
-    assert told == [(k + 1, 6) for k in range(6)]
     pairs = [make_pair(read_rgb(record.path), 2.5, "B") for record in find_images(pictures)]
     models = {"mine": weights.load(source)}
     made = [list(enlarge(lr, truth.shape[:2], models)) for lr, truth in pairs]
@@ -65,18 +69,45 @@ def test_distances_are_those_of_the_pictures(
     assert found[0].distance > 0
 
 
-def test_only_what_a_model_makes_itself_is_measured(
-    pictures: Path, folder: Path, extractor: FeatureExtractor
-) -> None:
+def test_only_what_a_model_makes_itself_is_measured(pictures: Path, folder: Path, tmp_path: Path) -> None:
     jobs = jobs_of(pictures, [f"edsr={folder / 'edsr-x2.safetensors'}"], (1.5, 2.0), allow_resize=True)
-    found = [(one.scale, one.model) for one in measure(jobs, extractor, PATCH_PX)]
+    found = [(one.scale, one.model) for one in measured(jobs, tmp_path / "features")]
     assert found == [(1.5, "bicubic"), (2.0, "bicubic"), (2.0, "edsr")]
 
 
-def test_too_few_patches_have_no_distance(pictures: Path, folder: Path, extractor: FeatureExtractor) -> None:
-    (found,) = measure(jobs_of(pictures, [], (2.0,)), extractor, 20)
+def test_too_few_patches_have_no_distance(pictures: Path, tmp_path: Path) -> None:
+    (found,) = measured(jobs_of(pictures, [], (2.0,)), tmp_path / "features", patch_px=20)
     assert (math.isnan(found.distance), found.n) == (True, 3 * 2 * 3)
     assert "| bicubic | - |" in frechet_markdown([found])
+
+
+def test_features_are_missing_until_they_are_kept_and_again_of_other_weights(
+    pictures: Path, folder: Path, tmp_path: Path
+) -> None:
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    (job, *_) = jobs_of(pictures, [f"net={folder / 'a.safetensors'}"], (2.0,))
+    assert store.missing(job) == {"bicubic", "net"}
+    list(score_jobs([job], watch=store.watch))
+    assert store.missing(job) == set()
+    kept = store.read(job)["net"]
+    (other, *_) = jobs_of(pictures, [f"net={folder / 'b.safetensors'}"], (2.0,))
+    assert store.missing(other) == {"net"}
+    list(score_jobs([other], watch=store.watch))
+    assert np.array_equal(store.read(job)["net"], kept)
+    assert not np.array_equal(store.read(other)["net"], kept)
+    assert replace(store, patch_px=12).missing(job) == {"bicubic", "net"}
+    assert replace(store, scales=frozenset({3.0})).missing(job) == set()
+
+
+def test_a_stopped_job_keeps_no_features(pictures: Path, tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    (job, *_) = jobs_of(pictures, [], (2.0,))
+    lr, truth = make_pair(read_rgb(job.case.record.path), 2.0, "B")
+    watched = store.watch(job, truth, enlarge(lr, truth.shape[:2], {}))
+    next(watched)
+    watched.close()
+    assert store.missing(job) == {"bicubic"}
+    assert not list((tmp_path / "features").rglob("*.*"))
 
 
 def distance(model: str, scale: float, figure: float, n: int = 90) -> Distance:
@@ -109,6 +140,14 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "Method & ${\\times}2$ & ${\\times}2.4$ \\\\" in in_latex
     assert "bicubic & 0.333 & \\textbf{0.500} \\\\" in in_latex
     assert "liif$^{*}$ & \\textbf{0.120} & - \\\\" in in_latex
+
+
+def test_what_is_not_measured_again_stays_unless_its_features_are_others() -> None:
+    old = [distance("liif", 2.0, 0.5), distance("iste", 2.0, 0.4)]
+    new = [distance("iste", 2.0, 0.3)]
+    assert together(old, new) == [old[0], *new]
+    assert together(old, []) == old
+    assert together([replace(old[0], patch_px=60)], new) == new
 
 
 def test_something_else_is_no_table(tmp_path: Path) -> None:

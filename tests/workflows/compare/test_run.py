@@ -32,7 +32,7 @@ def run(models: Sequence[str], data: Path, output: Path, **options: Any) -> Comp
 
 
 def contents(output: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in output.iterdir()}
+    return {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
 
 
 def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp_path: Path) -> None:
@@ -193,6 +193,34 @@ def test_a_preset_may_have_frechet_distances(folder: Path, large: Path, tmp_path
     assert "### Table 3: Frechet distance. large" in (tmp_path / "out" / "tables.md").read_text()
     compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [preset])
     assert contents(tmp_path / "again") == {name: contents(tmp_path / "out")[name] for name in TABLES}
+
+
+def test_frechet_distances_are_gone_on_with(
+    folder: Path, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
+    whole = run(words, large, tmp_path / "whole", presets=[preset])
+    out, alone = tmp_path / "out", find_presets([], [4])
+    run(words[:1], large, out, presets=alone)
+    made = run(words[:1], large, out, presets=[preset], resume=True)  # scores, but no features
+    assert [one.model for one in made.distances] == ["bicubic", "liif"]
+    made = run(words, large, out, presets=[preset], resume=True)
+    assert made.distances == whole.distances
+    monkeypatch.setattr("histoscale.workflows.cases.upscale", lambda *_, **__: pytest.fail("made twice"))
+    assert run(words, large, out, presets=[preset], resume=True).distances == whole.distances
+    assert run(words, large, out, presets=alone, resume=True).distances == whole.distances
+
+
+def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"iste={folder}/b.safetensors"]
+    run(words, large, tmp_path / "out", presets=[preset])
+    before = Image.open(large / "p.png")
+    before.transpose(Image.Transpose.ROTATE_90).save(large / "p.png")
+    run(words, large, tmp_path / "out", presets=find_presets([], [4]), overwrite=True)
+    made = run(words, large, tmp_path / "out", presets=[preset], resume=True)
+    assert made.distances == run(words, large, tmp_path / "new", presets=[preset]).distances
 
 
 def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:

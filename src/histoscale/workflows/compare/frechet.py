@@ -1,31 +1,23 @@
 """Table 3: the Frechet distance between what each method makes of a data set and its originals.
 
-No mean over images, so none of its figures is in the scores: the images are enlarged once more, and of each
-method no more is kept than mean and covariance of its features. A line a method and scale goes to a CSV file.
+No mean over images, so none of its figures is in the scores: it is made of the features that `FeatureStore`
+kept while they were found. A line a method and scale goes to a CSV file.
 """
 
 import csv
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from histoscale import weights
-from histoscale.data.folders import centre_crop, read_rgb
 from histoscale.errors import DataError, InputError
-from histoscale.inference import Precision
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
-from histoscale.models.base import SuperResolver
-from histoscale.models.extractors.base import FeatureExtractor
-from histoscale.workflows.cases import Case, enlarge, make_pair
+from histoscale.workflows.compare.features import ORIGINAL, FeatureStore
 from histoscale.workflows.compare.lineup import label_of
-from histoscale.workflows.frechet.distance import PATCH_PX, patch_features
 from histoscale.workflows.scoring import Job
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called after every case with the number done and their total."""
 Setting: TypeAlias = tuple[str, str, float]
 """Data set, degradation and scale: what the figures of one column share."""
 
@@ -50,35 +42,36 @@ class Distance:
     patch_px: int
 
 
-def measure(
-    jobs: Sequence[Job],
-    extractor: FeatureExtractor,
-    patch_px: int = PATCH_PX,
-    precision: Precision = "fp32",
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> Iterator[Distance]:
+def measure(jobs: Sequence[Job], store: FeatureStore) -> Iterator[Distance]:
     """The distance of bicubic and of each model that makes the scale itself, setting by setting.
 
-    Raises:
-        DataError: if an image cannot be read.
-        InputError: if an image is too small.
-        WeightsError: if weights are missing or damaged.
+    Args:
+        jobs: at scales that ``store`` wants, scored with its `FeatureStore.watch`.
     """
-    done = 0
+    extractor = store.load()
     for setting, members in group(jobs).items():
-        models = {entry.model: weights.load(entry.file.source, device) for entry in members[0].entries}
         truth, made = FeatureMoments(extractor.dimension), dict[str, FeatureMoments]()
         for job in members:
-            for model, features in _features(job.case, models, extractor, patch_px, precision, device):
-                moments = truth if model is None else made.setdefault(model, FeatureMoments(truth.mean.size))
-                moments.add(features)
-            done += 1
-            if progress is not None:
-                progress(done, len(jobs))
+            features = store.read(job)
+            truth.add(features.pop(ORIGINAL))
+            for model, found in features.items():
+                if found.shape[1]:
+                    made.setdefault(model, FeatureMoments(extractor.dimension)).add(found)
         for model, moments in made.items():
             distance = _distance(truth, moments)
-            yield Distance(*setting, model, distance, moments.n, extractor.name, patch_px)
+            yield Distance(*setting, model, distance, moments.n, extractor.name, store.patch_px)
+
+
+def together(earlier: Iterable[Distance], measured: Iterable[Distance]) -> list[Distance]:
+    """What was measured, after what an earlier run measured by the same features and this one did not."""
+    found = list(measured)
+    again = {(one.dataset, one.degradation, one.scale, one.model) for one in found}
+    features = {(one.extractor, one.patch_px) for one in found}
+    kept = (one for one in earlier if not found or (one.extractor, one.patch_px) in features)
+    return [
+        *(one for one in kept if (one.dataset, one.degradation, one.scale, one.model) not in again),
+        *found,
+    ]
 
 
 def group(jobs: Iterable[Job]) -> dict[Setting, list[Job]]:
@@ -101,25 +94,6 @@ def mean_distances(distances: Iterable[Distance]) -> dict[Setting, dict[str, flo
         setting: {label: statistics.fmean(seeds) for label, seeds in rows.items()}
         for setting, rows in found.items()
     }
-
-
-def _features(
-    case: Case,
-    models: Mapping[str, SuperResolver],
-    extractor: FeatureExtractor,
-    patch_px: int,
-    precision: Precision,
-    device: str,
-) -> Iterator[tuple[str | None, Any]]:
-    """Those of the original, under None, and of each enlargement in bytes."""
-    image = read_rgb(case.record.path)
-    if case.crop_px is not None:
-        image = centre_crop(image, case.crop_px)
-    lr, truth = make_pair(image, case.scale, case.degradation)
-    yield None, patch_features(truth, extractor, patch_px)
-    for one in enlarge(lr, (truth.shape[0], truth.shape[1]), models, precision, device):
-        if one.bytes is not None:
-            yield one.model, patch_features(one.bytes, extractor, patch_px)
 
 
 def _distance(truth: FeatureMoments, made: FeatureMoments) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from histoscale.workflows.compare.features import FeatureStore
 from histoscale.workflows.scores import BICUBIC, Score
 from histoscale.workflows.scoring import Job, Member
 
@@ -50,12 +51,13 @@ def still_good(earlier: Sequence[Score], jobs: Sequence[Job], members: Sequence[
     return good
 
 
-def remaining(jobs: Sequence[Job], rows: Sequence[Score]) -> list[Job]:
-    """The jobs that lack a row, each with the models that lack one."""
+def remaining(jobs: Sequence[Job], rows: Sequence[Score], store: FeatureStore | None = None) -> list[Job]:
+    """The jobs that lack a row, or features where these are kept, each with the models that lack one."""
     there = {place_of(row) for row in rows}
     left = []
     for job in jobs:
         missing = {place.model for place, _ in wanted_of(job) if place not in there}
+        missing |= store.missing(job) if store else set()
         if missing:
             left.append(Job(job.case, tuple(entry for entry in job.entries if entry.model in missing)))
     return left

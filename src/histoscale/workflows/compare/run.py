@@ -8,15 +8,17 @@ from typing import TypeAlias
 from histoscale.data.folders import find_images
 from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.compare.comparison import Comparison, compared, find_reference
-from histoscale.workflows.compare.frechet import measure, read_distances
+from histoscale.workflows.compare.features import FeatureStore
+from histoscale.workflows.compare.frechet import measure, read_distances, together
 from histoscale.workflows.compare.latex import latex
 from histoscale.workflows.compare.lineup import check_seeds, label_of, line_up
 from histoscale.workflows.compare.markdown import markdown
 from histoscale.workflows.compare.presets import Preset, find_presets, scales_of
 from histoscale.workflows.compare.records import as_json
 from histoscale.workflows.compare.remaining import in_order, place_of, remaining, still_good
-from histoscale.workflows.compare.score_folder import DISTANCES, TABLES, ScoreFolder
-from histoscale.workflows.frechet.extractors import ExtractorName, load_extractor
+from histoscale.workflows.compare.score_folder import DISTANCES, FEATURES, TABLES, ScoreFolder
+from histoscale.workflows.frechet.distance import PATCH_PX
+from histoscale.workflows.frechet.extractors import ExtractorName
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.scores import BICUBIC, read_csv
 from histoscale.workflows.scoring import Job, score_jobs
@@ -45,6 +47,7 @@ def compare(
     overwrite: bool = False,
     extractor: ExtractorName = "tissue",
     inception_weights: Path | None = None,
+    patch_px: int = PATCH_PX,
     progress: Progress | None = None,
 ) -> Comparison:
     """Score models at the scales of some presets, and write scores and tables into ``output``.
@@ -55,7 +58,8 @@ def compare(
         reference: label of the row that the others are tested against; the last one by default.
         resume: go on with the rows in ``output``: of a stopped comparison, or of one that models or scales
             are added to.
-        extractor, inception_weights: features of the Frechet distance, where a preset has it.
+        extractor, inception_weights, patch_px: features of the Frechet distance and side of the patches they
+            are of, where a preset has it.
         data, sets, split, degradations, limit, crop_px, allow_resize, precision, device, workers, overwrite,
             progress: as of `histoscale.workflows.evaluate.evaluate`.
 
@@ -85,19 +89,26 @@ def compare(
     names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
     reference = find_reference([label_of(name) for name in names], reference)
     check_seeds(names)
-    measured = frechet_jobs(jobs, presets)
-    features = load_extractor(extractor, inception_weights, place) if measured else None
+    store = FeatureStore(
+        output / FEATURES, frechet_scales(presets), extractor, inception_weights, str(place), patch_px
+    )
+    measured = [job for job in jobs if store.wants(job)]
+    if measured:
+        store.load()  # says what is wrong with it before the hours of work, not after
+    before = folder.earlier_distances() if resume else []
+    if not resume:
+        folder.forget_features()
     folder.begin(settings, rows)
-    left = remaining(jobs, rows)
+    left = remaining(jobs, rows, store)
     there = {place_of(row) for row in rows}
-    for done, found in enumerate(score_jobs(left, numbers, str(place), workers), start=1):
+    for done, found in enumerate(score_jobs(left, numbers, str(place), workers, store.watch), start=1):
         new = [row for row in found if place_of(row) not in there]
         folder.add(new)
         rows += new
         if progress is not None:
             progress(len(jobs) - len(left) + done, len(jobs))
     rows = in_order(rows, jobs)
-    distances = list(measure(measured, features, precision=numbers, device=str(place))) if features else []
+    distances = together(before, measure(measured, store))
     comparison = compared(rows, presets, reference, distances)
     folder.finish(rows, distances, texts_of(comparison))
     return comparison
@@ -137,10 +148,9 @@ def compare_again(
     return comparison
 
 
-def frechet_jobs(jobs: Sequence[Job], presets: Sequence[Preset]) -> list[Job]:
-    """Those at the scales of a preset that has the Frechet distance."""
-    scales = {scale for preset in presets if preset.has_frechet for scale in preset.scales}
-    return [job for job in jobs if job.case.scale in scales]
+def frechet_scales(presets: Sequence[Preset]) -> frozenset[float]:
+    """Those of the presets that have the Frechet distance."""
+    return frozenset(scale for preset in presets if preset.has_frechet for scale in preset.scales)
 
 
 def texts_of(comparison: Comparison) -> dict[str, str]:

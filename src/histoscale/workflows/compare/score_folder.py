@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from histoscale.errors import OutputError
-from histoscale.workflows.compare.frechet import Distance, write_distances
+from histoscale.workflows.compare.frechet import Distance, read_distances, write_distances
 from histoscale.workflows.scores import Score, append_csv, read_csv, write_csv
 
 SCORES, PARTIAL, SETTINGS = "scores.csv", "scores.partial.csv", "settings.json"
-DISTANCES = "frechet.csv"
+DISTANCES, FEATURES = "frechet.csv", "features"
 TABLES = ("tables.md", "tables.tex", "tables.json")
 """What is made from the scores alone."""
 LASTING = ("data", "split", "limit", "crop_px", "device", "precision")
@@ -66,6 +67,19 @@ class ScoreFolder:
             self._drop_torn_line()
             return read_csv(self.path / PARTIAL)
         return read_csv(self.path / SCORES)
+
+    def earlier_distances(self) -> list[Distance]:
+        """The distances of an earlier comparison that was finished; none where it had none.
+
+        Raises:
+            DataError: if they cannot be read.
+        """
+        path = self.path / DISTANCES
+        return read_distances(path) if path.exists() else []
+
+    def forget_features(self) -> None:
+        """Remove what an earlier comparison, perhaps of other images, has kept of its pictures."""
+        rmtree(self.path / FEATURES, ignore_errors=True)
 
     def begin(self, settings: Mapping[str, Any], rows: Sequence[Score]) -> None:
         """Make the folder and write down what there is so far.

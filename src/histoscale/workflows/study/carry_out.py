@@ -65,6 +65,7 @@ def study(
         degradations=wanted.degradations,
         limit=wanted.limit or None,
         crop_px=wanted.crop_px or None,
+        patch_px=wanted.patch_px,
         precision=plan.training.precision,
         workers=workers,
         resume=True,

@@ -18,6 +18,7 @@ from histoscale.config import (
 )
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
+from histoscale.workflows.frechet.distance import PATCH_PX
 
 
 class Method(Table):
@@ -45,6 +46,7 @@ class ComparisonTable(Table):
     Attributes:
         reference: label of the row that the others are tested against; the last one if empty.
         limit, crop_px: at most so many images of a set, and only their middle; 0 for all.
+        patch_px: side of the patches that a Frechet distance is of; small crops want small ones.
     """
 
     presets: tuple[str, ...] = ("table1", "table2")
@@ -54,6 +56,7 @@ class ComparisonTable(Table):
     degradations: tuple[Degradation, ...] = ("B",)
     limit: Annotated[int, Field(ge=0)] = 0
     crop_px: Annotated[int, Field(ge=0)] = 0
+    patch_px: Annotated[int, Field(gt=0)] = PATCH_PX
 
 
 class Study(Table):
