@@ -5,20 +5,19 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.options import Device, RunFolder
 from histoscale.cli.verbs import INTERRUPTED
 from histoscale.cli.words import bar, complain, say
 
 
 def cancer(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/cancer.toml.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
-    ] = None,
+    output: RunFolder = None,
     tables_only: Annotated[
         bool,
         typer.Option("--tables-only", help="Make the tables of a finished run again, from its CSV files."),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train classifiers on original patches and test them on enlarged ones; started again, it goes on."""
     from histoscale.workflows.cancer import carry_out

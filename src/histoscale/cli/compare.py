@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.frechet import ExtractorChoice
-from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.options import (
+    AllowResize,
+    Crop,
+    Data,
+    Device,
+    Limit,
+    Precision,
+    PrecisionName,
+    Sets,
+    Split,
+    Workers,
+)
+from histoscale.cli.verbs import INTERRUPTED
 from histoscale.cli.words import bar, complain, say
 
 
@@ -29,32 +41,21 @@ def compare(
     reference: Annotated[
         str | None, typer.Option(help="Label of the row that the others are tested against; the last one.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
-        ),
-    ] = None,
+    data: Data = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
         "out/comparison"
     ),
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    sets: Sets = None,
+    split: Split = "test",
     degradation: Annotated[
         list[str] | None, typer.Option(help="B (by default), C, D or none; may be repeated.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
-    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
-    allow_resize: Annotated[
-        bool, typer.Option("--allow-resize", help="Take fixed-scale models to other scales by bicubic.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.fp32,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    limit: Limit = None,
+    crop: Crop = None,
+    allow_resize: AllowResize = False,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.fp32,
+    workers: Workers = 1,
     extractor: Annotated[
         ExtractorChoice, typer.Option(help="Features of table3's Frechet distance; see `histoscale frechet`.")
     ] = ExtractorChoice.tissue,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.verbs import PrecisionName
+from histoscale.cli.options import Data, Device, Precision, PrecisionName, Sets, Split
 from histoscale.cli.words import bar, complain, say
 
 
@@ -19,12 +19,7 @@ def figures(
             help="Name or .safetensors path, as of `compare`; may be repeated.",
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
-        ),
-    ] = None,
+    data: Data = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/figures"),
     image: Annotated[
         list[str] | None,
@@ -32,20 +27,16 @@ def figures(
     ] = None,
     scale: Annotated[float, typer.Option(help="Of all figures but Fig. 7, which has its own.")] = 4.0,
     degradation: Annotated[str, typer.Option(help="B, C, D or none.")] = "B",
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    sets: Sets = None,
+    split: Split = "test",
     limit: Annotated[int, typer.Option(min=1, help="So many images of a set.")] = 3,
     crop: Annotated[int, typer.Option(help="Pixels a side that are shown of an image.")] = 192,
     mpp: Annotated[
         float | None,
         typer.Option(min=0.001, help="Micrometres per pixel of images that do not state theirs."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.fp32,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.fp32,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
 ) -> None:
     """Draw the paper's figures of images: error maps, odd scales, features, decoders, branches, a gallery."""

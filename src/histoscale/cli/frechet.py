@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.options import Device
 from histoscale.cli.words import say
 
 
@@ -26,7 +27,7 @@ def frechet(
         Path | None, typer.Option(help="pytorch-fid's pt_inception-2015-12-05-6726825d.pth.")
     ] = None,
     patch: Annotated[int, typer.Option(min=0, help="Side of the patches; 0 for whole pictures.")] = 96,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Say how far apart two sets of pictures are: Frechet distance of their features."""
     from histoscale.workflows.frechet.distance import compare_folders

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.options import Crop, Data, Device, Limit, Precision, PrecisionName, Sets, Split
+from histoscale.cli.verbs import INTERRUPTED
 from histoscale.cli.words import bar, complain, say
 
 
@@ -18,12 +19,7 @@ def judge(
             help="FUNCTION(image, sample) gives a score, a dict of them, or (prediction, truth).",
         ),
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
-        ),
-    ] = None,
+    data: Data = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,16 +34,12 @@ def judge(
     ),
     scale: Annotated[float, typer.Option(help="How much smaller the low-resolution image is.")] = 4.0,
     degradation: Annotated[str, typer.Option(help="none (plain bicubic), B, C or D.")] = "none",
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
-    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.auto,
+    sets: Sets = None,
+    split: Split = "test",
+    limit: Limit = None,
+    crop: Crop = None,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.auto,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew.")] = False,
 ) -> None:
     """Run a task of your own on original, small and enlarged images: what does super-resolution recover?"""

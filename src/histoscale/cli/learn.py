@@ -5,15 +5,26 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.options import (
+    AllowResize,
+    Crop,
+    Data,
+    Device,
+    Limit,
+    Precision,
+    PrecisionName,
+    RunFolder,
+    Sets,
+    Split,
+    Workers,
+)
+from histoscale.cli.verbs import INTERRUPTED
 from histoscale.cli.words import bar, complain, say
 
 
 def train(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/ for examples.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
-    ] = None,
+    output: RunFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
 ) -> None:
     """Train a model as a run file says."""
@@ -48,33 +59,22 @@ def evaluate(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Name or .safetensors path; may be repeated.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."
-        ),
-    ] = None,
+    data: Data = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
         "out/evaluation"
     ),
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Split of the manifest; empty for all.")] = "test",
+    sets: Sets = None,
+    split: Split = "test",
     scale: Annotated[
         list[float] | None, typer.Option(help="May be repeated; the paper's by default.")
     ] = None,
     degradation: Annotated[list[str] | None, typer.Option(help="B, C, D or none; may be repeated.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")] = None,
-    crop: Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")] = None,
-    allow_resize: Annotated[
-        bool, typer.Option("--allow-resize", help="Take fixed-scale models to other scales by bicubic.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.fp32,
-    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread each.")] = 1,
+    limit: Limit = None,
+    crop: Crop = None,
+    allow_resize: AllowResize = False,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.fp32,
+    workers: Workers = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
 ) -> None:
     """Score weights beside bicubic: PSNR and SSIM at any scale, two protocols, CSV, Markdown and JSON."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.verbs import PrecisionName
+from histoscale.cli.options import Device, Precision, PrecisionName
 from histoscale.cli.words import bar, complain, say, show_table
 
 
@@ -18,10 +18,8 @@ def profile(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the tables.")] = Path(
         "out/profile"
     ),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.fp32,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.fp32,
     threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of every model; the best counts.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier tables.")] = False,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscale.cli.verbs import INTERRUPTED, PrecisionName
+from histoscale.cli.options import AllowResize, Device, Precision, PrecisionName
+from histoscale.cli.verbs import INTERRUPTED
 from histoscale.cli.words import bar, complain, say
 
 if TYPE_CHECKING:
@@ -70,13 +71,9 @@ def upscale(
             "automatic by default.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    precision: Annotated[
-        PrecisionName, typer.Option(help="auto is bf16 where it is native.")
-    ] = PrecisionName.auto,
-    allow_resize: Annotated[
-        bool, typer.Option("--allow-resize", help="Take a fixed-scale model to other scales by bicubic.")
-    ] = False,
+    device: Device = "auto",
+    precision: Precision = PrecisionName.auto,
+    allow_resize: AllowResize = False,
     quality: Annotated[
         int | None,
         typer.Option(

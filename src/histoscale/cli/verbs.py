@@ -1,7 +1,6 @@
 """The program itself: how verbs end when something goes wrong, and what is common to them."""
 
 import logging
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -27,14 +26,6 @@ class Verbs(typer.core.TyperGroup):
         except KeyboardInterrupt:
             complain("stopped; no half-written file is left.")
             raise typer.Exit(INTERRUPTED) from None
-
-
-class PrecisionName(StrEnum):
-    """`auto` is bf16 where the processor multiplies it natively, else fp32."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
 
 
 app = typer.Typer(
