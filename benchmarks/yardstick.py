@@ -12,7 +12,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from histoscale.workflows.scores import BICUBIC, paired_test, read_csv, summarise
+from histoscale.workflows.scores import BICUBIC, paired_test, read_scores, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, YARDSTICK = "iste-fast", "iste-fast-pilot"
@@ -23,9 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="of the yardstick's evaluation")
     folder = parser.parse_args().folder
-    yardstick = [score for score in read_csv(folder / "scores.csv") if score.model == YARDSTICK]
+    yardstick = [score for score in read_scores(folder / "scores.csv") if score.model == YARDSTICK]
     cases = {(score.dataset, score.degradation, score.scale) for score in yardstick}
-    shipped = read_csv(ROOT / "docs" / "results" / "test" / "scores.csv")
+    shipped = read_scores(ROOT / "docs" / "results" / "test" / "scores.csv")
     scores = [s for s in shipped if (s.dataset, s.degradation, s.scale) in cases] + yardstick
     gains = {(row.group, row.degradation, row.scale, row.model): row for row in summarise(scores)}
     lines = [

@@ -13,7 +13,7 @@ from histoscale.errors import ConfigError, DataError, InputError, OutputError, S
 from histoscale.models.catalog import build
 from histoscale.workflows.evaluate import FILES, evaluate, name_models
 from histoscale.workflows.processor import find_device, find_precision
-from histoscale.workflows.scores import BICUBIC, read_csv, summarise
+from histoscale.workflows.scores import BICUBIC, read_scores, summarise
 from histoscale.workflows.tables import markdown
 
 TINY = {"blocks": 1, "channels": 8, "hidden": 8, "waves": 3}
@@ -54,8 +54,8 @@ def test_files_agree_with_the_scores_and_the_tables_are_made_from_them(
     assert {s.model for s in scores} == {BICUBIC, "net"}
     assert seen == [(done, 8) for done in range(1, 9)]
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
-    assert read_csv(out / "scores.csv") == scores
-    assert (out / "tables.md").read_text() == markdown(read_csv(out / "scores.csv"))
+    assert read_scores(out / "scores.csv") == scores
+    assert (out / "tables.md").read_text() == markdown(read_scores(out / "scores.csv"))
     summary = json.loads((out / "summary.json").read_text())
     assert summary["settings"]["models"]["net"]["sha256"] == weights.card(net).sha256
     means = [s["mean"]["psnr_whole"] for s in summary["summaries"]]
@@ -109,7 +109,7 @@ def test_results_are_replaced_only_when_asked(pictures: Path, tmp_path: Path) ->
         evaluate([], pictures, out, scales=(3,))
     assert (out / "scores.csv").read_bytes() == before
     evaluate([], pictures, out, scales=(3,), overwrite=True)
-    assert {s.scale for s in read_csv(out / "scores.csv")} == {3.0}
+    assert {s.scale for s in read_scores(out / "scores.csv")} == {3.0}
 
 
 @pytest.mark.parametrize(

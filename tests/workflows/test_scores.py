@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import DataError
+from histoscale.workflows.rows import write_rows
 from histoscale.workflows.scores import (
     BICUBIC,
     Score,
     paired_test,
     plain_summaries,
-    read_csv,
+    read_scores,
     summarise,
-    write_csv,
 )
 from histoscale.workflows.tables import markdown
 
@@ -38,8 +38,8 @@ def scores() -> list[Score]:
 
 def test_csv_gives_back_every_figure_exactly(scores: list[Score], tmp_path: Path) -> None:
     scores.append(replace(scores[0], model="net, the 2nd", psnr_whole=1 / 3, psnr_shaved=math.inf, scale=3.3))
-    write_csv(scores, tmp_path / "scores.csv")
-    assert read_csv(tmp_path / "scores.csv") == scores
+    write_rows(tmp_path / "scores.csv", Score, scores)
+    assert read_scores(tmp_path / "scores.csv") == scores
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_another_file_is_refused_in_one_sentence(text: str | None, tmp_path: Pat
     if text is not None:
         (tmp_path / "scores.csv").write_text(text)
     with pytest.raises(DataError, match=r"scores of an evaluation.*scores\.csv"):
-        read_csv(tmp_path / "scores.csv")
+        read_scores(tmp_path / "scores.csv")
 
 
 def test_groups_are_the_whole_set_and_each_preparation(scores: list[Score]) -> None:
@@ -130,11 +130,12 @@ def test_what_was_resized_is_marked(scores: list[Score]) -> None:
 
 
 def test_tables_of_before_a_column_was_added_are_read(scores: list[Score], tmp_path: Path) -> None:
-    write_csv([replace(s, weights="abc", through=3) for s in scores], tmp_path / "new.csv")
+    later = [replace(s, weights="abc", through=3) for s in scores]
+    write_rows(tmp_path / "new.csv", Score, later)
     old = [",".join(line.split(",")[:-2]) for line in (tmp_path / "new.csv").read_text().splitlines()]
     (tmp_path / "old.csv").write_text("\n".join(old) + "\n")
-    assert read_csv(tmp_path / "old.csv") == scores
-    assert {(s.weights, s.through) for s in read_csv(tmp_path / "new.csv")} == {("abc", 3)}
+    assert read_scores(tmp_path / "old.csv") == scores
+    assert {(s.weights, s.through) for s in read_scores(tmp_path / "new.csv")} == {("abc", 3)}
 
 
 def test_json_holds_no_infinity_and_names_its_figures(scores: list[Score]) -> None:
@@ -152,6 +153,6 @@ def test_committed_tables_are_those_of_the_committed_scores() -> None:
     evaluations = [path for path in committed if not path.with_name("tables.tex").exists()]  # no comparison
     assert evaluations
     for path in evaluations:
-        scores = read_csv(path)
+        scores = read_scores(path)
         assert scores, path
         assert path.with_name("tables.md").read_text(encoding="utf-8") == markdown(scores), path

@@ -8,7 +8,8 @@ import torch
 from histoscale import weights
 from histoscale.errors import ConfigError, DataError, WeightsError
 from histoscale.models.catalog import build
-from histoscale.workflows.settings import Setting, describe, load_models, read_settings, write_settings
+from histoscale.workflows.rows import write_rows
+from histoscale.workflows.settings import Setting, describe, load_models, read_settings
 
 
 def test_what_models_learnt_from() -> None:
@@ -21,7 +22,7 @@ def test_what_models_learnt_from() -> None:
 
 def test_they_read_back(tmp_path: Path) -> None:
     settings = describe({"fast": "iste-fast"})
-    write_settings(settings, tmp_path / "settings.csv")
+    write_rows(tmp_path / "settings.csv", Setting, settings)
     assert read_settings(tmp_path / "settings.csv") == settings
     with pytest.raises(DataError, match="got something else in"):
         read_settings(tmp_path / "none.csv")

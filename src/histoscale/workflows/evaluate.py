@@ -12,7 +12,8 @@ from histoscale.errors import ConfigError, OutputError
 from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.result_files import prepare
-from histoscale.workflows.scores import BICUBIC, Score, plain_summaries, write_csv
+from histoscale.workflows.rows import write_rows
+from histoscale.workflows.scores import BICUBIC, Score, plain_summaries
 from histoscale.workflows.scoring import Job, Member, look_at, score_jobs
 from histoscale.workflows.tables import markdown
 
@@ -121,7 +122,7 @@ def write_results(scores: Sequence[Score], settings: Mapping[str, object], outpu
     try:
         with TemporaryDirectory(prefix=".partial-", dir=output) as unfinished:
             table, tables, summary = (Path(unfinished) / name for name in FILES)
-            write_csv(scores, table)
+            write_rows(table, Score, scores)
             tables.write_text(markdown(scores), encoding="utf-8")
             summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             for file in (table, tables, summary):

@@ -1,15 +1,13 @@
 """What an evaluation found: a score an image in a CSV file, and the summaries made from nothing else."""
 
-import csv
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from histoscale.errors import DataError
 from histoscale.metrics.paired import PairedTest, paired_t_test
+from histoscale.workflows.rows import read_rows
 
 BICUBIC = "bicubic"
 """Name of the reference that every table holds beside the models."""
@@ -68,33 +66,13 @@ class Summary:
     through: int = 0
 
 
-def write_csv(scores: Iterable[Score], path: Path) -> None:
-    """Write one line an image, scale, degradation and model; floats read back exactly."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerow(field.name for field in fields(Score))
-    append_csv(scores, path)
-
-
-def append_csv(scores: Iterable[Score], path: Path) -> None:
-    """Add lines to what `write_csv` wrote."""
-    with path.open("a", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerows([str(value) for value in asdict(score).values()] for score in scores)
-
-
-def read_csv(path: Path) -> list[Score]:
-    """Read what `write_csv` wrote.
+def read_scores(path: Path) -> list[Score]:
+    """The per-image scores that an evaluation or a comparison wrote.
 
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [_read_row(row) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(
-            f"Wanted the per-image scores of an evaluation, got something else in {path}."
-        ) from error
+    return read_rows(path, Score, "the per-image scores of an evaluation")
 
 
 def groups_of(scores: Sequence[Score]) -> dict[str, list[Score]]:
@@ -142,16 +120,6 @@ def as_plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
-
-
-def _read_row(row: Mapping[str, str]) -> Score:
-    """One line by the names of its columns; tables written before a column was added lack it."""
-    known: dict[str, Any] = {}
-    for column in fields(Score):
-        if column.name in row or column.default is MISSING:
-            convert: Any = column.type
-            known[column.name] = convert(row[column.name])
-    return Score(**known)
 
 
 def _summarise_group(group: str, scores: Sequence[Score]) -> list[Summary]:

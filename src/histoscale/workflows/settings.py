@@ -1,16 +1,16 @@
 """The settings of a downstream task: originals, made small, and made large again by bicubic and by models."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from histoscale import weights
-from histoscale.errors import ConfigError, DataError, ScaleError
+from histoscale.errors import ConfigError, ScaleError
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
+from histoscale.workflows.rows import read_rows
 from histoscale.workflows.scoring import DIGEST_DIGITS
 
 ORIGINAL, LOW, BICUBIC = "original", "low resolution", "bicubic"
@@ -52,23 +52,13 @@ def load_models(
     return models
 
 
-def write_settings(settings: Sequence[Setting], path: Path) -> None:
-    """Write them as a CSV file."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([Setting._fields, *settings])
-
-
 def read_settings(path: Path) -> list[Setting]:
-    """Read what `write_settings` wrote.
+    """The settings that a run wrote.
 
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [Setting(**row) for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"Wanted the settings of a downstream task, got something else in {path}.") from error
+    return read_rows(path, Setting, "the settings of a downstream task")
 
 
 def _model(name: str, source: str) -> Setting:

@@ -8,7 +8,7 @@ import pytest
 from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.workflows.cancer import carry_out
 from histoscale.workflows.cancer.carry_out import cancer, tabulate
-from histoscale.workflows.cancer.predictions import read_csv
+from histoscale.workflows.cancer.predictions import read_predictions
 
 pytest.importorskip("monai", reason="MONAI is not installed")
 
@@ -34,7 +34,7 @@ def test_two_tasks_on_every_setting(finished: Path) -> None:
     assert [table.task for table in found.tables] == ["striped", "light"]
     assert (striped.patches, light.patches, striped.pictures, striped.patients) == (14, 14, 2, 2)
     assert [row.setting for row in striped.rows] == ["original", "low resolution", "bicubic", "fast"]
-    assert len(read_csv(finished / "out" / "predictions.csv")) == 2 * 2 * 4 * 14
+    assert len(read_predictions(finished / "out" / "predictions.csv")) == 2 * 2 * 4 * 14
     trained = {f"{task}-seed{seed}" for task in ("striped", "light") for seed in (1, 2)}
     files = {"run.json", "predictions.csv", "settings.csv", "tables.md"}
     assert {path.name for path in (finished / "out").iterdir()} == trained | files

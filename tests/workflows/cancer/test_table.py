@@ -7,8 +7,9 @@ import pytest
 
 from histoscale.errors import DataError
 from histoscale.workflows.cancer.markdown import markdown, overview
-from histoscale.workflows.cancer.predictions import Prediction, append_csv, read_csv, write_csv
+from histoscale.workflows.cancer.predictions import Prediction, read_predictions
 from histoscale.workflows.cancer.table import tables_of
+from histoscale.workflows.rows import write_rows
 from histoscale.workflows.settings import Setting
 
 N = 20
@@ -86,13 +87,10 @@ def test_markdown_says_what_was_learnt_from() -> None:
     assert "### tissue: tests of each seed against iste" in text
 
 
-def test_predictions_read_back_but_for_a_torn_line(tmp_path: Path) -> None:
+def test_predictions_read_back(tmp_path: Path) -> None:
     rows, path = predictions(), tmp_path / "p.csv"
-    write_csv(rows[:5], path)
-    append_csv(rows[5:], path)
-    assert read_csv(path) == rows
-    path.write_text(path.read_text()[:-3])
-    assert read_csv(path) == rows[:-1]
+    write_rows(path, Prediction, rows)
+    assert read_predictions(path) == rows
     path.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="Wanted the predictions of a cancer run"):
-        read_csv(path)
+        read_predictions(path)

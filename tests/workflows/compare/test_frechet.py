@@ -19,13 +19,13 @@ from histoscale.workflows.compare.frechet import (
     measure,
     read_distances,
     together,
-    write_distances,
 )
 from histoscale.workflows.compare.frechet_table import frechet_markdown
 from histoscale.workflows.compare.latex import latex
 from histoscale.workflows.compare.lineup import line_up
 from histoscale.workflows.frechet.distance import compare_pictures
 from histoscale.workflows.frechet.extractors import load_extractor
+from histoscale.workflows.rows import write_rows
 from histoscale.workflows.scoring import Job, score_jobs
 
 PATCH_PX = 10
@@ -125,7 +125,7 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
         distance("iste#1", 2.4, math.nan),
         replace(distance("bicubic", 2.0, 0.7), dataset="monuseg"),
     ]
-    write_distances(rows, tmp_path / "frechet.csv")
+    write_rows(tmp_path / "frechet.csv", Distance, rows)
     read = read_distances(tmp_path / "frechet.csv")
     np.testing.assert_equal([vars(one) for one in read], [vars(one) for one in rows])
     printed = frechet_markdown(read)

@@ -14,7 +14,7 @@ from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import PRESETS, Preset, find_presets
 from histoscale.workflows.compare.run import compare, compare_again
 from histoscale.workflows.compare.score_folder import PARTIAL, SCORES, SETTINGS, TABLES
-from histoscale.workflows.scores import read_csv
+from histoscale.workflows.scores import read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -45,7 +45,8 @@ def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp
     assert [cell.is_empty for cell in table.rows["edsr"]] == [False, False, True, True, False, False]
     assert table.seeds["net"] == 2
     assert (table.reference, table.n, table.group) == ("net", 3, "tissue")
-    used = {(s.model, s.scale, s.weights) for s in read_csv(tmp_path / "out" / SCORES) if s.model == "edsr"}
+    scores = read_scores(tmp_path / "out" / SCORES)
+    used = {(s.model, s.scale, s.weights) for s in scores if s.model == "edsr"}
     assert len({weights for _, _, weights in used}) == 2
 
 
@@ -109,7 +110,7 @@ def test_rows_of_other_weights_are_made_anew(
     run([f"net={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
     run([f"net={folder}/b.safetensors"], pictures, tmp_path / "fresh", presets=one)
     of_net = [
-        [s for s in read_csv(tmp_path / name / SCORES) if s.model == "net"] for name in ("out", "fresh")
+        [s for s in read_scores(tmp_path / name / SCORES) if s.model == "net"] for name in ("out", "fresh")
     ]
     assert of_net[0] == of_net[1]  # at x3 too, where nothing replaces the rows of the other weights
 

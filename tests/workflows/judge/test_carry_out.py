@@ -8,7 +8,7 @@ import pytest
 
 from histoscale.errors import ConfigError, DataError, HistoscaleError, OutputError
 from histoscale.workflows.judge.carry_out import judge
-from histoscale.workflows.judge.scores import read_csv
+from histoscale.workflows.judge.scores import read_scores
 from histoscale.workflows.judge.table import tables_of
 
 CALLS = "import pathlib\nlog = pathlib.Path(__file__).with_name('calls.txt')\n"
@@ -44,7 +44,7 @@ def test_every_setting_is_asked_about(tissue: Path, written: Written, tmp_path: 
 
 def test_the_tables_come_from_the_scores_alone(tissue: Path, written: Written, tmp_path: Path) -> None:
     found = judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32)
-    assert repr(tables_of(read_csv(tmp_path / "out" / "scores.csv"))) == repr(found.tables)
+    assert repr(tables_of(read_scores(tmp_path / "out" / "scores.csv"))) == repr(found.tables)
     assert (tmp_path / "out" / "tables.md").read_text() == found.text
 
 
@@ -85,7 +85,8 @@ def test_a_mistake_leaves_the_other_images(tissue: Path, written: Written, tmp_p
     task = "def predict(image, sample):\n    return sample.mask.mean()\n"
     with pytest.raises(HistoscaleError, match=r"line 2, on image r \(original\): AttributeError: 'NoneType'"):
         judge(written(task), tissue, tmp_path / "out", scale=2)
-    assert {row.image for row in read_csv(tmp_path / "out" / "scores.partial.csv")} == {"drawn/p", "drawn/q"}
+    kept = read_scores(tmp_path / "out" / "scores.partial.csv")
+    assert {row.image for row in kept} == {"drawn/p", "drawn/q"}
 
 
 def test_images_that_lack_a_measure_are_left_out(tissue: Path, written: Written, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from histoscale import weights
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.workflows.compare.comparison import Comparison
-from histoscale.workflows.scores import read_csv
+from histoscale.workflows.scores import read_scores
 from histoscale.workflows.study.carry_out import study
 from histoscale.workflows.study.members import members, read_study
 from histoscale.workflows.study.trainings import Trainings
@@ -33,7 +33,7 @@ def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> Non
     folder = tmp_path / "out"
     assert carry_out().reference == "liif"
     assert ended == [("liif-seed1", 0)]
-    rows = read_csv(folder / "comparison" / "small" / "scores.csv")
+    rows = read_scores(folder / "comparison" / "small" / "scores.csv")
     assert {row.model for row in rows} == {"bicubic", "liif"}
     assert {row.scale for row in rows} == {2, 3, 4}
     written = folder / "liif-seed1" / "liif-seed1.safetensors"

@@ -173,7 +173,8 @@ def _answers(
             truth = asked[key].values()
             for index, positive, probability in zip(asked[key], truth, said, strict=True):
                 about = patches.names[index], patches.pictures[index], patches.patients[index]
-                rows.append(Prediction(key.task, key.seed, setting, *about, positive, probability))
+                rounded = float(f"{probability:.7g}")  # all that float32 knows
+                rows.append(Prediction(key.task, key.seed, setting, *about, positive, rounded))
     return rows
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from histoscale.errors import DataError, OutputError
 from histoscale.workflows.cancer.markdown import markdown
-from histoscale.workflows.cancer.predictions import Prediction, append_csv, read_csv, write_csv
+from histoscale.workflows.cancer.predictions import Prediction, read_predictions
 from histoscale.workflows.cancer.run_file import CancerRun
 from histoscale.workflows.cancer.table import TaskTable, tables_of
-from histoscale.workflows.settings import Setting, read_settings, write_settings
+from histoscale.workflows.rows import append_rows, write_rows
+from histoscale.workflows.settings import Setting, read_settings
 
 PREDICTIONS, PARTIAL, SETTINGS, TABLES = (
     "predictions.csv",
@@ -66,21 +67,21 @@ class RunFolder:
             return []
         before = {one.name: one.digest for one in read_settings(self.path / SETTINGS)}
         same = {one.name for one in settings if before.get(one.name) == one.digest}
-        return [row for row in read_csv(source) if row.setting in same]
+        return [row for row in read_predictions(source) if row.setting in same]
 
     def start_predictions(self, rows: Sequence[Prediction], settings: Sequence[Setting]) -> None:
         """Write down what there is so far, to be added to."""
         with self.writing():
             # Rows first: rows of other weights must not outlive the note of what they were of.
-            write_csv(rows, self.path / f".{PARTIAL}")
+            write_rows(self.path / f".{PARTIAL}", Prediction, rows)
             (self.path / f".{PARTIAL}").replace(self.path / PARTIAL)
-            write_settings(settings, self.path / f".{SETTINGS}")
+            write_rows(self.path / f".{SETTINGS}", Setting, settings)
             (self.path / f".{SETTINGS}").replace(self.path / SETTINGS)
 
     def add(self, rows: Sequence[Prediction]) -> None:
         """Write predictions down as soon as they are made."""
         with self.writing():
-            append_csv(rows, self.path / PARTIAL)
+            append_rows(self.path / PARTIAL, rows)
 
     def finish(self) -> None:
         """Nothing is unfinished any more."""
@@ -93,7 +94,7 @@ class RunFolder:
         Raises:
             DataError: if these are missing or damaged, or there is no such setting to test against.
         """
-        predictions, settings = read_csv(self.path / PREDICTIONS), read_settings(self.path / SETTINGS)
+        predictions, settings = read_predictions(self.path / PREDICTIONS), read_settings(self.path / SETTINGS)
         place = {setting.name: i for i, setting in enumerate(settings)}
         predictions.sort(key=lambda row: place[row.setting])
         if reference not in place:

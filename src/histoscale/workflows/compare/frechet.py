@@ -4,18 +4,18 @@ No mean over images, so none of its figures is in the scores: it is made of the 
 kept while they were found. A line a method and scale goes to a CSV file.
 """
 
-import csv
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from histoscale.errors import DataError, InputError
+from histoscale.errors import InputError
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.workflows.compare.features import ORIGINAL, FeatureStore
 from histoscale.workflows.compare.lineup import label_of
+from histoscale.workflows.rows import read_rows
 from histoscale.workflows.scoring import Job
 
 Setting: TypeAlias = tuple[str, str, float]
@@ -104,29 +104,10 @@ def _distance(truth: FeatureMoments, made: FeatureMoments) -> float:
         return math.nan
 
 
-def write_distances(distances: Iterable[Distance], path: Path) -> None:
-    """Write one line a method, data set, degradation and scale; floats read back exactly."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(field.name for field in fields(Distance))
-        table.writerows([str(value) for value in asdict(one).values()] for one in distances)
-
-
 def read_distances(path: Path) -> list[Distance]:
-    """Read what `write_distances` wrote.
+    """The distances that a comparison wrote.
 
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [_read_row(row) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"Wanted the Frechet distances of a comparison, got something else in {path}.") from (
-            error
-        )
-
-
-def _read_row(row: Mapping[str, str]) -> Distance:
-    types: Any = {field.name: field.type for field in fields(Distance)}
-    return Distance(**{name: convert(row[name]) for name, convert in types.items()})
+    return read_rows(path, Distance, "the Frechet distances of a comparison")

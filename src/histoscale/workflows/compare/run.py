@@ -20,7 +20,7 @@ from histoscale.workflows.compare.score_folder import DISTANCES, FEATURES, TABLE
 from histoscale.workflows.frechet.distance import PATCH_PX
 from histoscale.workflows.frechet.extractors import ExtractorName
 from histoscale.workflows.processor import Wanted, find_device, find_precision
-from histoscale.workflows.scores import BICUBIC, read_csv
+from histoscale.workflows.scores import BICUBIC, read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -135,7 +135,7 @@ def compare_again(
         ConfigError: if there is no such row to test against.
         OutputError: if tables are there already or cannot be written.
     """
-    rows = read_csv(scores)
+    rows = read_scores(scores)
     if not presets:
         presets = find_presets((), [row.scale for row in rows]) if rows else ()
     beside = scores.with_name(DISTANCES)

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from histoscale.errors import OutputError
-from histoscale.workflows.compare.frechet import Distance, read_distances, write_distances
-from histoscale.workflows.scores import Score, append_csv, read_csv, write_csv
+from histoscale.workflows.compare.frechet import Distance, read_distances
+from histoscale.workflows.rows import append_rows, write_rows
+from histoscale.workflows.scores import Score, read_scores
 
 SCORES, PARTIAL, SETTINGS = "scores.csv", "scores.partial.csv", "settings.json"
 DISTANCES, FEATURES = "frechet.csv", "features"
@@ -65,8 +66,8 @@ class ScoreFolder:
                 )
         if self.is_unfinished:
             self._drop_torn_line()
-            return read_csv(self.path / PARTIAL)
-        return read_csv(self.path / SCORES)
+            return read_scores(self.path / PARTIAL)
+        return read_scores(self.path / SCORES)
 
     def earlier_distances(self) -> list[Distance]:
         """The distances of an earlier comparison that was finished; none where it had none.
@@ -88,20 +89,20 @@ class ScoreFolder:
             OutputError: if it cannot be written.
         """
         with self._writing(), self._unfinished({SETTINGS: json.dumps(settings, indent=2) + "\n"}) as folder:
-            write_csv(rows, folder / PARTIAL)
+            write_rows(folder / PARTIAL, Score, rows)
 
     def add(self, rows: Sequence[Score]) -> None:
         """Write rows down as soon as they are found."""
         with self._writing():
-            append_csv(rows, self.path / PARTIAL)
+            append_rows(self.path / PARTIAL, rows)
 
     def finish(self, rows: Sequence[Score], distances: Sequence[Distance], tables: Mapping[str, str]) -> None:
         """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
         with self._writing():
             with self._unfinished(tables) as folder:
-                write_csv(rows, folder / SCORES)
+                write_rows(folder / SCORES, Score, rows)
                 if distances:
-                    write_distances(distances, folder / DISTANCES)
+                    write_rows(folder / DISTANCES, Distance, distances)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def write_tables(self, tables: Mapping[str, str]) -> None:

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from histoscale.errors import OutputError
-from histoscale.workflows.judge.scores import TaskScore, append_csv, read_csv, write_csv
-from histoscale.workflows.settings import Setting, write_settings
+from histoscale.workflows.judge.scores import TaskScore, read_scores
+from histoscale.workflows.rows import append_rows, write_rows
+from histoscale.workflows.settings import Setting
 
 SCORES, PARTIAL, SETTINGS, TABLES, ACCOUNT = (
     "scores.csv",
@@ -39,24 +40,24 @@ class TaskFolder:
                     (self.path / name).unlink(missing_ok=True)
             self._refuse_another(account)
             there = [path for name in (PARTIAL, SCORES) if (path := self.path / name).exists()]
-            earlier = _whole(read_csv(there[0]), len(settings)) if there else []
+            earlier = _whole(read_scores(there[0]), len(settings)) if there else []
             self._write(ACCOUNT, json.dumps(account, indent=1) + "\n")
             with self._unfinished(SETTINGS) as path:
-                write_settings(settings, path)
+                write_rows(path, Setting, settings)
             with self._unfinished(PARTIAL) as path:
-                write_csv(earlier, path)
+                write_rows(path, TaskScore, earlier)
             return earlier
 
     def add(self, rows: Sequence[TaskScore]) -> None:
         """Write down what was said of one image."""
         with self._writing():
-            append_csv(rows, self.path / PARTIAL)
+            append_rows(self.path / PARTIAL, rows)
 
     def finish(self, rows: Sequence[TaskScore], text: str) -> None:
         """All scores, in order, and the tables."""
         with self._writing():
             with self._unfinished(SCORES) as path:
-                write_csv(rows, path)
+                write_rows(path, TaskScore, rows)
             self._write(TABLES, text)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
