@@ -54,7 +54,7 @@ class Card(BaseModel):
     Fields that a later version adds are kept as they are.
 
     Attributes:
-        parameters: number of trainable scalars.
+        parameters: number of scalars that training sets.
         sha256: of the safetensors file.
         stored: how its numbers are stored.
         recipe: how it was trained, as in the run file; ``budget``: the steps and seconds it had.

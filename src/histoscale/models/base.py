@@ -88,8 +88,8 @@ class CoordinateSuperResolver(SuperResolver):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable scalars."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """Number of scalars that training sets, also of a model that is frozen."""
+    return sum(p.numel() for p in model.parameters())
 
 
 def as_grid(rows: Float[Tensor, " H"], cols: Float[Tensor, " W"]) -> Float[Tensor, "q 2"]:

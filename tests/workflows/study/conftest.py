@@ -16,6 +16,7 @@ patch_px = 16
 largest_hr_px = 32
 [training]
 steps = 2
+average = 0.9
 batch = 2
 threads = 1
 [validation]
