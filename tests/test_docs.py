@@ -4,6 +4,8 @@ import ast
 import itertools
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -216,3 +218,8 @@ def test_constraints_name_no_machine() -> None:
     direct = [*wanted["dependencies"], *itertools.chain(*wanted["optional-dependencies"].values())]
     pinned = {pin.split("==")[0].lower() for pin in [*pins, "histoscale"]}
     assert {re.split(r"[\[<>=]", d)[0].lower() for d in direct} <= pinned
+
+
+def test_results_in_the_documents_are_those_of_the_committed_files() -> None:
+    found = subprocess.run([sys.executable, ROOT / "scripts" / "fill-docs", "--check"], check=False)
+    assert found.returncode == 0, "run scripts/fill-docs"
