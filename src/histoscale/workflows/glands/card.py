@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from histoscale import weights
+from histoscale.training.provenance import code_version
 from histoscale.workflows.glands.material import TEST, TRAIN, VALIDATION, GlandImage, leak, of_part
 from histoscale.workflows.glands.network import build_unet
 from histoscale.workflows.glands.run_file import Enlarger, GlandRun
 from histoscale.workflows.glands.scoring import was_seen
-from histoscale.workflows.train import code_version
 
 
 def card(run: GlandRun, images: Sequence[GlandImage]) -> dict[str, Any]:
