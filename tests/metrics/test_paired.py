@@ -36,6 +36,17 @@ def test_no_spread_is_certain_either_way() -> None:
     assert (shifted.p, shifted.t, shifted.high) == (0.0, -math.inf, -0.5)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_spread_of_rounding_alone_is_none() -> None:
+    first = [0.1, 0.7, 0.3]
+    shifted = paired_t_test(first, [one + 0.2 for one in first])
+    assert np.ptp([0.1 - (0.1 + 0.2), 0.7 - (0.7 + 0.2), 0.3 - (0.3 + 0.2)]) > 0
+    assert (shifted.p, shifted.t, shifted.difference) == (0.0, -math.inf, pytest.approx(-0.2))
+    same = paired_t_test(first, [one * 3 / 3 + 1e-17 for one in first])
+    assert (same.p, same.t) == (1.0, 0.0)
+    assert paired_t_test(first, [0.1, 0.7 + 1e-13, 0.3]).p == pytest.approx(0.4226, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("first", "second"), [([1.0], [2.0]), ([1.0, 2.0], [1.0, 2.0, 3.0]), ([1.0, math.inf], [1.0, 2.0])]
 )

@@ -44,8 +44,9 @@ def paired_t_test(first: Sequence[float], second: Sequence[float], confidence: f
         raise InputError("A paired test needs finite scores: got an infinite or missing one.")
     difference = a - b
     mean = float(difference.mean())
-    if np.ptp(difference) == 0:  # no spread: scipy would divide by zero
-        certain = mean != 0
+    rounding = 8 * np.finfo(np.float64).eps * float(np.maximum(abs(a), abs(b)).max())
+    if np.ptp(difference) <= rounding:  # no spread but that of rounding: scipy would divide by nothing
+        certain = abs(mean) > rounding
         t, p = (float(np.copysign(np.inf, mean)), 0.0) if certain else (0.0, 1.0)
         return PairedTest(a.size, mean, mean, mean, t, p)
     result = stats.ttest_rel(a, b)
