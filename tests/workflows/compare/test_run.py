@@ -230,6 +230,12 @@ def test_missing_features_are_said_before_the_work(models: list[str], pictures: 
     assert not (tmp_path / "out").exists()
 
 
+def test_features_that_no_preset_wants_are_not_missed(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    assert run(models, pictures, tmp_path / "out", extractor="inception").distances == ()
+
+
 COMMITTED = sorted(path.parent for path in DOCS.rglob("tables.tex"))
 
 

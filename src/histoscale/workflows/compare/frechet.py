@@ -48,8 +48,8 @@ def measure(jobs: Sequence[Job], store: FeatureStore) -> Iterator[Distance]:
     Args:
         jobs: at scales that ``store`` wants, scored with its `FeatureStore.watch`.
     """
-    extractor = store.load()
     for setting, members in group(jobs).items():
+        extractor = store.load()
         truth, made = FeatureMoments(extractor.dimension), dict[str, FeatureMoments]()
         for job in members:
             features = store.read(job)
