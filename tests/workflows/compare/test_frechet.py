@@ -9,7 +9,7 @@ import pytest
 
 from histoscale import weights
 from histoscale.data.folders import find_images, read_rgb
-from histoscale.errors import DataError
+from histoscale.errors import DataError, OutputError
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import enlarge, make_pair, plan
 from histoscale.workflows.compare.comparison import Comparison
@@ -97,6 +97,26 @@ def test_features_are_missing_until_they_are_kept_and_again_of_other_weights(
     assert not np.array_equal(store.read(other)["net"], kept)
     assert replace(store, patch_px=12).missing(job) == {"bicubic", "net"}
     assert replace(store, scales=frozenset({3.0})).missing(job) == set()
+
+
+def test_damaged_features_are_made_again(pictures: Path, tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    (job, *_) = jobs_of(pictures, [], (2.0,))
+    list(score_jobs([job], watch=store.watch))
+    whole = store.read(job)["bicubic"]
+    (file,) = (tmp_path / "features").rglob("*.npz")
+    for damage in (b"", file.read_bytes()[:200], b"something else"):
+        file.write_bytes(damage)
+        assert store.missing(job) == {"bicubic"}
+        list(score_jobs([job], watch=store.watch))
+        assert np.array_equal(store.read(job)["bicubic"], whole)
+
+
+def test_features_that_cannot_be_written_are_one_sentence(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "features").write_text("mine")
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    with pytest.raises(OutputError, match=r"^The features in .*features cannot be written: .*\.$"):
+        list(score_jobs(jobs_of(pictures, [], (2.0,)), watch=store.watch))
 
 
 def test_a_stopped_job_keeps_no_features(pictures: Path, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
+from histoscale.errors import OutputError
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import Enlarged, Picture
 from histoscale.workflows.frechet.distance import PATCH_PX, patch_features
@@ -56,11 +58,8 @@ class FeatureStore:
 
     def read(self, job: Job) -> dict[str, Features]:
         """What is there of a job's own models, by model; the truth's under `ORIGINAL`."""
-        path = self._file(job)
-        if not path.exists():
-            return {}
-        with np.load(path) as stored:
-            return {name: stored[key] for name, key in _keys(job).items() if key in stored}
+        stored = _stored(self._file(job))
+        return {name: stored[key] for name, key in _keys(job).items() if key in stored}
 
     def missing(self, job: Job) -> set[str]:
         """The models, bicubic included, whose features are wanted and not there."""
@@ -88,14 +87,14 @@ class FeatureStore:
 
     def _add(self, job: Job, found: dict[str, Features]) -> None:
         path = self._file(job)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            with np.load(path) as stored:
-                found = {**stored, **found}
         partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, **cast(dict[str, Any], found))
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                np.savez(file, **cast(dict[str, Any], _stored(path) | found))
+            partial.replace(path)
+        except OSError as error:
+            raise OutputError(f"The features in {self.path} cannot be written: {error.strerror}.") from None
 
     def _file(self, job: Job) -> Path:
         """Where the features of a case are: other ones, or of other patches, are elsewhere."""
@@ -108,6 +107,15 @@ def _keys(job: Job) -> dict[str, str]:
     """The name of each array in a case's file: the model with the head of its weights' digest."""
     own = {entry.model: f"{entry.model}@{entry.file.digest}" for entry in job.entries}
     return {ORIGINAL: f"@{ORIGINAL}", BICUBIC: f"@{BICUBIC}", **own}
+
+
+def _stored(path: Path) -> dict[str, Features]:
+    """All arrays of a case; none where the file is missing or damaged: they are made again."""
+    try:
+        with path.open("rb") as file, np.load(file) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return {}
 
 
 @lru_cache(maxsize=1)
