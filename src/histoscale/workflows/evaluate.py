@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from histoscale import weights
 from histoscale.data.folders import find_images
-from histoscale.errors import ConfigError, OutputError
+from histoscale.errors import ConfigError
 from histoscale.workflows.cases import plan, spread
 from histoscale.workflows.processor import Wanted, find_device, find_precision
-from histoscale.workflows.result_files import prepare
+from histoscale.workflows.result_files import prepare, together, writing
 from histoscale.workflows.rows import write_rows
 from histoscale.workflows.scores import BICUBIC, Score, plain_summaries
 from histoscale.workflows.scoring import Job, Member, look_at, score_jobs
@@ -119,13 +118,8 @@ def write_results(scores: Sequence[Score], settings: Mapping[str, object], outpu
         OutputError: if the folder cannot be written.
     """
     content = {"settings": settings, "summaries": plain_summaries(scores)}
-    try:
-        with TemporaryDirectory(prefix=".partial-", dir=output) as unfinished:
-            table, tables, summary = (Path(unfinished) / name for name in FILES)
-            write_rows(table, Score, scores)
-            tables.write_text(markdown(scores), encoding="utf-8")
-            summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            for file in (table, tables, summary):
-                file.replace(output / file.name)
-    except OSError as error:
-        raise OutputError(f"The results cannot be written to {output}: {error.strerror}.") from None
+    with writing(f"The results in {output}"), together(output) as unfinished:
+        table, tables, summary = (unfinished / name for name in FILES)
+        write_rows(table, Score, scores)
+        tables.write_text(markdown(scores), encoding="utf-8")
+        summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,9 @@
-"""Files of results in a folder: found to be in the way before the work, not after."""
+"""Files of results in a folder: in the way before the work, not after; whole under their names or absent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from histoscale.errors import OutputError
 
@@ -15,7 +17,43 @@ def prepare(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
     present = [name for name in names if (folder / name).exists()]
     if present and not overwrite:
         raise OutputError(f"{folder / present[0]} exists already; pass --overwrite to replace it.")
-    try:
+    with writing(f"The folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Say in a sentence that ``what`` cannot be written, where a disk refuses.
+
+    Raises:
+        OutputError: in place of an `OSError` of the block.
+    """
+    try:
+        yield
     except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        raise OutputError(f"{what} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name for a file until the block ends; if it fails, ``path`` is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    yield partial
+    partial.replace(path)
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[Path]:
+    """A folder for files that come to stand in ``folder`` once all are complete; if it fails, none does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".partial-", dir=folder) as unfinished:
+        yield Path(unfinished)
+        for file in sorted(Path(unfinished).iterdir()):
+            file.replace(folder / file.name)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text whole or not at all."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from histoscale.training.curves import read_metrics
 from histoscale.training.interruption import stopping_politely
 from histoscale.training.provenance import record_origin
 from histoscale.training.trainer import Report, Trainer
+from histoscale.workflows.result_files import writing
 
 
 def train(run_file: Path, output: Path, *, resume: bool = False, report: Report | None = None) -> Path:
@@ -35,7 +36,7 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         )
     if resume and not held:
         raise OutputError(f"There is no run to resume in {output}.")
-    try:
+    with writing(f"The run's folder {output}"):
         output.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(run, output, report)
         if resume:
@@ -44,8 +45,6 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
             begin_records(trainer, run_file)
         with stopping_politely(trainer.stop):
             trainer.train()
-    except OSError as error:
-        raise OutputError(f"The run's folder {output} cannot be written: {error.strerror}.") from error
     if trainer.stopping:
         raise KeyboardInterrupt
     return output / f"{run.name}.safetensors"

@@ -164,7 +164,7 @@ def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tm
 
 def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match="cannot be written to"):
+    with pytest.raises(OutputError, match="cannot be written"):
         run(models, pictures, tmp_path / "out")
 
 

@@ -1,8 +1,8 @@
 """Where a cancer run lies: classifiers, predictions as they come, tables. What is done is not done again."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from histoscale.errors import DataError, OutputError
@@ -10,6 +10,7 @@ from histoscale.workflows.cancer.markdown import markdown
 from histoscale.workflows.cancer.predictions import Prediction, read_predictions
 from histoscale.workflows.cancer.run_file import CancerRun
 from histoscale.workflows.cancer.table import TaskTable, tables_of
+from histoscale.workflows.result_files import whole, write_whole, writing
 from histoscale.workflows.rows import append_rows, write_rows
 from histoscale.workflows.settings import Setting, read_settings
 
@@ -45,7 +46,7 @@ class RunFolder:
         with self.writing():
             if not held.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._write_whole(RUN, json.dumps(json.loads(content), indent=1) + "\n")
+                write_whole(self.path / RUN, json.dumps(json.loads(content), indent=1) + "\n")
             elif json.loads(held.read_text(encoding="utf-8")) != json.loads(content):
                 raise OutputError(
                     f"{self.path} holds a run with other data, seeds, scale or classifier: choose another "
@@ -73,10 +74,10 @@ class RunFolder:
         """Write down what there is so far, to be added to."""
         with self.writing():
             # Rows first: rows of other weights must not outlive the note of what they were of.
-            write_rows(self.path / f".{PARTIAL}", Prediction, rows)
-            (self.path / f".{PARTIAL}").replace(self.path / PARTIAL)
-            write_rows(self.path / f".{SETTINGS}", Setting, settings)
-            (self.path / f".{SETTINGS}").replace(self.path / SETTINGS)
+            with whole(self.path / PARTIAL) as path:
+                write_rows(path, Prediction, rows)
+            with whole(self.path / SETTINGS) as path:
+                write_rows(path, Setting, settings)
 
     def add(self, rows: Sequence[Prediction]) -> None:
         """Write predictions down as soon as they are made."""
@@ -101,17 +102,9 @@ class RunFolder:
             raise DataError(f"{self.path / SETTINGS} has no setting {reference} to test the others against.")
         tables = tables_of(predictions, reference, draws)
         with self.writing():
-            self._write_whole(TABLES, markdown(tables, settings))
+            write_whole(self.path / TABLES, markdown(tables, settings))
         return tables, settings
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """What goes wrong with the disk, in a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"The run's folder {self.path} cannot be written: {error.strerror}.") from error
-
-    def _write_whole(self, name: str, text: str) -> None:
-        (self.path / f".{name}").write_text(text, encoding="utf-8")
-        (self.path / f".{name}").replace(self.path / name)
+        return writing(f"The run's folder {self.path}")

@@ -14,11 +14,11 @@ from zipfile import BadZipFile
 import numpy as np
 from jaxtyping import Float
 
-from histoscale.errors import OutputError
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.workflows.cases import Enlarged, Picture
 from histoscale.workflows.frechet.distance import PATCH_PX, patch_features
 from histoscale.workflows.frechet.extractors import ExtractorName, load_extractor
+from histoscale.workflows.result_files import whole, writing
 from histoscale.workflows.scores import BICUBIC
 from histoscale.workflows.scoring import Job
 
@@ -87,14 +87,8 @@ class FeatureStore:
 
     def _add(self, job: Job, found: dict[str, Features]) -> None:
         path = self._file(job)
-        partial = path.with_suffix(".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.savez(file, **cast(dict[str, Any], _stored(path) | found))
-            partial.replace(path)
-        except OSError as error:
-            raise OutputError(f"The features in {self.path} cannot be written: {error.strerror}.") from None
+        with writing(f"The features in {self.path}"), whole(path) as partial, partial.open("wb") as file:
+            np.savez(file, **cast(dict[str, Any], _stored(path) | found))
 
     def _file(self, job: Job) -> Path:
         """Where the features of a case are: other ones, or of other patches, are elsewhere."""

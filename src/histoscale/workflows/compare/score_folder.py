@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from histoscale.errors import OutputError
 from histoscale.workflows.compare.frechet import Distance, read_distances
+from histoscale.workflows.result_files import together, writing
 from histoscale.workflows.rows import append_rows, write_rows
 from histoscale.workflows.scores import Score, read_scores
 
@@ -88,26 +88,26 @@ class ScoreFolder:
         Raises:
             OutputError: if it cannot be written.
         """
-        with self._writing(), self._unfinished({SETTINGS: json.dumps(settings, indent=2) + "\n"}) as folder:
+        with self._writing({SETTINGS: json.dumps(settings, indent=2) + "\n"}) as folder:
             write_rows(folder / PARTIAL, Score, rows)
 
     def add(self, rows: Sequence[Score]) -> None:
         """Write rows down as soon as they are found."""
-        with self._writing():
+        with self._adding():
             append_rows(self.path / PARTIAL, rows)
 
     def finish(self, rows: Sequence[Score], distances: Sequence[Distance], tables: Mapping[str, str]) -> None:
         """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
-        with self._writing():
-            with self._unfinished(tables) as folder:
-                write_rows(folder / SCORES, Score, rows)
-                if distances:
-                    write_rows(folder / DISTANCES, Distance, distances)
+        with self._writing(tables) as folder:
+            write_rows(folder / SCORES, Score, rows)
+            if distances:
+                write_rows(folder / DISTANCES, Distance, distances)
+        with self._adding():
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def write_tables(self, tables: Mapping[str, str]) -> None:
         """Write the texts of `TABLES` alone."""
-        with self._writing(), self._unfinished(tables):
+        with self._writing(tables):
             pass
 
     def _refuse(self, names: Sequence[str], way_out: str) -> None:
@@ -116,22 +116,15 @@ class ScoreFolder:
                 raise OutputError(f"{self.path / name} exists already; pass --overwrite {way_out}.")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"The comparison cannot be written to {self.path}: {error.strerror}.") from None
-
-    @contextmanager
-    def _unfinished(self, texts: Mapping[str, str]) -> Iterator[Path]:
-        """A folder for files that come under their own names together, once all are complete."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".partial-", dir=self.path) as folder:
+    def _writing(self, texts: Mapping[str, str]) -> Iterator[Path]:
+        """A folder for files that come under their own names together, these texts among them."""
+        with self._adding(), together(self.path) as folder:
             for name, text in texts.items():
-                (Path(folder) / name).write_text(text, encoding="utf-8")
-            yield Path(folder)
-            for file in sorted(Path(folder).iterdir()):
-                file.replace(self.path / file.name)
+                (folder / name).write_text(text, encoding="utf-8")
+            yield folder
+
+    def _adding(self) -> AbstractContextManager[None]:
+        return writing(f"The comparison in {self.path}")
 
     def _earlier_settings(self) -> dict[str, Any]:
         try:

@@ -20,6 +20,7 @@ from histoscale.workflows.figures.rows import Rows
 from histoscale.workflows.figures.scenes import RULE, open_scene, pair_of
 from histoscale.workflows.figures.sheets import DPI
 from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.result_files import writing
 
 INDEX = "index.html"
 CROPS_PX = range(64, 513)
@@ -158,12 +159,10 @@ def unfinished(output: Path) -> Iterator[Path]:
     Raises:
         OutputError: if nothing can be written there.
     """
-    try:
+    with writing(f"The figures in {output}"):
         output.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".partial-", dir=output) as folder:
             yield Path(folder)
-    except OSError as error:
-        raise OutputError(f"The figures cannot be written to {output}: {error.strerror}.") from None
 
 
 def refuse_page(output: Path, overwrite: bool) -> None:

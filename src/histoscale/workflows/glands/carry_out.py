@@ -1,13 +1,11 @@
 """``histoscale glands RUN.toml``: enlarge, train every U-Net once, test it on everything, make the tables."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from histoscale.errors import OutputError
 from histoscale.training.interruption import terminated_as_interrupted
 from histoscale.workflows.glands.card import card, in_words
 from histoscale.workflows.glands.drawings import draw_findings, draw_training_curves, evenly
@@ -21,6 +19,7 @@ from histoscale.workflows.glands.stages import enlarge_all, score_all, train_all
 from histoscale.workflows.glands.texts import texts_of
 from histoscale.workflows.glands.training import begin, task_of
 from histoscale.workflows.processor import find_device
+from histoscale.workflows.result_files import writing
 
 FIGURE, CURVES = "fig11.png", "curves.png"
 
@@ -53,7 +52,7 @@ def glands(
     tasks = [task_of(run, seed, kind, folder) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, pictures, images)
-    with terminated_as_interrupted(), writing(folder):
+    with terminated_as_interrupted(), writing(str(folder)):
         enlarge_all(run, images, folder, workers, partial(told, "enlarging"))
         train_all(tasks, workers, partial(told, "training"))
         scores = score_all(tasks, folder, workers, partial(told, "testing"))
@@ -76,15 +75,6 @@ def glands_again(scores: Path, folder: Path) -> list[GlandScore]:
         OutputError: if the tables cannot be written.
     """
     rows = read_scores(scores)
-    with writing(folder):
+    with writing(str(folder)):
         write_texts(folder, texts_of(rows))
     return rows
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Failing disks in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error

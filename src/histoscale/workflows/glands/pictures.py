@@ -10,13 +10,14 @@ from PIL import Image
 from histoscale import weights
 from histoscale.data.degradation import enlarge_bicubic
 from histoscale.data.folders import read_rgb
-from histoscale.errors import DataError, OutputError
+from histoscale.errors import DataError
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 from histoscale.workflows.cases import Picture, make_pair
 from histoscale.workflows.glands.material import GlandImage, read_labels
 from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL, Enlarger, GlandRun
 from histoscale.workflows.processor import find_device, find_precision
+from histoscale.workflows.result_files import whole, writing
 from histoscale.workflows.scoring import DIGEST_DIGITS
 
 
@@ -94,13 +95,8 @@ def write_picture(picture: Picture, path: Path) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    partial = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(str(path)), whole(path) as partial:
         Image.fromarray(picture).save(partial, "PNG", compress_level=1)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _folder_name(model: Enlarger) -> str:

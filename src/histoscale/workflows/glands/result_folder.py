@@ -12,6 +12,7 @@ from histoscale.workflows.glands.scores import GlandScore, read_scores, write_sc
 from histoscale.workflows.glands.settings import kinds_tested
 from histoscale.workflows.glands.texts import texts_of
 from histoscale.workflows.glands.training import Task
+from histoscale.workflows.result_files import whole, write_whole
 
 SCORES, PARTIAL = "scores.csv", "scores.partial.csv"
 SCORED_BY = "scored-by.json"
@@ -54,17 +55,13 @@ def scored_by(run: GlandRun, tests: Sequence[GlandImage], folder: Path) -> str:
 
 def write_results(scores: Sequence[GlandScore], folder: Path) -> None:
     """The scores and their tables, complete; the unfinished ones go."""
-    partial_file = folder / f"{SCORES}.partial"
-    write_scores(scores, partial_file)
-    partial_file.replace(folder / SCORES)
+    with whole(folder / SCORES) as path:
+        write_scores(scores, path)
     write_texts(folder, texts_of(read_scores(folder / SCORES)))
     (folder / PARTIAL).unlink(missing_ok=True)
 
 
 def write_texts(folder: Path, texts: dict[str, str]) -> None:
     """Files that come under their own names when they are whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        partial_file = folder / f"{name}.partial"
-        partial_file.write_text(text, encoding="utf-8")
-        partial_file.replace(folder / name)
+        write_whole(folder / name, text)

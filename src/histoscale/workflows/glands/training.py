@@ -25,6 +25,7 @@ from histoscale.workflows.glands.patches import Patches, Sample
 from histoscale.workflows.glands.pictures import Pictures
 from histoscale.workflows.glands.run_file import LR, GlandRun, GlandTraining
 from histoscale.workflows.processor import find_device, find_precision
+from histoscale.workflows.result_files import writing
 
 NETWORK, STATE, METRICS, RECIPE = "network.safetensors", "state.pt", "metrics.jsonl", "recipe.json"
 VALIDATED = 4
@@ -217,10 +218,8 @@ def train_unet(
     table = task.run.training
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
     patches = Patches(_samples(task, pictures, of_part(images, TRAIN)), side, table.batch, task.seed)
-    try:
+    with writing(str(task.folder)):
         UNetTraining(task, patches, _samples(task, pictures, validated(images))).train(report)
-    except OSError as error:
-        raise OutputError(f"{task.folder} cannot be written: {error.strerror}.") from error
 
 
 def validated(images: list[GlandImage]) -> list[GlandImage]:

@@ -1,12 +1,13 @@
 """Where a judged task lies: scores are written image by image, and none is lost or asked for twice."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from histoscale.errors import OutputError
 from histoscale.workflows.judge.scores import TaskScore, read_scores
+from histoscale.workflows.result_files import whole, write_whole, writing
 from histoscale.workflows.rows import append_rows, write_rows
 from histoscale.workflows.settings import Setting
 
@@ -41,10 +42,10 @@ class TaskFolder:
             self._refuse_another(account)
             there = [path for name in (PARTIAL, SCORES) if (path := self.path / name).exists()]
             earlier = _whole(read_scores(there[0]), len(settings)) if there else []
-            self._write(ACCOUNT, json.dumps(account, indent=1) + "\n")
-            with self._unfinished(SETTINGS) as path:
+            write_whole(self.path / ACCOUNT, json.dumps(account, indent=1) + "\n")
+            with whole(self.path / SETTINGS) as path:
                 write_rows(path, Setting, settings)
-            with self._unfinished(PARTIAL) as path:
+            with whole(self.path / PARTIAL) as path:
                 write_rows(path, TaskScore, earlier)
             return earlier
 
@@ -56,9 +57,9 @@ class TaskFolder:
     def finish(self, rows: Sequence[TaskScore], text: str) -> None:
         """All scores, in order, and the tables."""
         with self._writing():
-            with self._unfinished(SCORES) as path:
+            with whole(self.path / SCORES) as path:
                 write_rows(path, TaskScore, rows)
-            self._write(TABLES, text)
+            write_whole(self.path / TABLES, text)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def _refuse_another(self, account: Mapping[str, str]) -> None:
@@ -76,22 +77,8 @@ class TaskFolder:
                     "begin anew, or choose another folder."
                 )
 
-    @contextmanager
-    def _unfinished(self, name: str) -> Iterator[Path]:
-        """Another name for a file until it is complete."""
-        yield self.path / f".{name}"
-        (self.path / f".{name}").replace(self.path / name)
-
-    def _write(self, name: str, text: str) -> None:
-        with self._unfinished(name) as path:
-            path.write_text(text, encoding="utf-8")
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"The folder {self.path} cannot be written: {error.strerror}.") from error
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(f"The folder {self.path}")
 
 
 def _whole(rows: Sequence[TaskScore], settings: int) -> list[TaskScore]:

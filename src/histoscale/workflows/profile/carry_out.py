@@ -4,17 +4,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
-from histoscale.errors import ConfigError, HistoscaleError, OutputError
+from histoscale.errors import ConfigError, HistoscaleError
 from histoscale.models.base import CoordinateSuperResolver, count_parameters
 from histoscale.models.catalog import MODELS, build, known_arguments
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.profile.call import Call, Cost, Times, measure
 from histoscale.workflows.profile.tables import Machine, Profile, Row, machine_name, markdown, plain
-from histoscale.workflows.result_files import prepare
+from histoscale.workflows.result_files import prepare, together, writing
 
 QUERIES: tuple[int | None, ...] = (48**2, 96**2, 192**2, None)
 """Output pixels a query, as in Table 8; None: a grid, by blocks of the model's own choice."""
@@ -109,11 +108,6 @@ def _parameters(model: Builder) -> int:
 
 def _write(found: Profile, output: Path) -> None:
     texts = (markdown(found), json.dumps(plain(found), indent=2) + "\n")
-    try:
-        with TemporaryDirectory(prefix=".partial-", dir=output) as unfinished:
-            for name, text in zip(FILES, texts, strict=True):
-                (Path(unfinished) / name).write_text(text, encoding="utf-8")
-            for name in FILES:
-                (Path(unfinished) / name).replace(output / name)
-    except OSError as error:
-        raise OutputError(f"The profile cannot be written to {output}: {error.strerror}.") from None
+    with writing(f"The profile in {output}"), together(output) as unfinished:
+        for name, text in zip(FILES, texts, strict=True):
+            (unfinished / name).write_text(text, encoding="utf-8")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from histoscale.errors import OutputError
 from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import Progress, compare
+from histoscale.workflows.result_files import write_whole, writing
 from histoscale.workflows.study.account import account
 from histoscale.workflows.study.members import Member, members, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
@@ -49,11 +49,8 @@ def study(
     trainings.carry_out(runs)
     trained = [(member, trainings.weights(member.run)) for member in runs]
     wanted, tables = plan.comparison, folder / COMPARISON / plan.name
-    try:
-        tables.mkdir(parents=True, exist_ok=True)
-        (tables / ACCOUNT).write_text(account(trained), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"The study's tables {tables} cannot be written: {error.strerror}.") from error
+    with writing(f"The study's folder {tables}"):
+        write_whole(tables / ACCOUNT, account(trained))
     return compare(
         line_up(trained),
         plan.data.root,

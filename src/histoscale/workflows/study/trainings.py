@@ -14,6 +14,7 @@ from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.training.interruption import terminated_as_interrupted
+from histoscale.workflows.result_files import write_whole, writing
 from histoscale.workflows.study.members import Member
 
 POLL_S = 0.5
@@ -94,14 +95,9 @@ class Trainings:
     def _start(self, run: Run) -> None:
         run_file = self.folder / f"{run.name}.toml"
         content = run.model_dump(mode="json", exclude_none=True)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            run_file.write_text(tomli_w.dumps(content), encoding="utf-8")
+        with writing(f"The study's folder {self.folder}"):
+            write_whole(run_file, tomli_w.dumps(content))
             log = self.log(run.name).open("ab")
-        except OSError as error:
-            raise OutputError(
-                f"The study's folder {self.folder} cannot be written: {error.strerror}."
-            ) from error
         command = [sys.executable, "-m", "histoscale.cli", "train", str(run_file)]
         command += ["-o", str(self.folder / run.name)]
         if (self.folder / run.name / "state.pt").exists():

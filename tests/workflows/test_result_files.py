@@ -1,0 +1,51 @@
+"""Files of results: refused before the work, whole under their names, a sentence where the disk says no."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale.errors import OutputError
+from histoscale.workflows.result_files import prepare, together, whole, write_whole, writing
+
+
+def test_results_that_are_there_are_refused_and_named_unless_they_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").touch()
+    with pytest.raises(OutputError, match=r"scores\.csv exists already; pass --overwrite to replace it"):
+        prepare(tmp_path, ("tables.md", "scores.csv"), overwrite=False)
+    prepare(tmp_path, ("tables.md", "scores.csv"), overwrite=True)
+    prepare(tmp_path / "new" / "folder", ("scores.csv",), overwrite=False)
+    assert (tmp_path / "new" / "folder").is_dir()
+
+
+def test_a_disk_that_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = tmp_path / "file" / "page.html"
+    with pytest.raises(OutputError, match=r"^The page cannot be written: .+\.$"), writing("The page"):
+        write_whole(text, "text")
+
+
+def test_errors_that_are_not_of_the_disk_pass_through() -> None:
+    with pytest.raises(ValueError, match="another"), writing("The page"):
+        raise ValueError("another")
+
+
+def test_a_file_keeps_its_former_content_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("former", encoding="utf-8")
+    with pytest.raises(TypeError), whole(path) as partial:
+        partial.write_bytes("half a text")  # type: ignore[arg-type]
+    assert path.read_text(encoding="utf-8") == "former"
+    write_whole(path, "new")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert [entry.name for entry in tmp_path.iterdir() if not entry.name.startswith(".")] == ["scores.csv"]
+
+
+def test_files_come_under_their_names_together_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), together(tmp_path) as unfinished:
+        (unfinished / "a.csv").write_bytes("half a text")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+    with together(tmp_path / "new") as unfinished:
+        (unfinished / "a.csv").touch()
+        (unfinished / "b.csv").touch()
+        assert not (tmp_path / "new" / "a.csv").exists()
+    assert sorted(entry.name for entry in (tmp_path / "new").iterdir()) == ["a.csv", "b.csv"]
