@@ -146,13 +146,3 @@ def test_json_holds_no_infinity_and_names_its_figures(scores: list[Score]) -> No
     assert net["sd"]["psnr_whole"] is None
     assert net["mean"]["ssim"] == pytest.approx((0.33 + 0.34 + 0.395) / 3)
     assert net["psnr_test"]["n"] == 2
-
-
-def test_committed_tables_are_those_of_the_committed_scores() -> None:
-    committed = sorted((Path(__file__).parents[2] / "docs").rglob("scores.csv"))
-    evaluations = [path for path in committed if not path.with_name("tables.tex").exists()]  # no comparison
-    assert evaluations
-    for path in evaluations:
-        scores = read_scores(path)
-        assert scores, path
-        assert path.with_name("tables.md").read_text(encoding="utf-8") == markdown(scores), path

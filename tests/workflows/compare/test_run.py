@@ -17,7 +17,6 @@ from histoscale.workflows.compare.score_folder import PARTIAL, SCORES, SETTINGS,
 from histoscale.workflows.scores import read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
-DOCS = Path(__file__).parents[3] / "docs"
 PRESET = Preset("scales", "Some", (2.0, 2.4, 3.0))
 
 
@@ -234,19 +233,3 @@ def test_features_that_no_preset_wants_are_not_missed(
     models: list[str], pictures: Path, tmp_path: Path
 ) -> None:
     assert run(models, pictures, tmp_path / "out", extractor="inception").distances == ()
-
-
-COMMITTED = sorted(path.parent for path in DOCS.rglob("tables.tex"))
-
-
-@pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: path.name)
-def test_committed_tables_are_those_of_the_committed_scores(folder: Path, tmp_path: Path) -> None:
-    said = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
-    names = [name for name in said["presets"] if name in PRESETS]
-    presets = find_presets(names, [scale for scales in said["scales"] for scale in scales])
-    compare_again(folder / SCORES, tmp_path, presets, reference=said["reference"])
-    assert {name: (folder / name).read_bytes() for name in TABLES} == contents(tmp_path)
-
-
-def test_tables_are_committed() -> None:
-    assert COMMITTED

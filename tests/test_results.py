@@ -1,0 +1,76 @@
+"""The committed results: every table is what the committed scores give, whoever made them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from histoscale.workflows.cancer.carry_out import tabulate
+from histoscale.workflows.compare.presets import PRESETS, find_presets
+from histoscale.workflows.compare.run import compare_again
+from histoscale.workflows.glands.carry_out import glands_again
+from histoscale.workflows.judge import markdown as judged
+from histoscale.workflows.judge.scores import read_scores as read_task_scores
+from histoscale.workflows.judge.table import tables_of
+from histoscale.workflows.scores import read_scores
+from histoscale.workflows.settings import read_settings
+from histoscale.workflows.tables import markdown
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+
+
+def evaluated(folder: Path, output: Path) -> None:
+    (output / "tables.md").write_text(markdown(read_scores(folder / "scores.csv")), encoding="utf-8")
+
+
+def compared(folder: Path, output: Path) -> None:
+    said = json.loads((folder / "tables.json").read_text(encoding="utf-8"))
+    names = [name for name in said["presets"] if name in PRESETS]
+    presets = find_presets(names, [scale for scales in said["scales"] for scale in scales])
+    compare_again(folder / "scores.csv", output, presets, reference=said["reference"])
+
+
+def glands(folder: Path, output: Path) -> None:
+    glands_again(folder / "scores.csv", output)
+
+
+def cancer(folder: Path, output: Path) -> None:
+    for name in ("predictions.csv", "settings.csv"):
+        shutil.copy(folder / name, output)
+    tabulate(ROOT / "runs" / "cancer.toml", output)
+
+
+def judge(folder: Path, output: Path) -> None:
+    account = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    tables, settings = (
+        tables_of(read_task_scores(folder / "scores.csv")),
+        read_settings(folder / "settings.csv"),
+    )
+    text = judged.markdown(account["task"].split()[0], float(account["scale"]), tables, settings)
+    (output / "tables.md").write_text(text, encoding="utf-8")
+
+
+MAKERS: dict[str, Callable[[Path, Path], None]] = {
+    "summary.json": evaluated,
+    "settings.json": compared,
+    "card.json": glands,
+    "predictions.csv": cancer,
+    "run.json": judge,
+}
+"""By a file that only the results of one verb have."""
+FOLDERS = sorted(path.parent for path in RESULTS.rglob("tables.md"))
+
+
+def test_results_are_committed() -> None:
+    assert len(FOLDERS) >= 4
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_committed_tables_are_those_of_the_committed_scores(folder: Path, tmp_path: Path) -> None:
+    (make,) = (maker for mark, maker in MAKERS.items() if (folder / mark).exists())
+    make(folder, tmp_path)
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("tables.*")}
+    assert made == {path.name: path.read_bytes() for path in folder.glob("tables.*")}
