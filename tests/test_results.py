@@ -45,11 +45,9 @@ def cancer(folder: Path, output: Path) -> None:
 
 def judge(folder: Path, output: Path) -> None:
     account = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    tables, settings = (
-        tables_of(read_task_scores(folder / "scores.csv")),
-        read_settings(folder / "settings.csv"),
-    )
-    text = judged.markdown(account["task"].split()[0], float(account["scale"]), tables, settings)
+    tables = tables_of(read_task_scores(folder / "scores.csv"))
+    settings = read_settings(folder / "settings.csv")
+    text = judged.markdown(folder.name, float(account["scale"]), tables, settings)
     (output / "tables.md").write_text(text, encoding="utf-8")
 
 
