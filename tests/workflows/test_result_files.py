@@ -41,11 +41,11 @@ def test_a_file_keeps_its_former_content_until_the_new_one_is_whole(tmp_path: Pa
 
 
 def test_files_come_under_their_names_together_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(UnicodeEncodeError), together(tmp_path) as unfinished:
+    with pytest.raises(UnicodeEncodeError), together(tmp_path, {"b.csv": ""}) as unfinished:
         (unfinished / "a.csv").write_text("half a text, \ud800", encoding="utf-8")
     assert not list(tmp_path.iterdir())
-    with together(tmp_path / "new") as unfinished:
+    with together(tmp_path / "new", {"b.csv": "text"}) as unfinished:
         (unfinished / "a.csv").touch()
-        (unfinished / "b.csv").touch()
         assert not (tmp_path / "new" / "a.csv").exists()
     assert sorted(entry.name for entry in (tmp_path / "new").iterdir()) == ["a.csv", "b.csv"]
+    assert (tmp_path / "new" / "b.csv").read_text(encoding="utf-8") == "text"

@@ -118,8 +118,7 @@ def write_results(scores: Sequence[Score], settings: Mapping[str, object], outpu
         OutputError: if the folder cannot be written.
     """
     content = {"settings": settings, "summaries": plain_summaries(scores)}
-    with writing(f"The results in {output}"), together(output) as unfinished:
-        table, tables, summary = (unfinished / name for name in FILES)
-        write_rows(table, Score, scores)
-        tables.write_text(markdown(scores), encoding="utf-8")
-        summary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    table, tables, summary = FILES
+    texts = {tables: markdown(scores), summary: json.dumps(content, indent=2) + "\n"}
+    with writing(f"The results in {output}"), together(output, texts) as unfinished:
+        write_rows(unfinished / table, Score, scores)

@@ -1,6 +1,6 @@
 """Files of results in a folder: in the way before the work, not after; whole under their names or absent."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ def prepare(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
 
 
 @contextmanager
-def writing(what: str) -> Iterator[None]:
+def writing(what: object) -> Iterator[None]:
     """Say in a sentence that ``what`` cannot be written, where a disk refuses.
 
     Raises:
@@ -44,10 +44,16 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def together(folder: Path) -> Iterator[Path]:
-    """A folder for files that come to stand in ``folder`` once all are complete; if it fails, none does."""
+def together(folder: Path, texts: Mapping[str, str]) -> Iterator[Path]:
+    """A folder for files that come to stand in ``folder`` once all are complete; if it fails, none does.
+
+    Args:
+        texts: files that are among them, by name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".partial-", dir=folder) as unfinished:
+        for name, text in texts.items():
+            (Path(unfinished) / name).write_text(text, encoding="utf-8")
         yield Path(unfinished)
         for file in sorted(Path(unfinished).iterdir()):
             file.replace(folder / file.name)

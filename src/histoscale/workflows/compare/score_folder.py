@@ -1,8 +1,8 @@
 """Where a comparison lies, finished or not: rows are written as they come, and none is lost."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -88,26 +88,27 @@ class ScoreFolder:
         Raises:
             OutputError: if it cannot be written.
         """
-        with self._writing({SETTINGS: json.dumps(settings, indent=2) + "\n"}) as folder:
+        texts = {SETTINGS: json.dumps(settings, indent=2) + "\n"}
+        with self._writing(), together(self.path, texts) as folder:
             write_rows(folder / PARTIAL, Score, rows)
 
     def add(self, rows: Sequence[Score]) -> None:
         """Write rows down as soon as they are found."""
-        with self._adding():
+        with self._writing():
             append_rows(self.path / PARTIAL, rows)
 
     def finish(self, rows: Sequence[Score], distances: Sequence[Distance], tables: Mapping[str, str]) -> None:
         """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
-        with self._writing(tables) as folder:
-            write_rows(folder / SCORES, Score, rows)
-            if distances:
-                write_rows(folder / DISTANCES, Distance, distances)
-        with self._adding():
+        with self._writing():
+            with together(self.path, tables) as folder:
+                write_rows(folder / SCORES, Score, rows)
+                if distances:
+                    write_rows(folder / DISTANCES, Distance, distances)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def write_tables(self, tables: Mapping[str, str]) -> None:
         """Write the texts of `TABLES` alone."""
-        with self._writing(tables):
+        with self._writing(), together(self.path, tables):
             pass
 
     def _refuse(self, names: Sequence[str], way_out: str) -> None:
@@ -115,15 +116,7 @@ class ScoreFolder:
             if (self.path / name).exists():
                 raise OutputError(f"{self.path / name} exists already; pass --overwrite {way_out}.")
 
-    @contextmanager
-    def _writing(self, texts: Mapping[str, str]) -> Iterator[Path]:
-        """A folder for files that come under their own names together, these texts among them."""
-        with self._adding(), together(self.path) as folder:
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8")
-            yield folder
-
-    def _adding(self) -> AbstractContextManager[None]:
+    def _writing(self) -> AbstractContextManager[None]:
         return writing(f"The comparison in {self.path}")
 
     def _earlier_settings(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def glands(
     tasks = [task_of(run, seed, kind, folder) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, pictures, images)
-    with terminated_as_interrupted(), writing(str(folder)):
+    with terminated_as_interrupted(), writing(folder):
         enlarge_all(run, images, folder, workers, partial(told, "enlarging"))
         train_all(tasks, workers, partial(told, "training"))
         scores = score_all(tasks, folder, workers, partial(told, "testing"))
@@ -75,6 +75,6 @@ def glands_again(scores: Path, folder: Path) -> list[GlandScore]:
         OutputError: if the tables cannot be written.
     """
     rows = read_scores(scores)
-    with writing(str(folder)):
+    with writing(folder):
         write_texts(folder, texts_of(rows))
     return rows

@@ -95,7 +95,7 @@ def write_picture(picture: Picture, path: Path) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    with writing(str(path)), whole(path) as partial:
+    with writing(path), whole(path) as partial:
         Image.fromarray(picture).save(partial, "PNG", compress_level=1)
 
 

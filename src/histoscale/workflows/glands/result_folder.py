@@ -30,12 +30,12 @@ def begin_scores(tasks: Sequence[Task], tests: Sequence[GlandImage], folder: Pat
     file = next((folder / name for name in (PARTIAL, SCORES) if (folder / name).exists()), None)
     found = read_scores(file) if alike and file else []
     counts = Counter((score.seed, score.trained_on) for score in found)
-    whole = {
+    complete = {
         (task.seed, task.kind)
         for task in tasks
         if counts[task.seed, task.kind] == len(tests) * len(kinds_tested(task.kind, run.kinds))
     }
-    kept = [score for score in found if (score.seed, score.trained_on) in whole]
+    kept = [score for score in found if (score.seed, score.trained_on) in complete]
     write_scores(kept, folder / PARTIAL)
     write_texts(folder, {SCORED_BY: now})  # last: a kill before it must not leave old scores under a new note
     return kept

@@ -25,7 +25,7 @@ from histoscale.workflows.glands.patches import Patches, Sample
 from histoscale.workflows.glands.pictures import Pictures
 from histoscale.workflows.glands.run_file import LR, GlandRun, GlandTraining
 from histoscale.workflows.processor import find_device, find_precision
-from histoscale.workflows.result_files import writing
+from histoscale.workflows.result_files import whole, writing
 
 NETWORK, STATE, METRICS, RECIPE = "network.safetensors", "state.pt", "metrics.jsonl", "recipe.json"
 VALIDATED = 4
@@ -148,9 +148,8 @@ class UNetTraining:
                 saved = time.monotonic()
             if report is not None:
                 report(self.step)
-        partial = self.task.folder / f"{NETWORK}.partial"
-        save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, partial)
-        partial.replace(self.task.folder / NETWORK)
+        with whole(self.task.folder / NETWORK) as partial:
+            save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, partial)
         (self.task.folder / STATE).unlink(missing_ok=True)
 
     def _learn(self, batch: Float[Tensor, "b 3 p p"], classes: Int[Tensor, "b 1 p p"]) -> float:
@@ -218,7 +217,7 @@ def train_unet(
     table = task.run.training
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
     patches = Patches(_samples(task, pictures, of_part(images, TRAIN)), side, table.batch, task.seed)
-    with writing(str(task.folder)):
+    with writing(task.folder):
         UNetTraining(task, patches, _samples(task, pictures, validated(images))).train(report)
 
 

@@ -108,6 +108,5 @@ def _parameters(model: Builder) -> int:
 
 def _write(found: Profile, output: Path) -> None:
     texts = (markdown(found), json.dumps(plain(found), indent=2) + "\n")
-    with writing(f"The profile in {output}"), together(output) as unfinished:
-        for name, text in zip(FILES, texts, strict=True):
-            (unfinished / name).write_text(text, encoding="utf-8")
+    with writing(f"The profile in {output}"), together(output, dict(zip(FILES, texts, strict=True))):
+        pass
