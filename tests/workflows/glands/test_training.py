@@ -74,6 +74,17 @@ def test_seeds_differ(run_file: Path, tmp_path: Path) -> None:
     assert one != two
 
 
+def test_a_damaged_recipe_and_a_file_in_the_way_are_one_sentence(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
+    train(task)
+    (task.folder / "recipe.json").write_text('{"kind": ')
+    with pytest.raises(OutputError, match=r"recipe\.json is damaged, wanted the recipe of a training: .+\.$"):
+        train(task)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match=r"file/.*original-seed1 cannot be written: Not a directory\.$"):
+        train(task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path / "file"))
+
+
 def test_another_recipe_is_refused(run_file: Path, tmp_path: Path) -> None:
     task = task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
     train(task)

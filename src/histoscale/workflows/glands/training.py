@@ -25,7 +25,7 @@ from histoscale.workflows.glands.patches import Patches, Sample
 from histoscale.workflows.glands.pictures import Pictures
 from histoscale.workflows.glands.run_file import LR, GlandRun, GlandTraining
 from histoscale.workflows.processor import find_device, find_precision
-from histoscale.workflows.result_files import whole, writing
+from histoscale.workflows.result_files import whole, write_whole, writing
 
 NETWORK, STATE, METRICS, RECIPE = "network.safetensors", "state.pt", "metrics.jsonl", "recipe.json"
 VALIDATED = 4
@@ -76,15 +76,18 @@ def begin(task: Task, pictures: Pictures, images: list[GlandImage]) -> None:
     }
     recipe["data"].pop("root")
     written = task.folder / RECIPE
+    with writing(task.folder):
+        if not written.exists():
+            write_whole(written, json.dumps(recipe, indent=1) + "\n")
+        elif _read_recipe(written) != recipe:
+            raise OutputError(f"{task.folder} was trained by another recipe: choose another folder.")
+
+
+def _read_recipe(written: Path) -> Any:
     try:
-        if written.exists():
-            if json.loads(written.read_text(encoding="utf-8")) != recipe:
-                raise OutputError(f"{task.folder} was trained by another recipe: choose another folder.")
-            return
-        task.folder.mkdir(parents=True, exist_ok=True)
-        written.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{written} cannot be read or written: {error}.") from error
+        return json.loads(written.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(f"{written} is damaged, wanted the recipe of a training: {error}.") from error
 
 
 def load_network(task: Task) -> nn.Module:
