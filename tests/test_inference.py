@@ -215,6 +215,24 @@ def test_no_mode_leaks_while_blocks_are_awaited() -> None:
     assert model.training
 
 
+def test_kernels_are_laid_out_as_the_images_are_and_can_still_be_trained() -> None:
+    model, image = lively(), torch.rand(1, 3, 20, 20)
+    with torch.inference_mode():
+        upscale(model, image, scale=2)
+    kernel = model.encoder.first.weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    upscale(model, image, scale=2)
+    model(image, (40, 40)).sum().backward()
+    assert kernel.grad is not None
+
+
+def test_a_model_that_was_loaded_without_gradients_upscales() -> None:
+    with torch.inference_mode():
+        model = lively()
+    image = torch.rand(1, 3, 20, 20)
+    assert upscale(model, image, scale=2).shape == (1, 3, 40, 40)
+
+
 def test_bf16_computes_in_bf16() -> None:
     model, image = lively(), torch.rand(1, 3, 20, 20)
     exact, quick = (upscale(model, image, scale=2, precision=p) for p in ("fp32", "bf16"))

@@ -175,7 +175,7 @@ def upscale_part(
 
 
 def as_input(window: Float[Tensor, "b 3 h w"], place: torch.device) -> Float[Tensor, "b 3 h w"]:
-    """The window where it is computed; channels last, which spares convolutions 5 to 25 % of their time."""
+    """The window where it is computed; channels last, as `evaluating` lays out the kernels."""
     return window.to(place, torch.float32).contiguous(memory_format=torch.channels_last)
 
 
@@ -281,9 +281,12 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: SuperResolver) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode it was in."""
+    """The model in evaluation mode, and afterwards in the mode it was in; its kernels stay channels last."""
     training = model.training
     model.eval()
+    frozen = any(weight.is_inference() for weight in model.parameters())
+    with torch.inference_mode(frozen):  # weights that can be trained can be trained afterwards
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from histoscale.imaging.resize import bicubic_points, bicubic_render
@@ -68,12 +68,11 @@ class FourierSubPixelHead(nn.Module):
         cell: Cell,
     ) -> Float[Tensor, "b 3 H W"]:
         """The series' sum on a grid of positions."""
-        row_cells, row_pad, rows = cells_under(rows, hidden.shape[2])
-        col_cells, col_pad, cols = cells_under(cols, hidden.shape[3])
-        coefficients = self.per_cell(
-            hidden[:, :, row_cells, col_cells], torch.tensor([cell], device=hidden.device)
-        )
-        coefficients = nn.functional.pad(coefficients, (*col_pad, *row_pad), mode="replicate")
+        row_cells, rows = cells_under(rows, hidden.shape[2])
+        col_cells, cols = cells_under(cols, hidden.shape[3])
+        pixels = hidden.movedim(1, 3)  # channels last: what is gathered stays so
+        needed = pixels.index_select(1, row_cells).index_select(2, col_cells).movedim(3, 1)
+        coefficients = self.per_cell(needed, torch.tensor([cell], device=hidden.device))
         b, terms = hidden.shape[0], self.series.terms
         by_colour = (
             coefficients.unflatten(1, (3, terms)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -123,10 +122,9 @@ class FastISTE(CoordinateSuperResolver):
         )
 
 
-def cells_under(positions: Float[Tensor, " q"], n: int) -> tuple[slice, tuple[int, int], Float[Tensor, " q"]]:
-    """The cells a run of positions needs, the padding missing at the rim, and the positions within both."""
+def cells_under(positions: Float[Tensor, " q"], n: int) -> tuple[Int[Tensor, " c"], Float[Tensor, " q"]]:
+    """The cells of n that a run of positions needs, the rim again beyond it, and the positions among them."""
     first = math.floor(float(positions[0]) + 0.5) - REACH
     last = math.floor(float(positions[-1]) + 0.5) + REACH
-    inside = slice(max(first, 0), min(last, n - 1) + 1)
-    padding = (inside.start - first, last + 1 - inside.stop)
-    return inside, padding, positions - first
+    cells = torch.arange(first, last + 1, device=positions.device)
+    return cells.clamp(0, n - 1), positions - first
