@@ -20,8 +20,14 @@ def test_results_that_are_there_are_refused_and_named_unless_they_may_be_replace
 def test_a_disk_that_refuses_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     text = tmp_path / "file" / "page.html"
-    with pytest.raises(OutputError, match=r"^The page cannot be written: .+\.$"), writing("The page"):
+    said = r"^The page cannot be written: a file is in the way of .*file\.$"
+    with pytest.raises(OutputError, match=said), writing("The page"):
         write_whole(text, "text")
+    with (
+        pytest.raises(OutputError, match=r"^The page cannot be written: Is a directory\.$"),
+        writing("The page"),
+    ):
+        tmp_path.write_text("text", encoding="utf-8")
 
 
 def test_errors_that_are_not_of_the_disk_pass_through() -> None:

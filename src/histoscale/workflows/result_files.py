@@ -30,6 +30,8 @@ def writing(what: object) -> Iterator[None]:
     """
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{what} cannot be written: a file is in the way of {error.filename}.") from error
     except OSError as error:
         raise OutputError(f"{what} cannot be written: {error.strerror or error}.") from error
 
