@@ -1,6 +1,5 @@
 """Tiled inference: the same pixels as untiled, for every kind of model, image and size."""
 
-from inspect import unwrap
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +13,14 @@ from torch import Tensor, nn
 
 from histoscale import weights
 from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
+from histoscale.imaging.arrays import pixel_reader
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.inference import (
     check_precision,
-    pixel_reader,
-    to_uint8,
     upscale,
     upscale_blocks,
     upscale_part,
-    wanted_size,
 )
 from histoscale.models.base import SuperResolver
 from histoscale.models.iste.fast import FastISTE
@@ -264,11 +261,6 @@ def test_tensors_come_back_as_they_went_in(dtype: torch.dtype) -> None:
     assert not output.is_inference()
 
 
-def test_to_uint8_by_hand() -> None:
-    levels = torch.tensor([-0.1, 0.0, 0.499 / 255, 0.501 / 255, 1.0, 1.2]).view(1, 1, 1, 6).expand(1, 3, 1, 6)
-    assert to_uint8(levels)[0, 0, 0].tolist() == [0, 0, 0, 1, 255, 255]
-
-
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -286,28 +278,6 @@ def test_other_images_are_refused_in_one_sentence(image: np.ndarray | Tensor, me
     with pytest.raises(InputError, match=message) as error:
         upscale(lively(), image, scale=2)
     assert str(error.value).endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("size", "scale", "message"),
-    [
-        (None, None, "neither"),
-        ((8, 8), 2.0, "both"),
-        (None, float("nan"), "finite"),
-        (None, float("inf"), "finite"),
-        (None, 0.5, "Pillow"),
-        (None, 0.0, "Pillow"),
-        (None, -2.0, "Pillow"),
-        ((3, 8), None, "Pillow"),
-        ((8.5, 8), None, "whole"),
-        ((8, 8, 3), None, "whole"),
-    ],
-)
-def test_impossible_sizes_are_refused_in_one_sentence(
-    size: tuple[int, int] | None, scale: float | None, message: str
-) -> None:
-    with pytest.raises(ScaleError, match=message):
-        unwrap(wanted_size)((4, 4), size, scale)  # without the tests' own type checks
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4, 3), np.uint8), torch.zeros(3, 4, 4)])

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from histoscale.config import ValidationTable
 from histoscale.data.degradation import degrade, enlarge_bicubic
 from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
-from histoscale.inference import to_uint8
+from histoscale.imaging.arrays import to_uint8
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 

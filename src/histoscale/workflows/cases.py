@@ -19,10 +19,11 @@ from torch import Tensor
 from histoscale.data.degradation import degrade, enlarge_bicubic
 from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
+from histoscale.imaging.arrays import to_uint8
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
 from histoscale.imaging.resize import bicubic_resize
-from histoscale.inference import Precision, to_uint8, upscale
+from histoscale.inference import Precision, upscale
 from histoscale.metrics.psnr import psnr_shaved, psnr_whole
 from histoscale.metrics.ssim import ssim, ssim_gaussian
 from histoscale.models.base import SuperResolver

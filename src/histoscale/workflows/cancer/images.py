@@ -6,7 +6,8 @@ from jaxtyping import UInt8
 
 from histoscale.data.degradation import degrade, enlarge_bicubic
 from histoscale.errors import ConfigError
-from histoscale.inference import Precision, to_uint8, upscale
+from histoscale.imaging.arrays import to_uint8
+from histoscale.inference import Precision, upscale
 from histoscale.models.base import SuperResolver
 from histoscale.workflows.settings import LOW, ORIGINAL
 

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from histoscale.inference import pixel_reader, to_uint8, upscale_blocks
+from histoscale.imaging.arrays import pixel_reader, to_uint8
+from histoscale.inference import upscale_blocks
 from histoscale.workflows.upscale.engine import Engine
 
 Progress = Callable[[int, int], None]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from histoscale import weights
 from histoscale.errors import HistoscaleError
-from histoscale.inference import pixel_reader, to_uint8, upscale_part
+from histoscale.imaging.arrays import pixel_reader, to_uint8
+from histoscale.inference import upscale_part
 from histoscale.models.resized import at_any_scale
 from histoscale.workflows.upscale.budget import BLOCK_PX
 from histoscale.workflows.upscale.memory_failure import is_out_of_memory
