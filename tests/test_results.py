@@ -1,11 +1,13 @@
 """The committed results: every table is what the committed scores give, whoever made them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from histoscale.workflows.cancer.carry_out import tabulate
 from histoscale.workflows.compare.presets import PRESETS, find_presets
 from histoscale.workflows.compare.run import compare_again
 from histoscale.workflows.glands.carry_out import glands_again
@@ -16,7 +18,8 @@ from histoscale.workflows.scores import read_scores
 from histoscale.workflows.settings import read_settings
 from histoscale.workflows.tables import markdown
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
 
 
 def evaluated(folder: Path, output: Path) -> None:
@@ -42,11 +45,18 @@ def judge(folder: Path, output: Path) -> None:
     (output / "tables.md").write_text(text, encoding="utf-8")
 
 
+def cancer(folder: Path, output: Path) -> None:
+    for name in ("predictions.csv", "settings.csv"):
+        shutil.copy(folder / name, output)
+    tabulate(ROOT / "runs" / "cancer.toml", output)
+
+
 MAKERS: dict[str, Callable[[Path, Path], None]] = {
     "summary.json": evaluated,
     "settings.json": compared,
     "card.json": glands,
     "run.json": judge,
+    "predictions.csv": cancer,
 }
 """By a file that only the results of one verb have; a table of any other verb fails until it is here."""
 FOLDERS = sorted(path.parent for path in RESULTS.rglob("tables.md"))
