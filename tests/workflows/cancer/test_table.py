@@ -94,3 +94,11 @@ def test_predictions_read_back(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="Wanted the predictions of a cancer run"):
         read_predictions(path)
+
+
+def test_answers_that_two_runs_wrote_at_once_are_refused(tmp_path: Path) -> None:
+    rows, path = predictions(), tmp_path / "p.csv"
+    write_rows(path, Prediction, [*rows, rows[3]])
+    said = r"once in .*p\.csv, got two for p3 \(tissue, seed 1, original\): two runs wrote it at once"
+    with pytest.raises(DataError, match=said):
+        read_predictions(path)

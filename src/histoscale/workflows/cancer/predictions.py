@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from histoscale.errors import DataError
 from histoscale.workflows.rows import read_rows
 
 
@@ -23,6 +24,16 @@ def read_predictions(path: Path) -> list[Prediction]:
     """The predictions that a run wrote; a last line cut short by a kill is passed over.
 
     Raises:
-        DataError: if the file is missing or is not such a table.
+        DataError: if the file is missing, is not such a table or has an answer twice.
     """
-    return read_rows(path, Prediction, "the predictions of a cancer run")
+    rows = read_rows(path, Prediction, "the predictions of a cancer run")
+    seen = set()
+    for row in rows:
+        asked = (row.task, row.seed, row.setting, row.patch)
+        if asked in seen:
+            raise DataError(
+                f"Wanted every answer once in {path}, got two for {row.patch} ({row.task}, seed {row.seed}, "
+                f"{row.setting}): two runs wrote it at once; delete it and run one again."
+            )
+        seen.add(asked)
+    return rows
