@@ -1,6 +1,7 @@
 """The command line as a person meets it: output, exit codes, sentences."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from histoscale.cli import app
+from histoscale.cli import app, verbs
 from histoscale.cli.upscale import parse_size
 
 SHIPPED = Path(__file__).resolve().parent.parent / "src" / "histoscale" / "shipped"
@@ -324,3 +325,15 @@ def test_tile_says_what_is_wrong(
     assert result.exit_code == code
     assert sentence in " ".join(result.stderr.replace("│", " ").split())
     assert not stained[0].with_name("cut").exists()
+
+
+@pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_asleep_unless_a_person_says_otherwise(
+    said: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
+    if said is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr(verbs, "app", lambda: None)
+    verbs.main()
+    assert os.environ["OMP_WAIT_POLICY"] == expected

@@ -1,6 +1,7 @@
 """The program itself: how verbs end when something goes wrong, and what is common to them."""
 
 import logging
+import os
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +42,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the ``histoscale`` command."""
+    # Read when torch comes in. Threads that spin while they wait take a busy machine's cores from each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags; errors still raise
     app()
 
