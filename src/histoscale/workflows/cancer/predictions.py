@@ -1,5 +1,6 @@
 """What the classifiers said: a CSV line a task, seed, setting and patch, from which all tables are made."""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,13 +28,11 @@ def read_predictions(path: Path) -> list[Prediction]:
         DataError: if the file is missing, is not such a table or has an answer twice.
     """
     rows = read_rows(path, Prediction, "the predictions of a cancer run")
-    seen = set()
-    for row in rows:
-        asked = (row.task, row.seed, row.setting, row.patch)
-        if asked in seen:
-            raise DataError(
-                f"Wanted every answer once in {path}, got two for {row.patch} ({row.task}, seed {row.seed}, "
-                f"{row.setting}): two runs wrote it at once; delete it and run one again."
-            )
-        seen.add(asked)
+    answers = Counter((row.task, row.seed, row.setting, row.patch) for row in rows)
+    if twice := [answer for answer, n in answers.items() if n > 1]:
+        task, seed, setting, patch = twice[0]
+        raise DataError(
+            f"Wanted every answer once in {path}, got two for {patch} ({task}, seed {seed}, {setting}): two "
+            "runs wrote it at once; delete it and run one again."
+        )
     return rows
