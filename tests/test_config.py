@@ -83,7 +83,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 
 RUNS = sorted(
-    path for path in Path("runs").rglob("*.toml") if not path.stem.startswith(("study", "glands", "cancer"))
+    path
+    for path in Path("runs").rglob("*.toml")
+    if not path.stem.startswith(("study", "recipe", "glands", "cancer"))
 )
 DATA_SETS = ("tma", "histosr", "tcga")
 ARBITRARY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit", "iste")

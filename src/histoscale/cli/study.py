@@ -13,6 +13,10 @@ def study(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the study; out/NAME by default.")
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="RECIPE.toml", help="Train by this recipe instead, see runs/recipe-gpu.toml."),
+    ] = None,
     minutes: Annotated[
         float, typer.Option("--minutes-per-model", min=0, help="Processor time; the study's own by default.")
     ] = 0.0,
@@ -34,6 +38,7 @@ def study(
         found = carry_out(
             study_file,
             folder,
+            recipe=recipe,
             minutes=minutes,
             steps=steps,
             only=only or (),

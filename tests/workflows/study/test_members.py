@@ -6,9 +6,11 @@ import pytest
 
 from histoscale.errors import ConfigError
 from histoscale.models.catalog import build
-from histoscale.workflows.study.members import members, read_study
+from histoscale.training.objectives import objective_for
+from histoscale.workflows.study.members import members, read_recipe, read_study
 
 STUDIES = sorted(Path("runs").glob("study*.toml"))
+RECIPES = sorted(Path("runs").glob("recipe*.toml"))
 
 
 def test_every_method_has_a_run_a_scale_and_seed(study_file: Path) -> None:
@@ -43,8 +45,45 @@ def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
     assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
 
 
+def test_a_recipe_replaces_what_is_shared_and_nothing_else(study_file: Path, tmp_path: Path) -> None:
+    own = tmp_path / "recipe.toml"
+    shared = study_file.read_text().split("[data]")[1].split("[comparison]")[0]
+    own.write_text("[data]" + shared.replace("batch = 2", "batch = 6").replace("steps = 2", "steps = 20"))
+    before, after = (
+        members(study)
+        for study in (read_study(study_file), read_study(study_file).with_recipe(read_recipe(own)))
+    )
+    assert [member.run.training.batch for member in after] == [6] * 6
+    assert [member.run.training.steps for member in after[:3]] == [10, 10, 20]
+    for old, new in zip(before, after, strict=True):
+        assert old.run.model_copy(update={"training": new.run.training}) == new.run
+
+
+def test_a_recipe_has_no_methods(study_file: Path) -> None:
+    with pytest.raises(
+        ConfigError, match="unknown key name; known here are data, training, validation, card"
+    ):
+        read_recipe(study_file)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_every_study_here_trains_by_every_recipe(
+    study: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    by_recipe = members(read_study(study).with_recipe(read_recipe(path)))
+    assert {member.run.data.on_device for member in by_recipe} == {True}
+    for member in by_recipe:
+        objective_for(member.run, build(member.run.model.name, **member.run.model.arguments))
+
+
 def test_some_methods_can_be_chosen(study_file: Path) -> None:
     assert {m.label for m in members(read_study(study_file).only(("liif",)))} == {"liif"}
+    assert read_study(study_file).only(("edsr", "liif")).comparison.reference == "liif"
+    assert (
+        read_study(study_file).only(("edsr",)).comparison.reference == ""
+    )  # which `compare` takes as the last
     with pytest.raises(ConfigError, match="no method 'lif': wanted one of edsr, liif"):
         read_study(study_file).only(("lif",))
 

@@ -53,6 +53,16 @@ def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> Non
     assert weights.card(written).budget["steps"] == 2
 
 
+def test_a_study_trains_by_another_recipe(one_seed: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    shared = one_seed.read_text().split("[data]")[1].split("[comparison]")[0]
+    recipe.write_text("[data]\non_device = true" + shared.replace("steps = 2", "steps = 3"))
+    study(one_seed, tmp_path / "out", only=["liif"], recipe=recipe)
+    card = weights.card(tmp_path / "out" / "liif-seed1" / "liif-seed1.safetensors")
+    assert card.budget["steps"] == 3
+    assert (tmp_path / "out" / "liif-seed1.toml").read_text().count("on_device = true") == 1
+
+
 def test_one_failure_does_not_stop_the_others(one_seed: Path, tmp_path: Path) -> None:
     wrong = one_seed.read_text().replace("blocks = 1, channels = 4 }", "depth = 1 }")
     one_seed.write_text(wrong.replace("scales = [2, 3]", "scales = [2]"))

@@ -8,7 +8,7 @@ from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import Progress, compare
 from histoscale.workflows.result_files import write_whole, writing
 from histoscale.workflows.study.account import account
-from histoscale.workflows.study.members import Member, members, read_study
+from histoscale.workflows.study.members import Member, members, read_recipe, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
 
 ACCOUNT = "trainings.md"
@@ -21,6 +21,7 @@ def study(
     study_file: Path,
     folder: Path,
     *,
+    recipe: Path | None = None,
     minutes: float = 0.0,
     steps: int = 0,
     only: Sequence[str] = (),
@@ -33,6 +34,7 @@ def study(
     Args:
         study_file: TOML, see `histoscale.workflows.study.members.Study`.
         folder: of the study: a run file, a log and a folder for each training, and one for the tables.
+        recipe: TOML of a recipe in place of the study's own, see `histoscale.workflows.study.members.Recipe`.
         minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
         steps: of each training, in place of minutes; the study file's own budget where both are 0.
         only: labels of methods; all if empty.
@@ -43,7 +45,10 @@ def study(
     Raises:
         ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
     """
-    plan = read_study(study_file).with_budget(minutes, steps).only(tuple(only))
+    plan = read_study(study_file).only(tuple(only))
+    if recipe is not None:
+        plan = plan.with_recipe(read_recipe(recipe))
+    plan = plan.with_budget(minutes, steps)
     trainings = Trainings(folder, workers, report)
     runs = members(plan)
     trainings.carry_out(runs)

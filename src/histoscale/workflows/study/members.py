@@ -59,21 +59,25 @@ class ComparisonTable(Table):
     patch_px: Annotated[int, Field(gt=0)] = PATCH_PX
 
 
-class Study(Table):
-    """One study file.
+class Recipe(Table):
+    """What all methods of a study have in common; ``minutes`` and ``steps`` are of one method."""
+
+    data: DataTable
+    training: TrainingTable
+    validation: ValidationTable = ValidationTable()
+    card: CardTable = CardTable()
+
+
+class Study(Recipe):
+    """One study file: its recipe, and what it is for.
 
     Attributes:
         seeds: as many trainings of each method.
-        data, training, validation, card: the recipe of all of them; its ``minutes`` are of one method.
         comparison: what is done with the weights.
     """
 
     name: str
     seeds: tuple[int, ...] = (1,)
-    data: DataTable
-    training: TrainingTable
-    validation: ValidationTable = ValidationTable()
-    card: CardTable = CardTable()
     comparison: ComparisonTable = ComparisonTable()
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
 
@@ -85,6 +89,10 @@ class Study(Table):
                 raise ValueError(f"two methods are called {label}")
         return self
 
+    def with_recipe(self, recipe: Recipe) -> "Study":
+        """The same methods by another recipe."""
+        return self.model_copy(update={name: getattr(recipe, name) for name in Recipe.model_fields})
+
     def with_budget(self, minutes: float = 0.0, steps: int = 0) -> "Study":
         """The same study with another budget a method; its own where both are 0."""
         if not (minutes or steps):
@@ -93,7 +101,7 @@ class Study(Table):
         return self.model_copy(update={"training": TrainingTable(**(self.training.model_dump() | budget))})
 
     def only(self, labels: tuple[str, ...]) -> "Study":
-        """The methods of these labels; all if none is given.
+        """The methods of these labels, all if none is given; the last is the reference where it is left out.
 
         Raises:
             ConfigError: for a label that is not there.
@@ -104,7 +112,11 @@ class Study(Table):
                 raise ConfigError(
                     f"Study {self.name} has no method {label!r}: wanted one of {', '.join(known)}."
                 )
-        return self.model_copy(update={"methods": tuple(known[label] for label in labels or known)})
+        chosen = tuple(known[label] for label in labels or known)
+        if labels and self.comparison.reference not in labels:
+            comparison = self.comparison.model_copy(update={"reference": ""})
+            return self.model_copy(update={"methods": chosen, "comparison": comparison})
+        return self.model_copy(update={"methods": chosen})
 
 
 class Member(NamedTuple):
@@ -123,6 +135,15 @@ def read_study(path: Path) -> Study:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
     return read_table(path, Study)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a file that is a recipe and nothing else.
+
+    Raises:
+        ConfigError: as `read_study` does.
+    """
+    return read_table(path, Recipe)
 
 
 def members(study: Study) -> list[Member]:
