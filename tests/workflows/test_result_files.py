@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import OutputError
-from histoscale.workflows.result_files import prepare, together, whole, write_whole, writing
+from histoscale.workflows.result_files import alone_in, prepare, together, whole, write_whole, writing
 
 
 def test_results_that_are_there_are_refused_and_named_unless_they_may_be_replaced(tmp_path: Path) -> None:
@@ -15,6 +15,28 @@ def test_results_that_are_there_are_refused_and_named_unless_they_may_be_replace
     prepare(tmp_path, ("tables.md", "scores.csv"), overwrite=True)
     prepare(tmp_path / "new" / "folder", ("scores.csv",), overwrite=False)
     assert (tmp_path / "new" / "folder").is_dir()
+
+
+def test_a_folder_is_for_one_run_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with alone_in(folder):
+        said = r"^Another run is at work in .*run: wait for it, or end it\.$"
+        with pytest.raises(OutputError, match=said), alone_in(folder):
+            pass
+        (folder / "scores.csv").touch()
+    with alone_in(folder):
+        pass
+    assert [path.name for path in folder.iterdir()] == ["scores.csv"]
+
+
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), alone_in(tmp_path / "run"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    with alone_in(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_a_disk_that_refuses_is_one_sentence(tmp_path: Path) -> None:

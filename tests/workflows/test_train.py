@@ -15,6 +15,7 @@ from PIL import Image
 from histoscale.errors import ConfigError, OutputError
 from histoscale.training.curves import read_metrics
 from histoscale.training.state import read_state
+from histoscale.workflows.result_files import alone_in
 from histoscale.workflows.train import train
 
 RUN = """
@@ -199,6 +200,13 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path
         train(run, Path("/proc/nothing"))
     with pytest.raises(ConfigError, match="differs from the one"):
         train(write_run(tmp_path, root, 2), tmp_path / "out", resume=True)
+
+
+def test_a_folder_that_is_at_work_is_left_alone(tmp_path: Path, root: Path) -> None:
+    with alone_in(tmp_path / "out"):
+        with pytest.raises(OutputError, match=r"Another run is at work in .*out: wait"):
+            train(write_run(tmp_path, root, 1), tmp_path / "out")
+        assert not (tmp_path / "out" / "run.toml").exists()
 
 
 @pytest.mark.slow

@@ -30,8 +30,8 @@ from jaxtyping import UInt8
 from zarr.codecs import Crc32cCodec
 
 from histoscale.errors import InputError, OutputError
+from histoscale.locking import holding
 from histoscale.slides.damage import decoding
-from histoscale.slides.locking import holding
 from histoscale.slides.replacing import NO_SPACE, replacing, sync
 
 CHUNK_PX = 512

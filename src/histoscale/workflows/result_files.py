@@ -6,6 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from histoscale.errors import OutputError
+from histoscale.locking import holding
+
+LOCK = ".lock"
+"""File in a folder of results that whoever is at work there holds."""
 
 
 def prepare(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
@@ -19,6 +23,27 @@ def prepare(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
         raise OutputError(f"{folder / present[0]} exists already; pass --overwrite to replace it.")
     with writing(f"The folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder that results are added to; what a dead process held is free.
+
+    A folder that was made for this and is empty at the end goes again.
+
+    Raises:
+        OutputError: if another run is at work there, or the folder cannot be made.
+    """
+    is_new = not folder.exists()
+    with writing(f"The folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    with holding(folder / LOCK):
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @contextmanager

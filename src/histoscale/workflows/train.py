@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 from histoscale.config import read_run
@@ -10,7 +11,7 @@ from histoscale.training.curves import read_metrics
 from histoscale.training.interruption import stopping_politely
 from histoscale.training.provenance import record_origin
 from histoscale.training.trainer import Report, Trainer
-from histoscale.workflows.result_files import writing
+from histoscale.workflows.result_files import alone_in, writing
 
 
 def train(run_file: Path, output: Path, *, resume: bool = False, report: Report | None = None) -> Path:
@@ -41,9 +42,10 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         trainer = Trainer(run, output, report)
         if resume:
             trainer.resume()
-        if trainer.accelerator.is_main_process:
-            begin_records(trainer, run_file)
-        with stopping_politely(trainer.stop):
+        is_main = trainer.accelerator.is_main_process
+        with alone_in(output) if is_main else nullcontext(), stopping_politely(trainer.stop):
+            if is_main:
+                begin_records(trainer, run_file)
             trainer.train()
     if trainer.stopping:
         raise KeyboardInterrupt

@@ -9,6 +9,7 @@ from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.workflows.cancer import carry_out
 from histoscale.workflows.cancer.carry_out import cancer, tabulate
 from histoscale.workflows.cancer.predictions import read_predictions
+from histoscale.workflows.result_files import alone_in
 
 pytest.importorskip("monai", reason="MONAI is not installed")
 
@@ -88,6 +89,15 @@ def test_another_classifier_wants_another_folder(again: Path) -> None:
     again.write_text(again.read_text().replace("rate = 3e-3", "rate = 1e-3"))
     with pytest.raises(OutputError, match="with other data, seeds, scale or classifier: choose another"):
         cancer(again, again.parent / "out")
+
+
+def test_a_folder_that_is_at_work_is_left_alone(again: Path, made: list[str]) -> None:
+    with (
+        alone_in(again.parent / "out"),
+        pytest.raises(OutputError, match=r"Another run is at work in .*out: wait"),
+    ):
+        cancer(again, again.parent / "out")
+    assert not made
 
 
 @pytest.mark.parametrize(

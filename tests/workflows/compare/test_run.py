@@ -14,6 +14,7 @@ from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import PRESETS, Preset, find_presets
 from histoscale.workflows.compare.run import compare, compare_again
 from histoscale.workflows.compare.score_folder import PARTIAL, SCORES, SETTINGS, TABLES
+from histoscale.workflows.result_files import alone_in
 from histoscale.workflows.scores import read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
@@ -163,7 +164,14 @@ def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tm
 
 def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match=r"^The comparison in .*out cannot be written: .+\.$"):
+    with pytest.raises(
+        OutputError, match=r"^The folder .*out cannot be written: a file is in the way of .*out\.$"
+    ):
+        run(models, pictures, tmp_path / "out")
+
+
+def test_a_folder_that_is_at_work_is_left_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="Another run is at work in"):
         run(models, pictures, tmp_path / "out")
 
 

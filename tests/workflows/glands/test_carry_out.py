@@ -16,6 +16,7 @@ from histoscale.workflows.glands.results import parts_of
 from histoscale.workflows.glands.scores import read_scores
 from histoscale.workflows.glands.settings import Setting
 from histoscale.workflows.glands.texts import TABLES
+from histoscale.workflows.result_files import alone_in
 
 RESULTS = {"scores.csv", "card.md", "card.json", "fig11.png", "curves.png", *TABLES}
 
@@ -105,6 +106,15 @@ def test_a_polite_kill_leaves_a_run_that_goes_on(run_file: Path, tmp_path: Path)
     assert "Traceback" not in said
     assert not (folder / "scores.csv").exists()
     assert not list(folder.rglob("network.safetensors"))
+
+
+def test_a_folder_that_is_at_work_is_left_alone(run_file: Path, tmp_path: Path) -> None:
+    with (
+        alone_in(tmp_path / "out"),
+        pytest.raises(OutputError, match=r"Another run is at work in .*out"),
+    ):
+        glands(run_file, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.png"))
 
 
 def test_scores_of_a_stopped_test_are_kept(run_file: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from histoscale.errors import ConfigError, DataError, HistoscaleError, OutputErr
 from histoscale.workflows.judge.carry_out import judge
 from histoscale.workflows.judge.scores import read_scores
 from histoscale.workflows.judge.table import tables_of
+from histoscale.workflows.result_files import alone_in
 
 CALLS = "import pathlib\nlog = pathlib.Path(__file__).with_name('calls.txt')\n"
 SIDES = f"""{CALLS}
@@ -79,6 +80,11 @@ def test_another_task_wants_another_folder(tissue: Path, written: Written, tmp_p
         judge(written(other), tissue, tmp_path / "out", scale=2, crop_px=32)
     found = judge(written(other), tissue, tmp_path / "out", scale=2, crop_px=32, overwrite=True)
     assert [table.measure for table in found.tables] == ["height", "level"]
+
+
+def test_a_folder_that_is_at_work_is_left_alone(tissue: Path, written: Written, tmp_path: Path) -> None:
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="Another run is at work in"):
+        judge(written(SIDES), tissue, tmp_path / "out", scale=2, overwrite=True)
 
 
 def test_a_mistake_leaves_the_other_images(tissue: Path, written: Written, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from histoscale.workflows.cancer.run_folder import RunFolder
 from histoscale.workflows.cancer.table import TaskTable
 from histoscale.workflows.cancer.training import Training
 from histoscale.workflows.processor import find_device, find_precision
+from histoscale.workflows.result_files import alone_in
 from histoscale.workflows.settings import Setting, describe, load_models
 
 TESTED_AT_ONCE = 128
@@ -65,9 +66,10 @@ def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Prog
     models = load_models(run.sources, (low, low), (tested.side_px, tested.side_px), place)
     held = RunFolder(folder)
     held.begin(run)
-    networks = train_all(run, held, patches, place, precision, progress)
-    ask_all(run, held, tested, Asked(networks, models, settings, place, precision), progress)
-    return Found(*held.write_tables(run.tested_against, run.draws))
+    with alone_in(folder):
+        networks = train_all(run, held, patches, place, precision, progress)
+        ask_all(run, held, tested, Asked(networks, models, settings, place, precision), progress)
+        return Found(*held.write_tables(run.tested_against, run.draws))
 
 
 def tabulate(run_file: Path, folder: Path) -> Found:

@@ -20,6 +20,7 @@ from histoscale.workflows.compare.score_folder import DISTANCES, FEATURES, TABLE
 from histoscale.workflows.frechet.distance import PATCH_PX
 from histoscale.workflows.frechet.extractors import ExtractorName
 from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.result_files import alone_in
 from histoscale.workflows.scores import BICUBIC, read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
@@ -83,34 +84,35 @@ def compare(
     folder = ScoreFolder(output)
     if not (resume or overwrite):
         folder.refuse_results()
-    earlier = folder.earlier_rows(settings) if resume else []
-    jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
-    rows = still_good(earlier, jobs, members)
-    names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
-    reference = find_reference([label_of(name) for name in names], reference)
-    check_seeds(names)
-    store = FeatureStore(
-        output / FEATURES, frechet_scales(presets), extractor, inception_weights, str(place), patch_px
-    )
-    measured = [job for job in jobs if store.wants(job)]
-    if measured:
-        store.load()  # says what is wrong with it before the hours of work, not after
-    before = folder.earlier_distances() if resume else []
-    if not resume:
-        folder.forget_features()
-    folder.begin(settings, rows)
-    left = remaining(jobs, rows, store)
-    there = {place_of(row) for row in rows}
-    for done, found in enumerate(score_jobs(left, numbers, str(place), workers, store.watch), start=1):
-        new = [row for row in found if place_of(row) not in there]
-        folder.add(new)
-        rows += new
-        if progress is not None:
-            progress(len(jobs) - len(left) + done, len(jobs))
-    rows = in_order(rows, jobs)
-    distances = together(before, measure(measured, store))
-    comparison = compared(rows, presets, reference, distances)
-    folder.finish(rows, distances, texts_of(comparison))
+    with alone_in(output):
+        earlier = folder.earlier_rows(settings) if resume else []
+        jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
+        rows = still_good(earlier, jobs, members)
+        names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
+        reference = find_reference([label_of(name) for name in names], reference)
+        check_seeds(names)
+        store = FeatureStore(
+            output / FEATURES, frechet_scales(presets), extractor, inception_weights, str(place), patch_px
+        )
+        measured = [job for job in jobs if store.wants(job)]
+        if measured:
+            store.load()  # says what is wrong with it before the hours of work, not after
+        before = folder.earlier_distances() if resume else []
+        if not resume:
+            folder.forget_features()
+        folder.begin(settings, rows)
+        left = remaining(jobs, rows, store)
+        there = {place_of(row) for row in rows}
+        for done, found in enumerate(score_jobs(left, numbers, str(place), workers, store.watch), start=1):
+            new = [row for row in found if place_of(row) not in there]
+            folder.add(new)
+            rows += new
+            if progress is not None:
+                progress(len(jobs) - len(left) + done, len(jobs))
+        rows = in_order(rows, jobs)
+        distances = together(before, measure(measured, store))
+        comparison = compared(rows, presets, reference, distances)
+        folder.finish(rows, distances, texts_of(comparison))
     return comparison
 
 

@@ -19,7 +19,7 @@ from histoscale.workflows.glands.stages import enlarge_all, score_all, train_all
 from histoscale.workflows.glands.texts import texts_of
 from histoscale.workflows.glands.training import begin, task_of
 from histoscale.workflows.processor import find_device
-from histoscale.workflows.result_files import writing
+from histoscale.workflows.result_files import alone_in, writing
 
 FIGURE, CURVES = "fig11.png", "curves.png"
 
@@ -52,7 +52,7 @@ def glands(
     tasks = [task_of(run, seed, kind, folder) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, pictures, images)
-    with terminated_as_interrupted(), writing(folder):
+    with terminated_as_interrupted(), writing(folder), alone_in(folder):
         enlarge_all(run, images, folder, workers, partial(told, "enlarging"))
         train_all(tasks, workers, partial(told, "training"))
         scores = score_all(tasks, folder, workers, partial(told, "testing"))

@@ -25,6 +25,7 @@ from histoscale.workflows.judge.scores import TaskScore
 from histoscale.workflows.judge.table import MeasureTable, tables_of
 from histoscale.workflows.judge.task import Task, load_task
 from histoscale.workflows.processor import Wanted, find_device, find_precision
+from histoscale.workflows.result_files import alone_in
 from histoscale.workflows.settings import BICUBIC, LOW, ORIGINAL, describe, load_models
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
@@ -99,20 +100,21 @@ def judge(
         **{"crop_px": str(crop_px), "precision": numbers},
     }
     folder = TaskFolder(output)
-    rows = folder.begin(account, settings, overwrite)
-    asked, facts = {row.image for row in rows}, read_facts(data)
-    for number, record in enumerate(records, start=1):
-        if name_of(record) not in asked:
-            new = list(_ask(judged, record, making, facts.get(record.path, {}), data))
-            folder.add(new)
-            rows += new
-        if progress is not None:
-            progress(number, len(records))
-    order = {name_of(record): i for i, record in enumerate(records)}
-    rows = sorted((row for row in rows if row.image in order), key=lambda row: order[row.image])
-    tables = tables_of(rows)
-    text = markdown(judged.file.stem, scale, tables, settings)
-    folder.finish(rows, text)
+    with alone_in(output):
+        rows = folder.begin(account, settings, overwrite)
+        asked, facts = {row.image for row in rows}, read_facts(data)
+        for number, record in enumerate(records, start=1):
+            if name_of(record) not in asked:
+                new = list(_ask(judged, record, making, facts.get(record.path, {}), data))
+                folder.add(new)
+                rows += new
+            if progress is not None:
+                progress(number, len(records))
+        order = {name_of(record): i for i, record in enumerate(records)}
+        rows = sorted((row for row in rows if row.image in order), key=lambda row: order[row.image])
+        tables = tables_of(rows)
+        text = markdown(judged.file.stem, scale, tables, settings)
+        folder.finish(rows, text)
     return Judged(tables, text)
 
 
