@@ -112,11 +112,10 @@ class Study(Recipe):
                 raise ConfigError(
                     f"Study {self.name} has no method {label!r}: wanted one of {', '.join(known)}."
                 )
-        chosen = tuple(known[label] for label in labels or known)
-        if labels and self.comparison.reference not in labels:
-            comparison = self.comparison.model_copy(update={"reference": ""})
-            return self.model_copy(update={"methods": chosen, "comparison": comparison})
-        return self.model_copy(update={"methods": chosen})
+        chosen = {label: known[label] for label in labels or known}
+        reference = self.comparison.reference if self.comparison.reference in chosen else ""
+        comparison = self.comparison.model_copy(update={"reference": reference})
+        return self.model_copy(update={"methods": tuple(chosen.values()), "comparison": comparison})
 
 
 class Member(NamedTuple):
