@@ -45,6 +45,16 @@ def test_the_whole_of_it(run_file: Path, tmp_path: Path) -> None:
         assert (again / name).read_text() == (folder / name).read_text()
 
 
+def test_shrunk_images_are_judged_at_full_resolution(run_file: Path, tmp_path: Path) -> None:
+    text = run_file.read_text().replace("residual_units = 1", "residual_units = 1\nshrink = 2")
+    run_file.write_text(text.replace("boundary_px = 3", "boundary_px = 2"))
+    (part,) = parts_of(glands(run_file, tmp_path))
+    original = Setting("original", "original")
+    assert part.pooled(original, "dice").mean > 0.7
+    assert part.pooled(original, "hausdorff").mean < 20
+    assert "2 times smaller, each pixel the mean of 2 x 2" in (tmp_path / "card.md").read_text()
+
+
 def test_a_second_call_only_does_what_is_new(run_file: Path, tmp_path: Path) -> None:
     text = run_file.read_text().replace("steps = 60", "steps = 2")
     run_file.write_text(text)

@@ -18,6 +18,11 @@ def centre(labels: Int[np.ndarray, "h w"], label: int) -> Float[np.ndarray, "2"]
     return middle
 
 
+def shrunk(run: GlandRun, scale: int, shrink: int) -> GlandRun:
+    data = run.data.model_copy(update={"scale": scale})
+    return run.model_copy(update={"data": data, "network": run.network.model_copy(update={"shrink": shrink})})
+
+
 @pytest.fixture
 def run(run_file: Path) -> GlandRun:
     return read_gland_run(run_file)
@@ -34,7 +39,21 @@ def test_sizes(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
     whole, small = (64, 82), (32, 41)
     for kind, size in ((ORIGINAL, whole), (BICUBIC, whole), ("fast", whole), (LR, small)):
         assert pictures.picture(image, kind).shape == (*size, 3), kind
-        assert pictures.labels(image, kind).shape == size, kind
+        seen = whole if kind != LR else small
+        assert pictures.seen(image, kind).shape[:2] == seen, kind
+        assert pictures.labels(image, pictures.step(kind)).shape == seen, kind
+
+
+def test_what_a_unet_sees_is_a_mean_and_low_resolution_is_not_made_smaller_still(
+    run: GlandRun, image: GlandImage, tmp_path: Path
+) -> None:
+    pictures = Pictures(shrunk(run, scale=4, shrink=2), tmp_path)
+    original = pictures.picture(image, ORIGINAL).astype(float)
+    means = original.reshape(32, 2, 40, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pictures.seen(image, ORIGINAL) - means).max() <= 0.5
+    assert pictures.seen(image, BICUBIC).shape == (32, 40, 3)
+    assert np.array_equal(pictures.seen(image, LR), pictures.picture(image, LR))
+    assert [pictures.step(kind) for kind in (ORIGINAL, BICUBIC, LR)] == [2, 2, 4]
 
 
 def test_low_resolution_is_plain_bicubic(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
@@ -44,14 +63,14 @@ def test_low_resolution_is_plain_bicubic(run: GlandRun, image: GlandImage, tmp_p
     assert np.abs(lr.astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [2, 4])
+def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, tmp_path: Path, step: int) -> None:
     """Over many glands: the middle of one may move by more when it is sampled at every fourth pixel."""
-    four = run.model_copy(update={"data": run.data.model_copy(update={"scale": 4})})
-    pictures = Pictures(four, tmp_path)
+    pictures = Pictures(shrunk(run, scale=4, shrink=2), tmp_path)
     moved = []
     for image in find_glands(run.data):
         large = pictures.labels(image)
-        enlarged = np.kron(pictures.labels(image, LR), np.ones((4, 4), np.int64))
+        enlarged = np.kron(pictures.labels(image, step), np.ones((step, step), np.int64))
         moved += [centre(enlarged, label) - centre(large, label) for label in (1, 2, 3)]
     assert np.abs(np.mean(moved, axis=0)).max() < 1
 

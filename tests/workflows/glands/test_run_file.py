@@ -11,7 +11,7 @@ from histoscale.workflows.glands.run_file import read_gland_run
 def test_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")
     run = read_gland_run(Path("runs/glands.toml"))
-    assert run.kinds == ("original", "lr", "bicubic", "iste-fast", "iste")
+    assert run.kinds == ("original", "lr", "bicubic", "iste-fast", "iste", "iste-plus-plain")
     assert len(run.seeds) >= 3
     assert run.data.root == Path("/data")
 
@@ -24,6 +24,8 @@ def test_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
         ("seeds = [1]", "seeds = [1, 1]", "a seed stands twice"),
         ("seeds = [1]", "seeds = []", "seeds: "),
         ("patch_px = 48", "patch_px = 50", "patch_px has to be a multiple of 8"),
+        ("residual_units = 1", "shrink = 3", "shrink has to divide the scale, 2"),
+        ("residual_units = 1", "shrink = 0", "network.shrink: "),
         ("scale = 2", "scale = 1", "data.scale: "),
         ("scale = 2", 'split = "mine"', "data.split: "),
         ("[data]", "[data", "is not TOML"),

@@ -47,10 +47,21 @@ def in_words(described: dict[str, Any]) -> str:
         f"U-Net: MONAI, {described['unet_parameters']} parameters, trained for {training['steps']} steps of "
         f"{training['batch']} patches on each kind of images with each of the seeds "
         f"{', '.join(map(str, run['seeds']))}. The last weights are tested; no image chose them.",
+        *_shrunk_in_words(run["network"]["shrink"]),
         f"Low resolution is the original made {run['data']['scale']} times smaller by bicubic, without blur.",
         *map(_model_in_words, described["models"]),
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _shrunk_in_words(shrink: int) -> list[str]:
+    if shrink == 1:
+        return []
+    return [
+        f"Every U-Net sees originals and enlarged images {shrink} times smaller, each pixel the mean of "
+        f"{shrink} x {shrink}, and low resolution as it is; what it finds is enlarged again and compared at "
+        "full resolution."
+    ]
 
 
 def _patients(images: Sequence[GlandImage], part: str) -> list[str]:

@@ -29,6 +29,7 @@ class Pictures:
 
     def __init__(self, run: GlandRun, folder: Path):
         self.scale, self.device, self.precision = run.data.scale, run.device, run.precision
+        self.shrink = run.network.shrink
         self.folders = {model.label: folder / _folder_name(model) for model in run.models}
 
     def picture(self, image: GlandImage, kind: str) -> Picture:
@@ -43,8 +44,21 @@ class Pictures:
         size = original.shape[0], original.shape[1]
         return {ORIGINAL: original, LR: lr, BICUBIC: enlarge_bicubic(lr, size)}[kind]
 
-    def labels(self, image: GlandImage, kind: str = ORIGINAL) -> Int[np.ndarray, "h w"]:
-        """The annotation of an image, in the pixels of a kind.
+    def seen(self, image: GlandImage, kind: str) -> Picture:
+        """One image of a kind in the pixels that a U-Net sees.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        picture = self.picture(image, kind)
+        return picture if kind == LR else np.asarray(Image.fromarray(picture).reduce(self.shrink))
+
+    def step(self, kind: str) -> int:
+        """How many pixels of the original, a side, one pixel covers that a U-Net sees."""
+        return self.scale if kind == LR else self.shrink
+
+    def labels(self, image: GlandImage, step: int = 1) -> Int[np.ndarray, "h w"]:
+        """The annotation of an image, at the middle of every ``step`` x ``step`` pixels.
 
         Raises:
             DataError: if it cannot be read or is of another size than the image.
@@ -57,9 +71,8 @@ class Pictures:
                 f"Wanted an annotation of {height} x {width} pixels as {image.path}, got {labels.shape[0]} x "
                 f"{labels.shape[1]} in {image.mask}."
             )
-        step = self.scale
-        labels = labels[: height // step * step, : width // step * step]
-        return labels[step // 2 :: step, step // 2 :: step] if kind == LR else labels
+        labels = labels[: height // self.scale * self.scale, : width // self.scale * self.scale]
+        return labels[step // 2 :: step, step // 2 :: step]
 
     def file(self, image: GlandImage, label: str) -> Path:
         """Where a model's image is."""

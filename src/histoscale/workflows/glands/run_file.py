@@ -35,10 +35,16 @@ class Enlarger(Table):
 
 
 class NetworkTable(Table):
-    """MONAI's U-Net: channels of each level, of half the resolution of the one above, and residual units."""
+    """MONAI's U-Net: channels of each level, of half the resolution of the one above, and residual units.
+
+    Attributes:
+        shrink: each pixel that it sees is the mean of so many a side, of originals as of enlarged images:
+            a patch shows more tissue. Low resolution, which is small, it sees as it is.
+    """
 
     channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (16, 32, 64, 128, 256)
     residual_units: Annotated[int, Field(ge=0)] = 2
+    shrink: Positive = 1
 
     @property
     def multiple_px(self) -> int:
@@ -50,7 +56,7 @@ class GlandTraining(Table):
     """How every U-Net is trained.
 
     Attributes:
-        patch_px: side of a patch; half of it on low-resolution images, which are small.
+        patch_px: side of a patch that the U-Net sees; half of it on low-resolution images, which are small.
         rate: Adam's step size at its height, after ``warmup`` of the steps, from where it falls as a cosine.
         validate_every: how often, in steps, Dice is measured on validation images for the curves.
     """
@@ -107,6 +113,8 @@ class GlandRun(Table):
                 raise ValueError(f"two columns would be called {label}")
         if self.training.patch_px % (2 * self.network.multiple_px):
             raise ValueError(f"patch_px has to be a multiple of {2 * self.network.multiple_px} here")
+        if self.data.scale % self.network.shrink:
+            raise ValueError(f"shrink has to divide the scale, {self.data.scale}")
         return self
 
     @property

@@ -62,8 +62,7 @@ def find(
     from histoscale.workflows.glands.network import predict
 
     size = pictures.labels(image).shape
-    picture = pictures.picture(image, kind)
-    probabilities = predict(network, picture, (size[0], size[1]), run.network.multiple_px)
+    probabilities = predict(network, pictures.seen(image, kind), (size[0], size[1]), run.network.multiple_px)
     return separate(probabilities, run.objects.boundary_px, run.objects.smallest_px)
 
 

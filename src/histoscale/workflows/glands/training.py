@@ -232,9 +232,9 @@ def validated(images: list[GlandImage]) -> list[GlandImage]:
 
 def _samples(task: Task, pictures: Pictures, images: list[GlandImage]) -> list[Sample]:
     """Pictures of the task's kind with their classes; the boundary is as wide in micrometres at any size."""
-    run, kind = task.run, task.kind
-    width = max(1, round(run.objects.boundary_px / run.data.scale)) if kind == LR else run.objects.boundary_px
+    step = pictures.step(task.kind)
+    width = max(1, round(task.run.objects.boundary_px / step))
     return [
-        Sample(pictures.picture(image, kind), gland_classes(pictures.labels(image, kind), width))
+        Sample(pictures.seen(image, task.kind), gland_classes(pictures.labels(image, step), width))
         for image in images
     ]
