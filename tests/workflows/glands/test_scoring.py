@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from histoscale.workflows.glands.material import GlandImage
-from histoscale.workflows.glands.run_file import BICUBIC, Enlarger, read_gland_run
-from histoscale.workflows.glands.scoring import by_size, was_seen
+from histoscale.workflows.glands.material import GlandImage, find_glands
+from histoscale.workflows.glands.network import build_unet
+from histoscale.workflows.glands.pictures import Pictures
+from histoscale.workflows.glands.run_file import BICUBIC, LR, ORIGINAL, Enlarger, read_gland_run
+from histoscale.workflows.glands.scoring import by_size, find, was_seen
 
 
 def test_by_size() -> None:
@@ -33,3 +35,15 @@ def test_what_was_seen(run_file: Path, set_name: str, split: str, kind: str, see
     )
     image = GlandImage("a", set_name, Path("a.png"), Path("m.png"), "test", split)
     assert was_seen(run, image, kind) == seen
+
+
+def test_a_shrunk_unet_sees_few_pixels_and_answers_at_full_resolution(run_file: Path, tmp_path: Path) -> None:
+    text = run_file.read_text().replace("residual_units = 1", "residual_units = 1\nshrink = 2")
+    run_file.write_text(text.replace("scale = 2", "scale = 4"))
+    run = read_gland_run(run_file)
+    network, seen = build_unet(run.network), list[tuple[int, ...]]()
+    network.register_forward_pre_hook(lambda _, batch: seen.append(tuple(batch[0].shape[2:])))
+    image = find_glands(run.data)[0]
+    for kind in (ORIGINAL, BICUBIC, LR):
+        assert find(network, Pictures(run, tmp_path), image, kind, run).shape == (64, 80)
+    assert seen == [(32, 40), (32, 40), (16, 20)]
