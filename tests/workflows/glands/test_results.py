@@ -56,6 +56,22 @@ def test_the_spread_is_over_seeds() -> None:
     assert figure.spread == pytest.approx(0.02 / math.sqrt(2))
 
 
+def test_the_two_directions_of_hausdorff() -> None:
+    sums = [
+        Agreement(1, 0, 0, 50, 100, found_hausdorff=50 * 4.0, true_hausdorff=100 * 10.0),
+        Agreement(1, 0, 0, 100, 100, found_hausdorff=100 * 1.0, true_hausdorff=100 * 20.0),
+    ]
+    scores = tuple(
+        replace(score(ORIGINALS, image, 1, 0.5), agreement=one) for image, one in zip("ab", sums, strict=True)
+    )
+    found = Part("test", ("original",), scores).sides(ORIGINALS)
+    assert found == pytest.approx((0.75, 2.0, 15.0))
+    nothing = replace(scores[0], agreement=Agreement(0, 0, 1, 0, 100, true_hausdorff=900.0))
+    sides = Part("test", ("original",), (nothing,)).sides(ORIGINALS)
+    assert sides.area == 0
+    assert math.isnan(sides.from_found)
+
+
 def test_recall_and_what_was_seen() -> None:
     found = part()
     assert found.recall(ORIGINALS, "small") == (6, 6)

@@ -27,6 +27,20 @@ class Recall(NamedTuple):
     glands: int
 
 
+class Sides(NamedTuple):
+    """The two directions of object Hausdorff, all seeds together, and how much was found.
+
+    Attributes:
+        area: of what was found, as a share of what is annotated.
+        from_found: mean distance of the found objects, weighted by area, in pixels; NaN where there are none.
+        from_true: the same of the annotated objects.
+    """
+
+    area: float
+    from_found: float
+    from_true: float
+
+
 class Contest(NamedTuple):
     """One setting against another on the same images; positive is better for the first, in every measure."""
 
@@ -105,6 +119,12 @@ class Part:
         """Glands of a size."""
         index, scores = SIZES.index(size), self.of(setting)
         return Recall(sum(s.detected[index] for s in scores), sum(s.glands[index] for s in scores))
+
+    def sides(self, setting: Setting) -> Sides:
+        """Both directions of object Hausdorff."""
+        total = pooled(score.agreement for score in self.of(setting))
+        from_found = total.found_hausdorff / total.found_px if total.found_px else math.nan
+        return Sides(total.found_px / total.true_px, from_found, total.true_hausdorff / total.true_px)
 
     def seen(self, kind: str) -> int:
         """How many test images the model of a kind was trained on."""

@@ -25,7 +25,14 @@ class WordTable(NamedTuple):
 
 def tables_of(part: Part) -> list[WordTable]:
     """All tables of a part."""
-    return [main_table(part), image_table(part), recall_table(part), contest_table(part), gap_table(part)]
+    return [
+        main_table(part),
+        image_table(part),
+        recall_table(part),
+        sides_table(part),
+        contest_table(part),
+        gap_table(part),
+    ]
 
 
 def main_table(part: Part) -> WordTable:
@@ -56,6 +63,23 @@ def recall_table(part: Part) -> WordTable:
         for size in SIZES
     ]
     return WordTable(f"Glands found, all seeds together, {_about(part)}", _heads(part), rows)
+
+
+def sides_table(part: Part) -> WordTable:
+    """The two directions of object Hausdorff, and how much was found."""
+    rows = []
+    for way in WAYS:
+        sides = [part.sides(setting_of(way, kind)) for kind in part.kinds]
+        rows += [
+            (WORDS[way], "area found, of that annotated", *(_share(one.area) for one in sides)),
+            (WORDS[way], "from found to annotated, px", *(f"{one.from_found:.1f}" for one in sides)),
+            (WORDS[way], "from annotated to found, px", *(f"{one.from_true:.1f}" for one in sides)),
+        ]
+    caption = (
+        f"The two directions of object Hausdorff, {part.name}, {part.n} images, all seeds together, and the "
+        "area that was found: what is not marked cannot be far from a gland"
+    )
+    return WordTable(caption, _heads(part), rows)
 
 
 def contest_table(part: Part) -> WordTable:
