@@ -72,6 +72,18 @@ def test_the_two_directions_of_hausdorff() -> None:
     assert math.isnan(sides.from_found)
 
 
+def test_a_part_without_any_gland_has_tables() -> None:
+    empty = tuple(
+        replace(score(s, "a", 1, 0.5), agreement=Agreement(), glands=(0, 0, 0), detected=(0, 0, 0))
+        for s in all_settings(KINDS)
+    )
+    text = texts_of(list(empty))["tables.md"]
+    assert "test, 1 image, all seeds together" in text
+    assert "area found, of that annotated | none | none" in text
+    assert "from found to annotated, px | none | none" in text
+    assert "nan" not in text.replace("annotated", "")
+
+
 def test_recall_and_what_was_seen() -> None:
     found = part()
     assert found.recall(ORIGINALS, "small") == (6, 6)

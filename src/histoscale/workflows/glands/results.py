@@ -28,11 +28,11 @@ class Recall(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """The two directions of object Hausdorff, all seeds together, and how much was found.
+    """The two directions of object Hausdorff, all seeds together, and how much was found; NaN of no objects.
 
     Attributes:
         area: of what was found, as a share of what is annotated.
-        from_found: mean distance of the found objects, weighted by area, in pixels; NaN where there are none.
+        from_found: mean distance of the found objects, weighted by area, in pixels.
         from_true: the same of the annotated objects.
     """
 
@@ -123,8 +123,11 @@ class Part:
     def sides(self, setting: Setting) -> Sides:
         """Both directions of object Hausdorff."""
         total = pooled(score.agreement for score in self.of(setting))
-        from_found = total.found_hausdorff / total.found_px if total.found_px else math.nan
-        return Sides(total.found_px / total.true_px, from_found, total.true_hausdorff / total.true_px)
+        return Sides(
+            area=_ratio(total.found_px, total.true_px),
+            from_found=_ratio(total.found_hausdorff, total.found_px),
+            from_true=_ratio(total.true_hausdorff, total.true_px),
+        )
 
     def seen(self, kind: str) -> int:
         """How many test images the model of a kind was trained on."""
@@ -171,6 +174,10 @@ def gaps(part: Part) -> list[Gap]:
         for low in lows
         for measure in MEASURES
     ]
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
 
 
 def _over_seeds(figures: Sequence[float]) -> Figure:

@@ -72,11 +72,11 @@ def sides_table(part: Part) -> WordTable:
         sides = [part.sides(setting_of(way, kind)) for kind in part.kinds]
         rows += [
             (WORDS[way], "area found, of that annotated", *(_share(one.area) for one in sides)),
-            (WORDS[way], "from found to annotated, px", *(f"{one.from_found:.1f}" for one in sides)),
-            (WORDS[way], "from annotated to found, px", *(f"{one.from_true:.1f}" for one in sides)),
+            (WORDS[way], "from found to annotated, px", *(_distance(one.from_found) for one in sides)),
+            (WORDS[way], "from annotated to found, px", *(_distance(one.from_true) for one in sides)),
         ]
     caption = (
-        f"The two directions of object Hausdorff, {part.name}, {part.n} images, all seeds together, and the "
+        f"The two directions of object Hausdorff, {_images(part)}, all seeds together, and the "
         "area that was found: what is not marked cannot be far from a gland"
     )
     return WordTable(caption, _heads(part), rows)
@@ -134,7 +134,11 @@ def kind_name(kind: str) -> str:
 def _about(part: Part) -> str:
     seeds = len(part.seeds)
     many = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "1 seed"
-    return f"{part.name}, {part.n} image{'s' if part.n > 1 else ''}, {many}"
+    return f"{_images(part)}, {many}"
+
+
+def _images(part: Part) -> str:
+    return f"{part.name}, {part.n} image{'s' if part.n > 1 else ''}"
 
 
 def _heads(part: Part) -> tuple[str, ...]:
@@ -170,6 +174,10 @@ def _setting(setting: Setting) -> str:
 
 def _p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _distance(px: float) -> str:
+    return "none" if math.isnan(px) else f"{px:.{PLACES['hausdorff']}f}"
 
 
 def _share(share: float) -> str:
