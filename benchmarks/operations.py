@@ -1,0 +1,98 @@
+"""Floating-point operations of every model of any scale: what no engine can save, beside the times of `speed`.
+
+    python benchmarks/operations.py [--output benchmarks/results/operations.md]
+
+A 96 x 96 low-resolution image through `histoscale.upscale`; a multiplication and an addition are two
+operations. PyTorch's counter counts convolutions and products of matrices, which are nearly all there is.
+LIIF in its published layout needs more than ours: its first layer reads the unfolded features anew for every
+pixel and corner. That much is added.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from engine import crop
+from torch.utils.flop_counter import FlopCounterMode
+
+from histoscale.inference import upscale
+from histoscale.models.base import SuperResolver
+from histoscale.models.baselines.liif import LIIF
+from histoscale.models.catalog import build
+
+LR_PX = 96
+SCALES = 2, 4
+NAMES = (
+    "iste-fast",
+    "iste-fast-large",
+    "thera",
+    "liif",
+    "lte",
+    "lmi",
+    "itsrn",
+    "iste-cells",
+    "iste-plus",
+    "iste",
+)
+PUBLISHED = "liif, published layout"
+CORNERS = 4
+
+
+def operations(model: SuperResolver, scale: int) -> int:
+    """What it takes to enlarge the image once."""
+    with FlopCounterMode(display=False) as counter:
+        upscale(model, crop(LR_PX), scale=scale)
+    return int(counter.get_total_flops())
+
+
+def published_first_layer(model: LIIF, scale: int) -> int:
+    """What the features' share of LIIF's first layer costs more, per pixel and corner instead of per cell."""
+    weights = model.feature_part.weight.numel()
+    return 2 * weights * ((LR_PX * scale) ** 2 * CORNERS - LR_PX**2)
+
+
+def measure() -> dict[str, list[int]]:
+    """Operations by model, one figure a scale."""
+    found: dict[str, list[int]] = {}
+    for name in NAMES:
+        model = build(name)
+        found[name] = [operations(model, scale) for scale in SCALES]
+        if isinstance(model, LIIF):
+            extra = [published_first_layer(model, scale) for scale in SCALES]
+            found[PUBLISHED] = [n + more for n, more in zip(found[name], extra, strict=True)]
+    return found
+
+
+def table(found: dict[str, list[int]]) -> list[str]:
+    """One row a model: operations, and how many times those of the first row."""
+    columns = [f"x{scale}" for scale in SCALES]
+    lines = [f"| model | 10^9, {' | 10^9, '.join(columns)} | times, {' | times, '.join(columns)} |"]
+    lines.append("|---" * (1 + 2 * len(SCALES)) + "|")
+    first = next(iter(found.values()))
+    for name, counts in found.items():
+        billions = [f"{n / 1e9:.1f}" for n in counts]
+        times = [f"{n / one:.1f}" for n, one in zip(counts, first, strict=True)]
+        lines.append(f"| {' | '.join([name, *billions, *times])} |")
+    return lines
+
+
+def main() -> None:
+    """Parse, count, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "operations.md")
+    arguments = parser.parse_args()
+    head = (
+        f"# Operations\n\n`{shlex.join(['python', *sys.argv])}`, torch {torch.__version__}: a {LR_PX} x {LR_PX} "
+        f"low-resolution image enlarged once, multiplications and additions of convolutions and products of "
+        f"matrices; the encoder is EDSR-baseline wherever one is chosen. Times: those of {NAMES[0]}.\n"
+    )
+    text = "\n".join([head, *table(measure())]) + "\n"
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
