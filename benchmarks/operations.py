@@ -1,4 +1,4 @@
-"""Floating-point operations of every model of any scale: what no engine can save, beside the times of `speed`.
+"""Operations of every model of any scale: what no engine can save, beside the times of `speed`.
 
     python benchmarks/operations.py [--output benchmarks/results/operations.md]
 
@@ -83,10 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "operations.md")
     arguments = parser.parse_args()
+    command = shlex.join(["python", *sys.argv])
     head = (
-        f"# Operations\n\n`{shlex.join(['python', *sys.argv])}`, torch {torch.__version__}: a {LR_PX} x {LR_PX} "
-        f"low-resolution image enlarged once, multiplications and additions of convolutions and products of "
-        f"matrices; the encoder is EDSR-baseline wherever one is chosen. Times: those of {NAMES[0]}.\n"
+        f"# Operations\n\n`{command}`, torch {torch.__version__}: a {LR_PX} x {LR_PX} low-resolution image "
+        "enlarged once, multiplications and additions of convolutions and products of matrices; the encoder "
+        f"is EDSR-baseline wherever one is chosen. Times: those of {NAMES[0]}.\n"
     )
     text = "\n".join([head, *table(measure())]) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
