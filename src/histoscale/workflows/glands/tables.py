@@ -62,7 +62,7 @@ def recall_table(part: Part) -> WordTable:
         for way in WAYS
         for size in SIZES
     ]
-    return WordTable(f"Glands found, all seeds together, {_about(part)}", _heads(part), rows)
+    return WordTable(f"Glands found, {_images(part)}, all seeds together", _heads(part), rows)
 
 
 def sides_table(part: Part) -> WordTable:
