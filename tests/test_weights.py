@@ -123,7 +123,7 @@ def test_a_failed_write_leaves_the_old_weights(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="no space is left on the disk"):
         weights.save(saved, model, FIELDS, "bf16")
     assert saved.read_bytes() == before
     assert sorted(p.name for p in saved.parent.iterdir()) == ["small.json", "small.safetensors"]
@@ -135,9 +135,14 @@ def test_weights_are_saved_under_one_suffix_only(tmp_path: Path, model: FastISTE
         weights.save(tmp_path / name, model, FIELDS)
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path, model: FastISTE) -> None:
-    with pytest.raises(OutputError, match="No such file"):
-        weights.save(tmp_path / "nowhere" / "a.safetensors", model, FIELDS)
+def test_a_missing_folder_is_made_and_one_that_is_a_file_is_one_sentence(
+    tmp_path: Path, model: FastISTE
+) -> None:
+    weights.save(tmp_path / "new" / "a.safetensors", model, FIELDS)
+    assert weights.card(tmp_path / "new" / "a.safetensors").name == "a"
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"a\.safetensors was not written: File exists\.$"):
+        weights.save(tmp_path / "file" / "a.safetensors", model, FIELDS)
 
 
 @pytest.mark.parametrize(("value", "stored"), [(torch.nan, "fp32"), (torch.inf, "bf16"), (1e6, "fp16")])

@@ -1,7 +1,6 @@
 """Weights on disk: tensors in safetensors, and beside them a card that says what they are. Never pickle."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from torch import Tensor
 from histoscale.errors import ConfigError, OutputError, WeightsError
 from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
+from histoscale.replacing import replacing
 
 Stored: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How numbers are stored; in memory they are always float32."""
@@ -117,8 +117,10 @@ def save(path: str | Path, model: SuperResolver, card: Mapping[str, Any], stored
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     checked = _validated(filled, path)
-    _write(path, content)
-    _write(path.with_suffix(".json"), (checked.model_dump_json(indent=2) + "\n").encode())
+    with replacing(path) as file:
+        file.write(content)
+    with replacing(path.with_suffix(".json")) as file:
+        file.write((checked.model_dump_json(indent=2) + "\n").encode())
     return checked
 
 
@@ -251,18 +253,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write under another name, then rename: whoever reads sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,8 +1,4 @@
-"""Disks that are full or read-only, and a slide to be written."""
-
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+"""A slide to be written."""
 
 import numpy as np
 import pytest
@@ -11,25 +7,6 @@ from PIL import ImageCms
 from histoscale.slides.description import Mpp
 from histoscale.slides.finished_slide import FinishedSlide
 from histoscale.slides.provenance import SUPER_RESOLVED, Provenance
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a file system in memory with the options given; skips where that needs rights we lack."""
-    mounted = []
-
-    def mount(options: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(tmp_path)]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("mounting a file system needs root")
-        mounted.append(tmp_path)
-        return tmp_path
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """State on disk and averaged weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from histoscale.errors import WeightsError
+from histoscale.errors import OutputError, WeightsError
 from histoscale.training.state import read_state, take_over, update_average, write_state
 
 
@@ -16,6 +17,15 @@ def test_round_trip_leaves_no_partial_file(tmp_path: Path) -> None:
     assert state["step"] == 3
     assert torch.equal(state["weight"], torch.arange(3))
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_a_full_disk_leaves_the_old_state(disk: Callable[[str], Path]) -> None:
+    path = disk("size=64k") / "state.pt"
+    write_state(path, {"step": 3})
+    with pytest.raises(OutputError, match=r"state\.pt was not written: no space is left"):
+        write_state(path, {"weight": torch.rand(100_000)})
+    assert read_state(path) == {"step": 3}
+    assert [p.name for p in path.parent.iterdir()] == ["state.pt"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a state", b"PK\x03\x04broken"])

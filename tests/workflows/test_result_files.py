@@ -63,6 +63,7 @@ def test_a_file_keeps_its_former_content_until_the_new_one_is_whole(tmp_path: Pa
     with pytest.raises(UnicodeEncodeError), whole(path) as partial:
         partial.write_text("half a text, \ud800", encoding="utf-8")  # opens the file before it fails
     assert path.read_text(encoding="utf-8") == "former"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["scores.csv"]
     write_whole(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["scores.csv"]

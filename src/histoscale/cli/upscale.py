@@ -127,7 +127,7 @@ def upscale(
     if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
     size_xy = parse_size(size) if size else None
-    from histoscale.slides.replacing import refuse_unwritable
+    from histoscale.replacing import refuse_unwritable
     from histoscale.workflows.upscale.batch import plan_jobs
     from histoscale.workflows.upscale.engine import Engine
     from histoscale.workflows.upscale.options import Options

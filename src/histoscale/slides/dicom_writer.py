@@ -18,11 +18,11 @@ from jaxtyping import UInt8, UInt64
 from pydicom.pixels.utils import pixel_array
 
 from histoscale.errors import OutputError
+from histoscale.replacing import replacing_folder
 from histoscale.slides.description import Mpp
 from histoscale.slides.dicom_head import Flavour, Identity, Instance, head
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.pyramid_levels import PyramidLevels, Sample, full_tile
-from histoscale.slides.replacing import replacing_folder
 from histoscale.slides.rereading import refuse_difference, refuse_other_pixels, rereading
 
 STORED_AS = ("jpeg", "jpeg2000", "none")

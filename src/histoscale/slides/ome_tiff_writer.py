@@ -10,11 +10,11 @@ import tifffile
 from jaxtyping import UInt8
 
 from histoscale.errors import OutputError
+from histoscale.replacing import replacing
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.ome_xml import ome_xml
 from histoscale.slides.picture_writer import DENSITY_UM, per_centimetre
 from histoscale.slides.pyramid_levels import PyramidLevels, Sample, full_tile
-from histoscale.slides.replacing import replacing
 from histoscale.slides.rereading import refuse_difference, refuse_other_pixels, rereading
 from histoscale.slides.tiff_chain import chain_pages
 

@@ -14,9 +14,9 @@ from jaxtyping import UInt8
 from zarr.codecs import GzipCodec, ZstdCodec
 
 from histoscale.errors import OutputError
+from histoscale.replacing import replacing_folder
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.pyramid_levels import PyramidLevels, Sample
-from histoscale.slides.replacing import replacing_folder
 from histoscale.slides.rereading import refuse_difference, refuse_other_pixels, rereading
 
 VERSION = "0.5"

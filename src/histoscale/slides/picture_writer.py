@@ -15,10 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from histoscale.errors import OutputError
+from histoscale.replacing import replacing
 from histoscale.slides.description import Mpp
 from histoscale.slides.picture_reader import DESCRIPTION, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
 from histoscale.slides.provenance import Provenance
-from histoscale.slides.replacing import replacing
 
 SOFTWARE = 305
 """EXIF tag."""

@@ -6,11 +6,11 @@ from types import ModuleType
 import numpy as np
 
 from histoscale.errors import OutputError
+from histoscale.replacing import refuse_existing, refuse_unwritable
 from histoscale.slides.description import Mpp
 from histoscale.slides.finished_slide import Compression, Encoding, FinishedSlide
 from histoscale.slides.ome_tiff_writer import refuse_unreadable, write_ome_tiff
 from histoscale.slides.ome_zarr_writer import refuse_lossy, write_ome_zarr
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 
 OME_TIFF, OME_ZARR, DICOM = "OME-TIFF", "OME-Zarr", "DICOM"
 FORMAT_OF_SUFFIX = {

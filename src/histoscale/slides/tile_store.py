@@ -31,8 +31,8 @@ from zarr.codecs import Crc32cCodec
 
 from histoscale.errors import InputError, OutputError
 from histoscale.locking import holding
+from histoscale.replacing import NO_SPACE, replacing, sync
 from histoscale.slides.damage import decoding
-from histoscale.slides.replacing import NO_SPACE, replacing, sync
 
 CHUNK_PX = 512
 MANIFEST, PIXELS, LOG, TISSUE, SCRATCH = "manifest.json", "pixels.zarr", "done", "tissue.png", "scratch"

@@ -16,9 +16,9 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from histoscale.errors import InputError
+from histoscale.replacing import replacing
 from histoscale.slides.cells import grid_of, read_cells
 from histoscale.slides.damage import decoding
-from histoscale.slides.replacing import replacing
 from histoscale.slides.slide import Slide
 
 DARKEST_GLASS = 0.08

@@ -1,5 +1,6 @@
 """The state of a run on disk: one file, written atomically, read without unpickling code."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,19 @@ import torch
 from torch import nn
 
 from histoscale.errors import WeightsError
+from histoscale.replacing import replacing
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values so that an interrupted write leaves the old file."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    """Write tensors and plain values so that an interrupted write leaves the old file.
+
+    Raises:
+        OutputError: if the disk is full or the folder cannot be written.
+    """
+    content = io.BytesIO()  # torch.save tells of a full disk in no way that can be understood
+    torch.save(state, content)
+    with replacing(path) as file:
+        file.write(content.getbuffer())
 
 
 def read_state(path: Path) -> dict[str, Any]:

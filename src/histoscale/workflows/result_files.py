@@ -63,11 +63,17 @@ def writing(what: object) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Another name for a file until the block ends; if it fails, ``path`` is as it was."""
+    """Another name for a file until the block ends; if it fails, ``path`` is as it was.
+
+    For what writes by name, and by its suffix; bytes at hand go through `histoscale.replacing.replacing`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    yield partial
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import DataError, OutputError
+from histoscale.replacing import refuse_existing, replacing_folder
 from histoscale.slides.description import Mpp
 from histoscale.slides.picture_writer import Finished, write_picture
 from histoscale.slides.provenance import COPIED, REDUCED, Provenance
 from histoscale.slides.reader import open_slide
-from histoscale.slides.replacing import refuse_existing, replacing_folder
 from histoscale.slides.slide import Slide
 from histoscale.slides.tissue import find_tissue
 from histoscale.workflows.tile.cuts import Cut, Frame, frame_of, grid_cuts, random_cuts, read_cut

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import InputError, OutputError
+from histoscale.replacing import refuse_existing, refuse_unwritable
 from histoscale.slides import provenance
 from histoscale.slides.description import Description, Picture
 from histoscale.slides.memory import ensure_memory
 from histoscale.slides.picture_writer import LOSSLESS, Finished, format_of, refuse_impossible, write_picture
 from histoscale.slides.reader import describe, open_slide, read
 from histoscale.slides.regions import Rectangle
-from histoscale.slides.replacing import refuse_existing, refuse_unwritable
 from histoscale.workflows.upscale.account import known_mpp, record, remarks, wanted_field
 from histoscale.workflows.upscale.engine import Engine, enough_memory
 from histoscale.workflows.upscale.options import Options

@@ -9,8 +9,8 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
+from histoscale.replacing import replacing
 from histoscale.slides.provenance import SUPER_RESOLVED
-from histoscale.slides.replacing import replacing
 from histoscale.workflows.upscale.outcome import Failure, Outcome
 from histoscale.workflows.upscale.report_page import page
 from histoscale.workflows.upscale.slide_outcome import Run, SlideOutcome

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import InputError
+from histoscale.replacing import remove_leftovers
 from histoscale.slides.finished_slide import Encoding, FinishedSlide
 from histoscale.slides.memory import in_words
 from histoscale.slides.pyramid_writer import (
@@ -19,7 +20,6 @@ from histoscale.slides.pyramid_writer import (
     write_slide,
 )
 from histoscale.slides.reader import open_slide
-from histoscale.slides.replacing import remove_leftovers
 from histoscale.slides.slide import Slide
 from histoscale.slides.tile_store import TileStore
 from histoscale.workflows.upscale.account import record, remarks

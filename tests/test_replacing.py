@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import OutputError
-from histoscale.slides.replacing import (
+from histoscale.replacing import (
     refuse_existing,
     refuse_unwritable,
     remove_leftovers,
@@ -154,7 +154,7 @@ def test_what_a_killed_process_left_can_be_removed(tmp_path: Path) -> None:
     target, other = tmp_path / "x[1].zarr", tmp_path / "x[1].tiff"
     script = (
         "import os, sys; from pathlib import Path;"
-        "from histoscale.slides.replacing import replacing, replacing_folder;"
+        "from histoscale.replacing import replacing, replacing_folder;"
         "entered = [replacing_folder(Path(sys.argv[1])), replacing(Path(sys.argv[2]))];"
         "(entered[0].__enter__() / '0').mkdir(); entered[1].__enter__(); os.kill(os.getpid(), 9)"
     )
