@@ -25,6 +25,7 @@ from torch import Tensor
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.models.base import as_grid
+from histoscale.models.iste.decoding import decode_points
 from histoscale.models.iste.model import ISTE
 from histoscale.models.local_ensemble import corners
 
@@ -70,7 +71,8 @@ class Setting:
         with torch.autocast("cpu", torch.bfloat16, enabled=engine.endswith("bf16")):
             maps = self.branches(self.features)
             parts = self.positions.split(self.chunk, dim=1)
-            return torch.cat([self.branches.decode(maps, part, self.cell).float() for part in parts], dim=1)
+            answers = [decode_points(self.branches, maps, part, self.cell).float() for part in parts]
+            return torch.cat(answers, dim=1)
 
     def step(self, engine: str) -> list[Tensor]:
         """Gradients of the L1 loss."""

@@ -6,8 +6,9 @@ import torch
 from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import as_grid, count_parameters
-from histoscale.models.iste import branches
+from histoscale.models.iste import decoding
 from histoscale.models.iste.branches import Branches
+from histoscale.models.iste.decoding import decode_grid, decode_points
 from histoscale.models.iste.key_sets import points_in_cell
 
 SIZE = (4, 5)
@@ -37,7 +38,7 @@ def test_decode_equals_the_loops_in_value_and_gradient(literal, lfi):
     positions = torch.rand(2, 5, 2, dtype=torch.float64) * torch.tensor(SIZE) - 0.5
     cell = torch.tensor([CELL, CELL], dtype=torch.float64)
     target = torch.randn(2, 5, 3, dtype=torch.float64)
-    found = module.decode(module(maps), positions, cell)
+    found = decode_points(module, module(maps), positions, cell)
     expected = torch.stack([loops(literal, module, m, p) for m, p in zip(maps, positions, strict=True)])
     assert torch.allclose(found, expected, atol=1e-12)
     weights = list(module.parameters())
@@ -45,7 +46,7 @@ def test_decode_equals_the_loops_in_value_and_gradient(literal, lfi):
     for a, b in zip(gradients, torch.autograd.grad((expected - target).abs().mean(), weights), strict=True):
         assert torch.allclose(a, b, atol=1e-12)
     with torch.no_grad():  # corner by corner, distinct cells, rows in chunks
-        assert torch.allclose(module.decode(module(maps), positions, cell), expected, atol=1e-12)
+        assert torch.allclose(decode_points(module, module(maps), positions, cell), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("keys", ["all", "queries", "cells"])
@@ -53,9 +54,9 @@ def test_a_batch_in_one_pass_equals_image_by_image(keys, monkeypatch):
     module, maps = tiny(keys=keys), features(3)
     positions = torch.rand(3, 5, 2, dtype=torch.float64) * torch.tensor(SIZE) - 0.5
     cell = torch.tensor([CELL, (0.5, 0.5), (0.25, 0.25)], dtype=torch.float64)
-    one_by_one = module.decode(module(maps), positions, cell)
-    monkeypatch.setattr(branches, "_decodes_together", lambda positions: True)
-    assert torch.allclose(module.decode(module(maps), positions, cell), one_by_one, atol=1e-12)
+    one_by_one = decode_points(module, module(maps), positions, cell)
+    monkeypatch.setattr(decoding, "_decodes_together", lambda positions: True)
+    assert torch.allclose(decode_points(module, module(maps), positions, cell), one_by_one, atol=1e-12)
 
 
 def test_all_retrieves_from_the_whole_output(literal):
@@ -64,9 +65,9 @@ def test_all_retrieves_from_the_whole_output(literal):
     places = [[literal.four_corners(p, SIZE)[t][:2] for p in whole] for t in range(4)]
     some = whole[[3, 50, 88]]
     expected = loops(literal, module, maps[0], some, places)
-    decoded = module.decode(module(maps), some[None], torch.tensor([CELL], dtype=torch.float64))
+    decoded = decode_points(module, module(maps), some[None], torch.tensor([CELL], dtype=torch.float64))
     assert torch.allclose(decoded[0], expected, atol=1e-12)
-    rendered = module.render(module(maps), *(axis[[0, 4, 7]] for axis in grid()), CELL)
+    rendered = decode_grid(module, module(maps), *(axis[[0, 4, 7]] for axis in grid()), CELL)
     assert torch.allclose(rendered[0, :, 1, 1], loops(literal, module, maps[0], whole[[52]], places)[0])
 
 
@@ -77,7 +78,7 @@ def test_cells_retrieve_from_points_of_the_cells_around(literal):
     places = [(cell, point.double()) for point in points_in_cell(2) for cell in every]
     positions = as_grid(*grid())[[0, 17, 60, 107]]
     expected = loops(literal, module, maps[0], positions, [places] * 4)
-    decoded = module.decode(module(maps), positions[None], torch.tensor([CELL], dtype=torch.float64))
+    decoded = decode_points(module, module(maps), positions[None], torch.tensor([CELL], dtype=torch.float64))
     assert torch.allclose(decoded[0], expected, atol=1e-12)
 
 
@@ -86,7 +87,7 @@ def test_cells_search_no_further_than_their_window():
     other = wide.clone()
     other[..., 8:] += 1  # blocks of 2 cells: cell 3's window is 0..5, one convolution away 6
     rows, cols = output_positions(6, 3), output_positions(40, 20)[:6]
-    pictures = [module.render(module(m), rows, cols, (0.5, 0.5)) for m in (wide, other)]
+    pictures = [decode_grid(module, module(m), rows, cols, (0.5, 0.5)) for m in (wide, other)]
     assert torch.equal(*pictures)
 
 
@@ -94,18 +95,18 @@ def test_cells_search_no_further_than_their_window():
 def test_the_batch_and_the_part_rendered_change_nothing(keys):
     module, maps = tiny(keys=keys), features(2)
     rows, cols = grid()
-    whole = module.render(module(maps), rows, cols, CELL)
+    whole = decode_grid(module, module(maps), rows, cols, CELL)
     with torch.no_grad():
-        assert torch.allclose(module.render(module(maps), rows, cols, CELL), whole, atol=1e-12)
-        alone = module.render(module(maps[1:]), rows[2:7], cols[5:], CELL)
+        assert torch.allclose(decode_grid(module, module(maps), rows, cols, CELL), whole, atol=1e-12)
+        alone = decode_grid(module, module(maps[1:]), rows[2:7], cols[5:], CELL)
     assert torch.allclose(alone[0], whole[1, :, 2:7, 5:], atol=1e-12)
 
 
 def test_queries_are_the_points_decoded_together():
     module, maps = tiny(), features()
     positions, cell = as_grid(*grid())[None], torch.tensor([CELL], dtype=torch.float64)
-    together = module.decode(module(maps), positions, cell)
-    assert not torch.allclose(module.decode(module(maps), positions[:, :9], cell), together[:, :9])
+    together = decode_points(module, module(maps), positions, cell)
+    assert not torch.allclose(decode_points(module, module(maps), positions[:, :9], cell), together[:, :9])
 
 
 def test_gradcheck():
@@ -114,17 +115,18 @@ def test_gradcheck():
     cell = torch.tensor([[0.4, 0.4]], dtype=torch.float64)
     maps = torch.randn(1, 8, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda m: module.decode(module(m), positions, cell), (maps,), nondet_tol=1e-12
+        lambda m: decode_points(module, module(m), positions, cell), (maps,), nondet_tol=1e-12
     )
 
 
 def test_scales_beyond_the_largest_are_decoded_with_its_cell():
     module, maps = tiny(), features()
     positions = torch.rand(1, 5, 2, dtype=torch.float64) * 3
-    at = [module.decode(module(maps), positions, torch.full((1, 2), 1 / s).double()) for s in (4.0, 8.0)]
-    assert torch.equal(*at)
+    fourth, eighth = (torch.full((1, 2), 1 / scale, dtype=torch.float64) for scale in (4, 8))
+    capped = decode_points(module, module(maps), positions, eighth)
+    assert torch.equal(capped, decode_points(module, module(maps), positions, fourth))
     module.max_scale = None
-    assert not torch.equal(at[1], module.decode(module(maps), positions, torch.full((1, 2), 0.125).double()))
+    assert not torch.equal(capped, decode_points(module, module(maps), positions, eighth))
 
 
 SWITCHES = {
@@ -145,7 +147,7 @@ def test_switches_take_out_their_part(row):
     switches, parameters = SWITCHES[row]
     assert count_parameters(Branches()) - count_parameters(Branches(**switches)) == parameters
     module = tiny(**switches)
-    picture = module.render(module(features()), *grid(), CELL)
+    picture = decode_grid(module, module(features()), *grid(), CELL)
     assert picture.shape == (1, 3, 9, 12)
     picture.square().sum().backward()
     assert all(p.grad is not None for p in module.parameters())

@@ -11,6 +11,7 @@ from histoscale.imaging.coords import output_positions
 from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.encoders.build import build_encoder
 from histoscale.models.iste.branches import Branches, Maps
+from histoscale.models.iste.decoding import decode_grid, decode_points
 
 
 class Inside(NamedTuple):
@@ -66,13 +67,13 @@ class ISTE(CoordinateSuperResolver):
         self, features: Maps, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
         """RGB at scattered positions; what they may retrieve from is the key set of `Branches`."""
-        return self.branches.decode(features, positions, cell) * 0.5 + 0.5
+        return decode_points(self.branches, features, positions, cell) * 0.5 + 0.5
 
     def render(
         self, features: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
         """RGB on a grid, by the blocks of cells of `Branches`."""
-        return self.branches.render(features, rows, cols, cell) * 0.5 + 0.5
+        return decode_grid(self.branches, features, rows, cols, cell) * 0.5 + 0.5
 
     def look_inside(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Inside:
         """The parts of `forward`'s answer, as Figs. 8 and 9 show them.
@@ -91,6 +92,6 @@ class ISTE(CoordinateSuperResolver):
         return Inside(
             f_lr=features,
             f_tl=self.branches.texture(maps, *grid),
-            i_lpd=self.branches.without("texture_decoder").render(maps, *grid),
-            i_ltd=self.branches.without("pixel_decoder").render(maps, *grid),
+            i_lpd=decode_grid(self.branches.without("texture_decoder"), maps, *grid),
+            i_ltd=decode_grid(self.branches.without("pixel_decoder"), maps, *grid),
         )

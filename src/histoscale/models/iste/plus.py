@@ -7,6 +7,7 @@ from torch import Tensor
 
 from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.iste.branches import Branches, Maps
+from histoscale.models.iste.decoding import decode_grid, decode_points
 from histoscale.models.iste.fast import FastFeatures, FastISTE
 
 
@@ -57,11 +58,11 @@ class ISTEPlus(CoordinateSuperResolver):
         self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
         """What the branches add to the base at scattered positions."""
-        return self.branches.decode(features.maps, positions, cell) * 0.5
+        return decode_points(self.branches, features.maps, positions, cell) * 0.5
 
     def render(
         self, features: PlusFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
         """RGB on a grid."""
-        residual = self.branches.render(features.maps, rows, cols, cell)
+        residual = decode_grid(self.branches, features.maps, rows, cols, cell)
         return self.base.render(features.fast, rows, cols, cell) + residual * 0.5
