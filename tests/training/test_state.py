@@ -1,5 +1,7 @@
 """State on disk and averaged weights."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,17 @@ def test_round_trip_leaves_no_partial_file(tmp_path: Path) -> None:
     state = read_state(tmp_path / "state.pt")
     assert state["step"] == 3
     assert torch.equal(state["weight"], torch.arange(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    killed = (
+        "import os; from pathlib import Path; from histoscale.replacing import replacing\n"
+        f"with replacing(Path({str(tmp_path / 'state.pt')!r})): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    write_state(tmp_path / "state.pt", {"step": 3})
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
 
 

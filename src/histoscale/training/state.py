@@ -9,17 +9,20 @@ import torch
 from torch import nn
 
 from histoscale.errors import WeightsError
-from histoscale.replacing import replacing
+from histoscale.replacing import remove_leftovers, replacing
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values so that an interrupted write leaves the old file.
+
+    Whoever writes a state is alone in its folder: what a killed writer left there goes.
 
     Raises:
         OutputError: if the disk is full or the folder cannot be written.
     """
     content = io.BytesIO()  # torch.save tells of a full disk in no way that can be understood
     torch.save(state, content)
+    remove_leftovers(path)
     with replacing(path) as file:
         file.write(content.getbuffer())
 
