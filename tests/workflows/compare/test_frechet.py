@@ -140,9 +140,11 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
         distance("iste#0", 2.0, 0.1),
         distance("iste#1", 2.0, 0.2),
         distance("liif*", 2.0, 0.12),
+        distance("edsr", 2.0, 0.05),
         distance("bicubic", 2.4, 0.5, n=80),
         distance("iste#0", 2.4, 0.625),
         distance("iste#1", 2.4, math.nan),
+        distance("liif*", 2.4, math.nan),
         replace(distance("bicubic", 2.0, 0.7), dataset="monuseg"),
     ]
     write_rows(tmp_path / "frechet.csv", Distance, rows)
@@ -155,6 +157,8 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "| bicubic | 0.333 | **0.500** |" in printed
     assert "| iste | 0.150 | 0.625 |" in printed
     assert "| liif\\* | **0.120** | - |" in printed
+    assert "| edsr" not in printed
+    assert "Left out, as not of every scale: edsr." in printed
     in_latex = latex(Comparison((), "iste", [], [], tuple(read)))
     assert in_latex.count("\\begin{tabular}{lcc}") == 1
     assert "Method & ${\\times}2$ & ${\\times}2.4$ \\\\" in in_latex

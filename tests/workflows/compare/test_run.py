@@ -220,6 +220,16 @@ def test_frechet_distances_are_gone_on_with(
     assert run(words, large, out, presets=alone, resume=True).distances == whole.distances
 
 
+def test_distances_of_other_weights_are_not_kept(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    run([f"liif={folder}/a.safetensors"], large, tmp_path / "out", presets=[preset])
+    retrained, alone = [f"liif={folder}/b.safetensors"], find_presets([], [4])
+    made = run(retrained, large, tmp_path / "out", presets=alone, resume=True)
+    assert [one.model for one in made.distances] == ["bicubic"]
+    made = run(retrained, large, tmp_path / "out", presets=[preset], resume=True)
+    assert made.distances == run(retrained, large, tmp_path / "new", presets=[preset]).distances
+
+
 def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: Path, tmp_path: Path) -> None:
     preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
     words = [f"iste={folder}/b.safetensors"]

@@ -30,6 +30,7 @@ class Distance:
         n: patches.
         extractor: name of the features.
         patch_px: side of a patch.
+        weights: as in `Score`; empty for bicubic, and in tables from before it was written down.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class Distance:
     n: int
     extractor: str
     patch_px: int
+    weights: str = ""
 
 
 def measure(jobs: Sequence[Job], store: FeatureStore) -> Iterator[Distance]:
@@ -52,14 +54,15 @@ def measure(jobs: Sequence[Job], store: FeatureStore) -> Iterator[Distance]:
         extractor = store.load()
         truth, made = FeatureMoments(extractor.dimension), dict[str, FeatureMoments]()
         for job in members:
-            features = store.read(job)
-            truth.add(features.pop(ORIGINAL))
-            for model, found in features.items():
+            kept = store.read(job)
+            truth.add(kept.pop(ORIGINAL))
+            for model, found in kept.items():
                 if found.shape[1]:
                     made.setdefault(model, FeatureMoments(extractor.dimension)).add(found)
+        digests = {entry.model: entry.file.digest for entry in members[0].entries}
         for model, moments in made.items():
-            distance = _distance(truth, moments)
-            yield Distance(*setting, model, distance, moments.n, extractor.name, store.patch_px)
+            features = (moments.n, extractor.name, store.patch_px)
+            yield Distance(*setting, model, _distance(truth, moments), *features, digests.get(model, ""))
 
 
 def together(earlier: Iterable[Distance], measured: Iterable[Distance]) -> list[Distance]:

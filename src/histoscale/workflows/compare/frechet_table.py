@@ -40,7 +40,10 @@ def frechet_markdown(distances: Sequence[Distance]) -> str:
 
 
 def _table(distances: Sequence[Distance]) -> FrechetTable:
-    """That of one data set and degradation."""
+    """That of one data set and degradation: methods that make every scale themselves."""
+    labels = dict.fromkeys(label_of(one.model) for one in distances)
+    left_out = [label for label in labels if _scales(distances, label) < _scales(distances)]
+    distances = [one for one in distances if label_of(one.model) not in left_out]
     first, columns = distances[0], dict(sorted(mean_distances(distances).items()))
     return FrechetTable(
         f"Table 3: Frechet distance. {first.dataset}, degradation {first.degradation}; "
@@ -48,10 +51,16 @@ def _table(distances: Sequence[Distance]) -> FrechetTable:
         tuple(scale for _, _, scale in columns),
         {
             label: [_printed(rows.get(label, math.nan), rows.values()) for rows in columns.values()]
-            for label in dict.fromkeys(label_of(one.model) for one in distances)
+            for label in labels
+            if label not in left_out
         },
-        _legend(distances),
+        _legend(distances, left_out),
     )
+
+
+def _scales(distances: Sequence[Distance], label: str | None = None) -> set[float]:
+    """At which scales there is a distance, be it of too few patches, of a row or of any."""
+    return {one.scale for one in distances if label in (None, label_of(one.model))}
 
 
 def _markdown(table: FrechetTable) -> str:
@@ -81,10 +90,12 @@ def _range(distances: Sequence[Distance]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _legend(distances: Sequence[Distance]) -> str:
+def _legend(distances: Sequence[Distance], left_out: Sequence[str]) -> str:
     sentences = ["Smaller is nearer to the originals, best in bold; compare within one table only."]
     if any(math.isnan(one.distance) for one in distances):
-        sentences.append("-: too few patches for the features, or the method does not make the scale.")
+        sentences.append("-: too few patches for the features.")
+    if left_out:
+        sentences.append(f"Left out, as not of every scale: {', '.join(left_out)}.")
     return " ".join(sentences)
 
 

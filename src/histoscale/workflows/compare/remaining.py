@@ -1,11 +1,15 @@
 """What is left to do of a comparison, given earlier rows: told by weights, not by names alone."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from histoscale.workflows.compare.features import FeatureStore
+from histoscale.workflows.compare.frechet import Distance
 from histoscale.workflows.scores import BICUBIC, Score
 from histoscale.workflows.scoring import Job, Member
+
+Found = TypeVar("Found", Score, Distance)
+"""What an earlier run found of a model."""
 
 
 class Place(NamedTuple):
@@ -41,14 +45,18 @@ def wanted_of(job: Job) -> Iterator[tuple[Place, Made]]:
 def still_good(earlier: Sequence[Score], jobs: Sequence[Job], members: Sequence[Member]) -> list[Score]:
     """Earlier rows without those of a model whose weights, or use of them, are others now."""
     wanted = dict(pair for job in jobs for pair in wanted_of(job))
-    digests = {member.name: {file.digest for file in member.files} for member in members}
     good = []
-    for row in earlier:
+    for row in of_these_weights(earlier, members):
         made = Made(row.weights, row.through)
-        is_known = row.model not in digests or row.weights in digests[row.model]
-        if is_known and wanted.get(place_of(row), made) == made:
+        if wanted.get(place_of(row), made) == made:
             good.append(row)
     return good
+
+
+def of_these_weights(earlier: Iterable[Found], members: Sequence[Member]) -> list[Found]:
+    """What was found before without that of a model which has other weights now, at whatever scale."""
+    digests = {member.name: {file.digest for file in member.files} for member in members}
+    return [one for one in earlier if one.model not in digests or one.weights in digests[one.model]]
 
 
 def remaining(jobs: Sequence[Job], rows: Sequence[Score], store: FeatureStore | None = None) -> list[Job]:

@@ -15,7 +15,7 @@ from histoscale.workflows.compare.lineup import check_seeds, label_of, line_up
 from histoscale.workflows.compare.markdown import markdown
 from histoscale.workflows.compare.presets import Preset, find_presets, scales_of
 from histoscale.workflows.compare.records import as_json
-from histoscale.workflows.compare.remaining import in_order, place_of, remaining, still_good
+from histoscale.workflows.compare.remaining import in_order, of_these_weights, place_of, remaining, still_good
 from histoscale.workflows.compare.score_folder import DISTANCES, FEATURES, TABLES, ScoreFolder
 from histoscale.workflows.frechet.distance import PATCH_PX
 from histoscale.workflows.frechet.extractors import ExtractorName
@@ -97,7 +97,7 @@ def compare(
         measured = [job for job in jobs if store.wants(job)]
         if measured:
             store.load()  # says what is wrong with it before the hours of work, not after
-        before = folder.earlier_distances() if resume else []
+        before = of_these_weights(folder.earlier_distances(), members) if resume else []
         if not resume:
             folder.forget_features()
         folder.begin(settings, rows)
