@@ -1,6 +1,7 @@
 """A comparison in Markdown."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from histoscale.workflows.compare.claims import Claim
@@ -25,10 +26,13 @@ def overview(comparison: Comparison) -> str:
 
 
 def _tally(claims: Sequence[Claim]) -> str:
-    held, failed = (sum(claim.verdict == v for claim in claims) for v in ("holds", "does not hold"))
+    verdicts = Counter((claim.kind, claim.verdict) for claim in claims)
+    held, failed = verdicts["order", "holds"], verdicts["order", "does not hold"]
+    surely, unsurely = verdicts["significance", "holds"], verdicts["significance", "does not hold"]
     return (
-        f"Of the paper's claims {held} hold and {failed} do not hold in this run, line by line below the "
-        "tables. Its images are not the paper's."
+        f"Of the paper's claims that a method is ahead {held} hold and {failed} do not hold in this run; of "
+        f"those that it is significantly so {surely} and {unsurely}. Line by line they stand below the "
+        "tables. The images are not the paper's."
     )
 
 
