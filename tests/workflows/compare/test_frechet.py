@@ -159,6 +159,11 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "| liif\\* | **0.120** | - |" in printed
     assert "| edsr" not in printed
     assert "Left out, as not of every scale: edsr." in printed
+    assert "†" not in printed
+    marked = frechet_markdown(read, ["liif*", "edsr"])
+    assert "| liif\\*† | **0.120** | - |" in marked
+    assert "†: undertrained" in marked
+    assert "†: undertrained" not in frechet_markdown(read, ["edsr"])
     in_latex = latex(Comparison((), "iste", [], [], tuple(read)))
     assert in_latex.count("\\begin{tabular}{lcc}") == 1
     assert "Method & ${\\times}2$ & ${\\times}2.4$ \\\\" in in_latex

@@ -43,6 +43,17 @@ def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
     assert {member.run.training.steps for member in found} == {0}
     found = members(read_study(study_file).with_budget(steps=8))
     assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
+    with pytest.raises(
+        ConfigError, match="edsr splits its steps over 2 scales: wanted at least 2 of them, got 1"
+    ):
+        members(read_study(study_file).with_budget(steps=1))
+
+
+def test_minutes_are_of_the_processor_whatever_the_recipe_says(study_file: Path) -> None:
+    study = read_study(study_file)
+    assert study.training.clock == "wall"
+    assert study.with_budget(steps=8).training.clock == "wall"
+    assert study.with_budget(minutes=10).training.clock == "core"
 
 
 def test_a_recipe_replaces_what_is_shared_and_nothing_else(study_file: Path, tmp_path: Path) -> None:
@@ -84,6 +95,8 @@ def test_some_methods_can_be_chosen(study_file: Path) -> None:
     assert (
         read_study(study_file).only(("edsr",)).comparison.reference == ""
     )  # which `compare` takes as the last
+    study_file.write_text(study_file.read_text().replace('reference = "liif"', 'reference = "bicubic"'))
+    assert read_study(study_file).only(("edsr",)).comparison.reference == "bicubic"
     with pytest.raises(ConfigError, match="no method 'lif': wanted one of edsr, liif"):
         read_study(study_file).only(("lif",))
 
@@ -94,6 +107,11 @@ def test_some_methods_can_be_chosen(study_file: Path) -> None:
         ('"liif"\nqueries', '"edsr"\nqueries', "two methods are called edsr"),
         ("queries = 16", "querys = 16", "unknown key methods.1.querys; known here are label, model, queries"),
         ("steps = 2", "steps = 2\nminutes = 2", "exactly one of steps and minutes"),
+        ('"liif"\nqueries', '"bicubic"\nqueries', "bicubic is in every comparison"),
+        ("[1, 2]", "[]", "seeds"),
+        ("[1, 2]", "[1, 1]", "a seed stands twice"),
+        ('reference = "liif"', 'reference = "lif"', "reference lif is none of bicubic, edsr, liif"),
+        ('"table9"', '"table5"', "table5 is none of table1, table2"),
         ("name =", "name", "is not TOML"),
     ],
 )

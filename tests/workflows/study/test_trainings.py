@@ -11,6 +11,8 @@ import pytest
 from histoscale import weights
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.workflows.compare.comparison import Comparison
+from histoscale.workflows.compare.presets import find_presets
+from histoscale.workflows.compare.run import compare_again
 from histoscale.workflows.scores import read_scores
 from histoscale.workflows.study.carry_out import study
 from histoscale.workflows.study.members import members, read_study
@@ -51,6 +53,23 @@ def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> Non
     carry_out()
     assert len(ended) == 2
     assert weights.card(written).budget["steps"] == 2
+
+
+def test_rows_that_were_there_before_are_accounted_for_and_marked(one_seed: Path, tmp_path: Path) -> None:
+    for label in ("liif", "edsr"):
+        study(one_seed, tmp_path / "out", only=[label])
+    tables = tmp_path / "out" / "comparison" / "small"
+    account = [line.split(" | ")[:3] for line in (tables / "trainings.md").read_text().splitlines()[2:]]
+    assert account == [["| edsr", "1", "x2"], ["| edsr", "1", "x3"], ["| liif", "1", "any"]]
+    for text in [
+        (tables / "tables.md").read_text(),
+        (tables / "tables.tex").read_text().replace("$^{\\dagger}$", "†"),
+    ]:
+        assert "liif†" in text
+        assert "edsr†" not in text
+        assert "†: undertrained" in text
+    compare_again(tables / "scores.csv", tmp_path / "again", find_presets(["table9"], ()), reference="edsr")
+    assert (tmp_path / "again" / "tables.md").read_text() == (tables / "tables.md").read_text()
 
 
 def test_a_study_trains_by_another_recipe(one_seed: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Comparison:
     Attributes:
         reference: the row that the others are tested against.
         distances: Frechet distances, where a preset has them.
+        undertrained: rows of weights that are known to have seen too little.
     """
 
     presets: tuple[Preset, ...]
@@ -27,6 +28,7 @@ class Comparison:
     tables: list[Table]
     claims: list[Claim]
     distances: tuple[Distance, ...] = ()
+    undertrained: tuple[str, ...] = ()
 
 
 def compared(
@@ -34,11 +36,13 @@ def compared(
     presets: Sequence[Preset],
     reference: str | None = None,
     distances: Sequence[Distance] = (),
+    undertrained: Sequence[str] = (),
 ) -> Comparison:
     """Tables, tests and claims of some scores and, for Table 3, distances.
 
     Args:
         reference: label of the row that the others are tested against; the last one by default.
+        undertrained: labels of rows that are marked as having seen too little.
 
     Raises:
         ConfigError: if there is no such row.
@@ -47,11 +51,12 @@ def compared(
     check_whole(scores)
     grids = grids_of(scores)
     labels = list(dict.fromkeys(label_of(score.model) for score in scores))
-    tables = tables_of(grids, presets, find_reference(labels, reference))
+    chosen = find_reference(labels, reference)
+    tables = tables_of(grids, presets, chosen, undertrained)
     if not tables:
         raise DataError(f"There are no scores at a scale of {', '.join(preset.name for preset in presets)}.")
     claims = [*check_claims(grids), *check_distances(distances)]
-    return Comparison(tuple(presets), find_reference(labels, reference), tables, claims, tuple(distances))
+    return Comparison(tuple(presets), chosen, tables, claims, tuple(distances), tuple(undertrained))
 
 
 def find_reference(labels: Sequence[str], reference: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from histoscale.workflows.compare.frechet import Distance, mean_distances
 from histoscale.workflows.compare.lineup import label_of
+from histoscale.workflows.compare.words import DAGGER, UNDERTRAINED
 
 PLACES = 3
 
@@ -26,20 +27,24 @@ class FrechetTable(NamedTuple):
     legend: str
 
 
-def frechet_tables(distances: Sequence[Distance]) -> list[FrechetTable]:
-    """A table for each data set and degradation, made from the distances alone."""
+def frechet_tables(distances: Sequence[Distance], undertrained: Sequence[str] = ()) -> list[FrechetTable]:
+    """A table for each data set and degradation, made from the distances alone.
+
+    Args:
+        undertrained: labels that are marked so.
+    """
     groups: dict[tuple[str, str], list[Distance]] = {}
     for one in distances:
         groups.setdefault((one.dataset, one.degradation), []).append(one)
-    return [_table(members) for members in groups.values()]
+    return [_table(members, undertrained) for members in groups.values()]
 
 
-def frechet_markdown(distances: Sequence[Distance]) -> str:
+def frechet_markdown(distances: Sequence[Distance], undertrained: Sequence[str] = ()) -> str:
     """All of them in Markdown."""
-    return "\n\n".join(map(_markdown, frechet_tables(distances))) + "\n"
+    return "\n\n".join(map(_markdown, frechet_tables(distances, undertrained))) + "\n"
 
 
-def _table(distances: Sequence[Distance]) -> FrechetTable:
+def _table(distances: Sequence[Distance], undertrained: Sequence[str]) -> FrechetTable:
     """That of one data set and degradation: methods that make every scale themselves."""
     labels = dict.fromkeys(label_of(one.model) for one in distances)
     left_out = [label for label in labels if _scales(distances, label) < _scales(distances)]
@@ -50,11 +55,13 @@ def _table(distances: Sequence[Distance]) -> FrechetTable:
         f"{first.extractor} features, n = {_range(distances)} patches of {first.patch_px} px",
         tuple(scale for _, _, scale in columns),
         {
-            label: [_printed(rows.get(label, math.nan), rows.values()) for rows in columns.values()]
+            label + DAGGER * (label in undertrained): [
+                _printed(rows.get(label, math.nan), rows.values()) for rows in columns.values()
+            ]
             for label in labels
             if label not in left_out
         },
-        _legend(distances, left_out),
+        _legend(distances, left_out, [label for label in labels if label in undertrained]),
     )
 
 
@@ -90,10 +97,12 @@ def _range(distances: Sequence[Distance]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _legend(distances: Sequence[Distance], left_out: Sequence[str]) -> str:
+def _legend(distances: Sequence[Distance], left_out: Sequence[str], undertrained: Sequence[str]) -> str:
     sentences = ["Smaller is nearer to the originals, best in bold; compare within one table only."]
     if any(math.isnan(one.distance) for one in distances):
         sentences.append("-: too few patches for the features.")
+    if set(undertrained) - set(left_out):
+        sentences.append(UNDERTRAINED)
     if left_out:
         sentences.append(f"Left out, as not of every scale: {', '.join(left_out)}.")
     return " ".join(sentences)

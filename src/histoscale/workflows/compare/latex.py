@@ -14,6 +14,7 @@ SPECIAL = {
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
     "±": "$\\pm$",
+    "†": "$^{\\dagger}$",
     "‡": "$^{\\ddagger}$",
     "*": "$^{*}$",
     "<": "$<$",
@@ -23,7 +24,10 @@ SPECIAL = {
 
 def latex(comparison: Comparison) -> str:
     """Every table of a comparison, ready for ``\\input``."""
-    tables = [*map(_table, comparison.tables), *map(_frechet, frechet_tables(comparison.distances))]
+    tables = [
+        *map(_table, comparison.tables),
+        *map(_frechet, frechet_tables(comparison.distances, comparison.undertrained)),
+    ]
     return "\n".join(["% \\usepackage{booktabs}", *tables]) + "\n"
 
 

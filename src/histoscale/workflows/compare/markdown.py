@@ -21,7 +21,7 @@ def overview(comparison: Comparison) -> str:
     """Claims in short, every table, every claim."""
     tables = [_main(table) for table in comparison.tables]
     if comparison.distances:
-        tables.append(frechet_markdown(comparison.distances).rstrip())
+        tables.append(frechet_markdown(comparison.distances, comparison.undertrained).rstrip())
     return "\n\n".join([_tally(comparison.claims), *tables, _claims(comparison.claims)]) + "\n"
 
 

@@ -37,6 +37,7 @@ def _table(table: Table) -> dict[str, Any]:
         "protocol": table.protocol.name,
         "seeds": table.seeds,
         "left_out": list(table.left_out),
+        "undertrained": list(table.undertrained),
         "cells": cells,
     }
 

@@ -49,6 +49,7 @@ def compare(
     extractor: ExtractorName = "tissue",
     inception_weights: Path | None = None,
     patch_px: int = PATCH_PX,
+    undertrained: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Score models at the scales of some presets, and write scores and tables into ``output``.
@@ -61,6 +62,7 @@ def compare(
             are added to.
         extractor, inception_weights, patch_px: features of the Frechet distance and side of the patches they
             are of, where a preset has it.
+        undertrained: labels of rows that are marked as having seen too little.
         data, sets, split, degradations, limit, crop_px, allow_resize, precision, device, workers, overwrite,
             progress: as of `histoscale.workflows.evaluate.evaluate`.
 
@@ -76,12 +78,13 @@ def compare(
     place = find_device(device)
     numbers = find_precision(precision, place)
     members = line_up(models, str(place))
+    folder = ScoreFolder(output)
+    marked = tuple(dict.fromkeys([*(folder.undertrained if resume else ()), *undertrained]))
     settings = {
         "histoscale": version("histoscale"),
         **{"data": str(data), "split": split, "limit": limit, "crop_px": crop_px},
-        **{"device": str(place), "precision": numbers},
+        **{"device": str(place), "precision": numbers, "undertrained": marked},
     }
-    folder = ScoreFolder(output)
     if not (resume or overwrite):
         folder.refuse_results()
     with alone_in(output):
@@ -111,7 +114,7 @@ def compare(
                 progress(len(jobs) - len(left) + done, len(jobs))
         rows = in_order(rows, jobs)
         distances = together(before, measure(measured, store))
-        comparison = compared(rows, presets, reference, distances)
+        comparison = compared(rows, presets, reference, distances, marked)
         folder.finish(rows, distances, texts_of(comparison))
     return comparison
 
@@ -126,7 +129,7 @@ def compare_again(
 ) -> Comparison:
     """Make the tables of ``scores``, a CSV of a comparison or evaluation, from nothing else.
 
-    Where Frechet distances lie beside them, of these as well.
+    Where Frechet distances and settings lie beside them, of these as well.
 
     Args:
         presets: columns of the tables; where none are given, all scales that are there.
@@ -142,7 +145,8 @@ def compare_again(
         presets = find_presets((), [row.scale for row in rows]) if rows else ()
     beside = scores.with_name(DISTANCES)
     distances = read_distances(beside) if beside.exists() else []
-    comparison = compared(rows, presets, reference, distances)
+    marked = ScoreFolder(scores.parent).undertrained
+    comparison = compared(rows, presets, reference, distances, marked)
     folder = ScoreFolder(output)
     if not overwrite:
         folder.refuse_tables()

@@ -32,6 +32,11 @@ class ScoreFolder:
         """Whether a stopped comparison left rows."""
         return (self.path / PARTIAL).exists()
 
+    @property
+    def undertrained(self) -> list[str]:
+        """Labels of the rows that an earlier comparison marked so; none where it left no settings."""
+        return list(self._settings().get("undertrained", ()))
+
     def refuse_results(self) -> None:
         """Find out that there are results before the hours of work, not after.
 
@@ -57,7 +62,11 @@ class ScoreFolder:
         """
         if not (self.is_unfinished or (self.path / SCORES).exists()):
             return []
-        before = self._earlier_settings()
+        before = self._settings()
+        if not before:
+            raise OutputError(
+                f"Wanted the settings of a comparison to go on with in {self.path / SETTINGS}, got none."
+            )
         for key in LASTING:
             if before.get(key) != settings[key]:
                 raise OutputError(
@@ -119,13 +128,12 @@ class ScoreFolder:
     def _writing(self) -> AbstractContextManager[None]:
         return writing(f"The comparison in {self.path}")
 
-    def _earlier_settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
+        """Those of an earlier comparison; empty where there are none, or they cannot be read."""
         try:
             found = json.loads((self.path / SETTINGS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise OutputError(
-                f"Wanted the settings of a comparison to go on with in {self.path / SETTINGS}, got none."
-            ) from None
+            return {}
         return found if isinstance(found, dict) else {}
 
     def _drop_torn_line(self) -> None:

@@ -84,6 +84,7 @@ class Table:
         reference: the row that the others are tested against.
         seeds: of each row.
         left_out: rows that do not make every scale, where the preset wants that.
+        undertrained: rows of weights that are known to have seen too little.
     """
 
     preset: Preset
@@ -96,12 +97,15 @@ class Table:
     rows: dict[str, tuple[Cell, ...]]
     seeds: dict[str, int]
     left_out: tuple[str, ...]
+    undertrained: tuple[str, ...] = ()
 
 
-def tables_of(grids: Sequence[Grid], presets: Sequence[Preset], reference: str) -> list[Table]:
+def tables_of(
+    grids: Sequence[Grid], presets: Sequence[Preset], reference: str, undertrained: Sequence[str] = ()
+) -> list[Table]:
     """Every preset on every group and degradation that was scored at one of its scales."""
     return [
-        make_table(grid, preset, protocol, reference)
+        make_table(grid, preset, protocol, reference, undertrained)
         for preset in presets
         for grid in grids
         if grid.scales & set(preset.scales)
@@ -109,7 +113,9 @@ def tables_of(grids: Sequence[Grid], presets: Sequence[Preset], reference: str) 
     ]
 
 
-def make_table(grid: Grid, preset: Preset, protocol: Protocol, reference: str) -> Table:
+def make_table(
+    grid: Grid, preset: Preset, protocol: Protocol, reference: str, undertrained: Sequence[str] = ()
+) -> Table:
     """One table, with its best cells marked and its tests corrected together."""
     columns = tuple(Column(scale, measure) for scale in preset.scales for measure in protocol.measures)
     left_out = _left_out(grid, preset, columns)
@@ -128,6 +134,7 @@ def make_table(grid: Grid, preset: Preset, protocol: Protocol, reference: str) -
         rows={label: tuple(cells) for label, cells in rows.items()},
         seeds={label: grid.seeds(label) for label in labels},
         left_out=left_out,
+        undertrained=tuple(label for label in labels if label in undertrained),
     )
 
 

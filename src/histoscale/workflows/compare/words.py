@@ -7,6 +7,8 @@ from histoscale.workflows.compare.grid import Measure
 from histoscale.workflows.compare.table import Cell, Column, Table
 
 WEAKLY_SIGNIFICANT = 0.05
+DAGGER = "†"
+UNDERTRAINED = f"{DAGGER}: undertrained, after too few steps to say anything of the method."
 
 
 def caption(table: Table) -> str:
@@ -33,14 +35,17 @@ def legend(table: Table) -> str:
         sentences.append(f"(out): above x{table.preset.trained_to:g}, out of distribution.")
     if any(n > 1 for n in table.seeds.values()):
         sentences.append("Of several seeds each image has the mean.")
+    if table.undertrained:
+        sentences.append(UNDERTRAINED)
     if table.left_out:
         sentences.append(f"Left out, as not of every scale: {', '.join(table.left_out)}.")
     return " ".join(sentences)
 
 
 def row_name(table: Table, label: str) -> str:
-    """A row's label, and of how many trainings it is the mean."""
-    return f"{label} ({table.seeds[label]} seeds)" if table.seeds[label] > 1 else label
+    """A row's label, whether it is undertrained, and of how many trainings it is the mean."""
+    marked = label + DAGGER if label in table.undertrained else label
+    return f"{marked} ({table.seeds[label]} seeds)" if table.seeds[label] > 1 else marked
 
 
 def is_out(table: Table, column: Column) -> bool:

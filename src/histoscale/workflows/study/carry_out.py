@@ -45,17 +45,18 @@ def study(
     Raises:
         ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
     """
-    plan = read_study(study_file).only(tuple(only))
+    whole = read_study(study_file)
     if recipe is not None:
-        plan = plan.with_recipe(read_recipe(recipe))
-    plan = plan.with_budget(minutes, steps)
+        whole = whole.with_recipe(read_recipe(recipe))
+    whole = whole.with_budget(minutes, steps)
+    plan = whole.only(tuple(only))
     trainings = Trainings(folder, workers, report)
     runs = members(plan)
     trainings.carry_out(runs)
     trained = [(member, trainings.weights(member.run)) for member in runs]
     wanted, tables = plan.comparison, folder / COMPARISON / plan.name
     with writing(f"The study's folder {tables}"):
-        write_whole(tables / ACCOUNT, account(trained))
+        write_whole(tables / ACCOUNT, account(trainings.kept(members(whole))))
     return compare(
         line_up(trained),
         plan.data.root,
@@ -69,6 +70,7 @@ def study(
         crop_px=wanted.crop_px or None,
         patch_px=wanted.patch_px,
         precision=plan.training.precision,
+        undertrained=tuple(dict.fromkeys(member.label for member in runs if member.undertrained)),
         workers=workers,
         resume=True,
         progress=progress,

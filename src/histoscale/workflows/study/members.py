@@ -18,7 +18,9 @@ from histoscale.config import (
 )
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
+from histoscale.workflows.compare.presets import PRESETS
 from histoscale.workflows.frechet.distance import PATCH_PX
+from histoscale.workflows.scores import BICUBIC
 
 
 class Method(Table):
@@ -77,7 +79,7 @@ class Study(Recipe):
     """
 
     name: str
-    seeds: tuple[int, ...] = (1,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     comparison: ComparisonTable = ComparisonTable()
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
 
@@ -87,6 +89,23 @@ class Study(Recipe):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"two methods are called {label}")
+            if label == BICUBIC:
+                raise ValueError("bicubic is in every comparison and no method to be trained")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed stands twice in seeds")
+        return self
+
+    @model_validator(mode="after")
+    def _compared_to_what_is_there(self) -> "Study":
+        """What would else come up only after the trainings."""
+        known = (BICUBIC, *(method.label for method in self.methods))
+        if self.comparison.reference not in ("", *known):
+            raise ValueError(
+                f"comparison.reference {self.comparison.reference} is none of {', '.join(known)}"
+            )
+        for preset in self.comparison.presets:
+            if preset not in PRESETS:
+                raise ValueError(f"comparison.presets: {preset} is none of {', '.join(PRESETS)}")
         return self
 
     def with_recipe(self, recipe: Recipe) -> "Study":
@@ -94,10 +113,13 @@ class Study(Recipe):
         return self.model_copy(update={name: getattr(recipe, name) for name in Recipe.model_fields})
 
     def with_budget(self, minutes: float = 0.0, steps: int = 0) -> "Study":
-        """The same study with another budget a method; its own where both are 0."""
+        """The same study with another budget a method; its own where both are 0.
+
+        Minutes are of processor time whatever the recipe says: trainings side by side share the clock's.
+        """
         if not (minutes or steps):
             return self
-        budget = {"minutes": minutes, "steps": steps}
+        budget = {"minutes": minutes, "steps": steps} | ({"clock": "core"} if minutes else {})
         return self.model_copy(update={"training": TrainingTable(**(self.training.model_dump() | budget))})
 
     def only(self, labels: tuple[str, ...]) -> "Study":
@@ -113,7 +135,7 @@ class Study(Recipe):
                     f"Study {self.name} has no method {label!r}: wanted one of {', '.join(known)}."
                 )
         chosen = {label: known[label] for label in labels or known}
-        reference = self.comparison.reference if self.comparison.reference in chosen else ""
+        reference = self.comparison.reference if self.comparison.reference in (BICUBIC, *chosen) else ""
         comparison = self.comparison.model_copy(update={"reference": reference})
         return self.model_copy(update={"methods": tuple(chosen.values()), "comparison": comparison})
 
@@ -146,7 +168,11 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def members(study: Study) -> list[Member]:
-    """Every training of a study: all methods of the first seed, then of the next."""
+    """Every training of a study: all methods of the first seed, then of the next.
+
+    Raises:
+        ConfigError: if a method has fewer steps than scales to split them over.
+    """
     return [
         Member(method.label, seed, _run(study, method, seed, scale), bool(method.undertrained))
         for seed in study.seeds
@@ -167,6 +193,11 @@ def _run(study: Study, method: Method, seed: int, scale: int | None) -> Run:
         arguments["scale"] = scale
         data["scales"] = validation["scales"] = (float(scale),)
         parts = len(method.scales)
+        if 0 < study.training.steps < parts:
+            raise ConfigError(
+                f"{method.label} splits its steps over {parts} scales: wanted at least {parts} of them, "
+                f"got {study.training.steps}."
+            )
         training = {"minutes": study.training.minutes / parts, "steps": study.training.steps // parts}
     limits = (method.undertrained,) if method.undertrained else ()
     return Run(

@@ -70,13 +70,26 @@ class Trainings:
         Raises:
             OutputError: if the folder holds another run of that name.
         """
-        began_with = self.folder / run.name / "run.toml"
-        if not began_with.exists():
-            return False
-        if read_run(began_with) != run:
+        if (began_with := self._begun(run)) not in (None, run):
             raise OutputError(
-                f"{began_with.parent} was trained by another recipe or budget: choose another folder."
+                f"{self.folder / run.name} was trained by another recipe or budget: choose another folder."
             )
+        return began_with is not None and self._has_whole_budget(run)
+
+    def kept(self, members: Sequence[Member]) -> list[tuple[Member, Path]]:
+        """Which of these are finished, by this call or an earlier one, and where their weights are."""
+        return [
+            (member, self.weights(member.run))
+            for member in members
+            if self._begun(member.run) == member.run and self._has_whole_budget(member.run)
+        ]
+
+    def _begun(self, run: Run) -> Run | None:
+        """The run that was begun under this one's name."""
+        began_with = self.folder / run.name / "run.toml"
+        return read_run(began_with) if began_with.exists() else None
+
+    def _has_whole_budget(self, run: Run) -> bool:
         written = self.weights(run)
         if not written.exists():
             return False
