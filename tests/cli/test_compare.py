@@ -1,5 +1,6 @@
 """``histoscale compare`` as a person meets it."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
+from histoscale.workflows.scores import Score
+from histoscale.workflows.scoring import Job, score_jobs
 
 
 def call(*words: Any) -> Result:
@@ -45,6 +48,7 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
         (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "of row x both make every scale"),
         (["--from", "nowhere.csv"], 1, "got something else in nowhere.csv"),
         (["--from", "scores.csv", "-m", "iste-fast"], 2, "no --model"),
+        (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "give no --set and no --limit"),
         (["-m", "iste-fast", "--resume", "--overwrite"], 2, "not both"),
         ([], 2, "give --model"),
     ],
@@ -57,7 +61,8 @@ def test_mistakes(words: list[str], code: int, sentence: str, pictures: Path, tm
 
 
 def test_ctrl_c_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: Any) -> None:
+    def stop(jobs: Sequence[Job], *others: Any) -> Iterator[list[Score]]:
+        yield from score_jobs(jobs[:1], *others)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("histoscale.workflows.compare.run.score_jobs", stop)

@@ -56,7 +56,14 @@ def test_a_column_with_a_default_may_be_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "name,figure\na,1\n", "name,is_good,figure\na,1,two\n", "name,is_good,figure\na,yes,2\n"]
+    "text",
+    [
+        None,
+        "name,figure\na,1\n",
+        "name,is_good,figure\na,1,two\n",
+        "name,is_good,figure\na,yes,2\n",
+        pytest.param(f'name,is_good,figure\n"{"a" * 200_000}\n', id="a quotation mark that never closes"),
+    ],
 )
 def test_something_else_is_one_sentence(text: str | None, tmp_path: Path) -> None:
     if text is not None:

@@ -82,8 +82,10 @@ def compare(
     from histoscale.workflows.compare.score_folder import ScoreFolder
 
     if scores is not None:
-        if model or resume:
-            raise typer.BadParameter("--from takes all from the scores: give no --model and no --resume.")
+        names = ("--model", "--resume", "--set", "--degradation", "--limit", "--crop", "--allow-resize")
+        choices = (model, resume, sets, degradation, limit, crop, allow_resize)
+        if given := [name for name, choice in zip(names, choices, strict=True) if choice]:
+            raise typer.BadParameter(f"--from takes all from the scores: give no {' and no '.join(given)}.")
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
         found = run.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
     elif data is None or not model:

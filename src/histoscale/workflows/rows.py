@@ -50,7 +50,7 @@ def read_rows(path: Path, row_type: type[Row], what: str) -> list[Row]:
             row_type(**{name: convert[name](line[name]) for name in convert if name in line})
             for line in whole
         ]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"Wanted {what}, got something else in {path}.") from error
 
 

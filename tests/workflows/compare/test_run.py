@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
+from histoscale.errors import ConfigError, DataError, InputError, OutputError, WeightsError
 from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import PRESETS, Preset, find_presets
 from histoscale.workflows.compare.run import compare, compare_again
@@ -150,6 +150,20 @@ def test_mistakes_are_found_before_anything_is_written(
     with pytest.raises(error, match=words):
         run(**given)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_scored_leaves_earlier_results_as_they_were(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="cannot be scored at x2"):
+        run(models[:1], pictures, out, crop_px=5)
+    assert not out.exists()
+    run(models[:1], pictures, out, presets=find_presets([], [2]))
+    before = contents(out)
+    with pytest.raises(InputError, match="cannot be scored at x2"):
+        run(models[:1], pictures, out, crop_px=5, overwrite=True)
+    assert contents(out) == before
 
 
 def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:

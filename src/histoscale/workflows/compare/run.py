@@ -103,10 +103,11 @@ def compare(
         before = of_these_weights(folder.earlier_distances(), members) if resume else []
         if not resume:
             folder.forget_features()
-        folder.begin(settings, rows)
         left = remaining(jobs, rows, store)
         there = {place_of(row) for row in rows}
         for done, found in enumerate(score_jobs(left, numbers, str(place), workers, store.watch), start=1):
+            if done == 1:
+                folder.begin(settings, rows)
             new = [row for row in found if place_of(row) not in there]
             folder.add(new)
             rows += new
@@ -115,7 +116,7 @@ def compare(
         rows = in_order(rows, jobs)
         distances = together(before, measure(measured, store))
         comparison = compared(rows, presets, reference, distances, marked)
-        folder.finish(rows, distances, texts_of(comparison))
+        folder.finish(settings, rows, distances, texts_of(comparison))
     return comparison
 
 

@@ -92,13 +92,12 @@ class ScoreFolder:
         rmtree(self.path / FEATURES, ignore_errors=True)
 
     def begin(self, settings: Mapping[str, Any], rows: Sequence[Score]) -> None:
-        """Make the folder and write down what there is so far.
+        """Make the folder and write down what there is so far: once something new is found, not before.
 
         Raises:
             OutputError: if it cannot be written.
         """
-        texts = {SETTINGS: json.dumps(settings, indent=2) + "\n"}
-        with self._writing(), together(self.path, texts) as folder:
+        with self._writing(), together(self.path, _as_file(settings)) as folder:
             write_rows(folder / PARTIAL, Score, rows)
 
     def add(self, rows: Sequence[Score]) -> None:
@@ -106,10 +105,16 @@ class ScoreFolder:
         with self._writing():
             append_rows(self.path / PARTIAL, rows)
 
-    def finish(self, rows: Sequence[Score], distances: Sequence[Distance], tables: Mapping[str, str]) -> None:
+    def finish(
+        self,
+        settings: Mapping[str, Any],
+        rows: Sequence[Score],
+        distances: Sequence[Distance],
+        tables: Mapping[str, str],
+    ) -> None:
         """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
         with self._writing():
-            with together(self.path, tables) as folder:
+            with together(self.path, {**tables, **_as_file(settings)}) as folder:
                 write_rows(folder / SCORES, Score, rows)
                 if distances:
                     write_rows(folder / DISTANCES, Distance, distances)
@@ -142,3 +147,7 @@ class ScoreFolder:
         content = partial.read_bytes()
         if not content.endswith(b"\n"):
             partial.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _as_file(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {SETTINGS: json.dumps(settings, indent=2) + "\n"}
