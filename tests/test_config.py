@@ -10,9 +10,11 @@ import torch
 
 from histoscale.config import read_run
 from histoscale.errors import ConfigError
-from histoscale.models.base import SuperResolver
+from histoscale.models.base import SuperResolver, count_parameters
 from histoscale.models.catalog import build
 from histoscale.training.objectives import objective_for
+from histoscale.workflows.compare.claims import REMOVALS
+from histoscale.workflows.study.members import read_study
 
 GOOD = """
 name = "small"
@@ -124,3 +126,41 @@ def test_every_learned_row_of_table_1_has_a_run_file(
     assert path.read_text(encoding="utf-8").startswith("# ")
     begun_from = run.model.start_from
     assert begun_from is None or Path("runs", "paper", f"{begun_from.stem}.toml").is_file()
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_every_removal_of_table_4_has_a_run_file(removal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    published = read_run(Path("runs", "paper", f"{removal}-tcga.toml"))
+    light = next(m for m in read_study(Path("runs", "study-ablation.toml")).methods if m.label == removal)
+    whole = read_run(Path("runs", "paper", "iste-tcga.toml"))
+    assert {k: v for k, v in published.model.arguments.items() if v is False} == {
+        k: v for k, v in light.model.arguments.items() if v is False
+    }
+    assert published.model_copy(update={"name": whole.name, "model": whole.model}) == whole
+
+
+@pytest.mark.parametrize(("encoder", "data"), [*product(("edsr", "rdn"), ("tma", "tcga"))])
+def test_every_encoder_of_table_7_has_a_run_file(
+    encoder: str, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    found = read_run(Path("runs", "paper", f"iste-{encoder}-{data}.toml"))
+    whole = read_run(Path("runs", "paper", f"iste-{data}.toml"))
+    assert found.model.arguments == whole.model.arguments | {"encoder": encoder}
+    assert found.model_copy(update={"name": whole.name, "model": whole.model}) == whole
+
+
+@pytest.mark.parametrize(("data", "scale"), [*product(DATA_SETS, (2, 3, 4))])
+def test_the_full_edsr_is_trained_as_its_baseline(
+    data: str, scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    full, small = (
+        read_run(Path("runs", "paper", f"{name}-{data}-x{scale}.toml")) for name in ("edsr-full", "edsr")
+    )
+    assert full.model_copy(update={"name": small.name, "model": small.model}) == small
+    counts = {2: 40_729_603, 3: 43_680_003, 4: 43_089_923}  # of the authors' code
+    assert count_parameters(built("edsr", json.dumps(full.model.arguments))) == counts[scale]
+    begun_from = full.model.start_from
+    assert (begun_from.stem if begun_from else None) == (f"edsr-full-{data}-x2" if scale > 2 else None)
