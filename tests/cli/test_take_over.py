@@ -45,11 +45,31 @@ def test_writes_weights_that_load(tmp_path: Path) -> None:
     assert weights.load(output)(torch.rand(1, 3, 6, 7), (13, 17)).shape == (1, 3, 13, 17)
 
 
-def test_what_goes_wrong_is_one_sentence(tmp_path: Path) -> None:
-    output = tmp_path / "liif.safetensors"
-    code, said = run(lmi_checkpoint(tmp_path / "epoch-last.pth"), "--as", "liif", "-o", output)
-    assert code == 1
+def refused(*words: Path | str) -> str:
+    """The one sentence on standard error."""
+    code, said = run(*words)
+    assert code == 1, said
     assert said.startswith("error: ")
-    assert "no checkpoint of liif" in said
     assert said.count("\n") == 1
+    return said
+
+
+def test_what_goes_wrong_is_one_sentence(tmp_path: Path) -> None:
+    path, output = lmi_checkpoint(tmp_path / "epoch-last.pth"), tmp_path / "liif.safetensors"
+    said = refused(path, "--as", "liif", "-o", output)
+    assert f"{path} is a checkpoint of lmi, not of liif: give --as lmi." in said
+    tensors = torch.load(path, weights_only=True)["model"]["sd"]
+    torch.save(tensors | {7: torch.ones(1)}, path)
+    assert "got 7 for a name." in refused(path, "--as", "lmi", "-o", output)
+    torch.save({"head.0.weight": torch.ones(4, 3, 3, 3), "tail.0.0.weight": torch.ones(0, 0, 3, 3)}, path)
+    said = refused(path, "--as", "edsr", "-o", output)
+    assert "of another shape: tail.0.0.weight wanted (16, 4, 3, 3), got (0, 0, 3, 3)." in said
     assert not output.exists()
+
+
+def test_an_earlier_card_is_not_replaced_unasked(tmp_path: Path) -> None:
+    path, output = lmi_checkpoint(tmp_path / "epoch-last.pth"), tmp_path / "lmi.safetensors"
+    (tmp_path / "lmi.json").write_text("mine")
+    assert "lmi.json exists already: give --overwrite" in refused(path, "--as", "lmi", "-o", output)
+    assert (tmp_path / "lmi.json").read_text() == "mine"
+    assert run(path, "--as", "lmi", "-o", output, "--overwrite")[0] == 0

@@ -12,7 +12,7 @@ def import_weights(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pth file of its authors.")],
     name: Annotated[str, typer.Option("--as", help="liif, lte, lmi, itsrn, lit, iste, edsr, rdn or swinir.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Where to.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier file.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
 ) -> None:
     """Take over weights that the authors of a method published; encoder and sizes are found in the file."""
     from histoscale.workflows.import_weights.importing import import_weights as carry_out

@@ -65,8 +65,24 @@ def test_a_missing_file_and_a_cut_one(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "cut.pth")
 
 
-@pytest.mark.parametrize("held", [{}, {"a": 1}, [torch.ones(1)], {"model": {"sd": {}}}])
-def test_tensors_by_name_are_wanted(tmp_path: Path, held: object) -> None:
-    torch.save(held, tmp_path / "held.pth")
-    with pytest.raises(WeightsError, match="Wanted tensors by name"):
-        read_checkpoint(tmp_path / "held.pth")
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        ({}, "none"),
+        ({"model": {"sd": {}}}, "none"),
+        ([torch.ones(1)], "an object of type list"),
+        ({"a": 1}, "an object of type int under 'a'"),
+        ({"a": torch.ones(1), 3: torch.ones(1)}, "3 for a name"),
+        ({"state_dict": {("a", 1): torch.ones(1)}}, "('a', 1) for a name"),
+        ({"two\nlines": torch.ones(1)}, r"'two\nlines' for a name"),
+        ({"a": torch.ones(2).to_sparse()}, "a tensor that is not stored whole under 'a'"),
+    ],
+)
+def test_tensors_by_name_are_wanted(tmp_path: Path, held: object, found: str) -> None:
+    path = tmp_path / "held.pth"
+    torch.save(held, path)
+    with pytest.raises(WeightsError) as caught:
+        read_checkpoint(path)
+    assert str(caught.value) == (
+        f"Wanted tensors by name in {path}, as the official repositories save them, got {found}."
+    )

@@ -130,55 +130,73 @@ def changed(tmp_path: Path, official: SimpleNamespace, change: Callable[[dict[st
     return path
 
 
-def test_missing_and_unknown_tensors_are_listed(tmp_path: Path, official: SimpleNamespace) -> None:
-    def drop(tensors: dict[str, Tensor]) -> None:
-        del tensors["imnet.layers.4.bias"], tensors["encoder.body.1.body.2.weight"]
-
-    def add(tensors: dict[str, Tensor]) -> None:
+def test_all_that_differs_is_said_at_once_in_its_authors_names(
+    tmp_path: Path, official: SimpleNamespace
+) -> None:
+    def change(tensors: dict[str, Tensor]) -> None:
+        for layer in ("imnet.layers.0", "imnet.layers.4"):
+            del tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
+        del tensors["encoder.body.0.body.0.weight"]
         tensors.update({"imnet.layers.10.bias": torch.zeros(3), "teacher.weight": torch.zeros(3)})
+        tensors["imnet.layers.8.bias"] = torch.zeros(4)
 
-    output = tmp_path / "out.safetensors"
-    with pytest.raises(WeightsError, match=r"nothing for our encoder.body.1.conv2.weight, layers.3.bias\.$"):
-        import_weights(changed(tmp_path, official, drop), "liif", output)
-    with pytest.raises(WeightsError, match=r"no place for imnet.layers.10.bias, teacher.weight\.$"):
-        import_weights(changed(tmp_path, official, add), "liif", output)
-    with pytest.raises(WeightsError, match=r"imnet.layers.0.weight is missing\.$"):
-        import_weights(changed(tmp_path, official, lambda t: t.pop("imnet.layers.0.weight")), "liif", output)
+    path, output = changed(tmp_path, official, change), tmp_path / "out.safetensors"
+    with pytest.raises(WeightsError) as caught:
+        import_weights(path, "liif", output)
+    assert str(caught.value) == (
+        f"{path} is no checkpoint of liif as its authors save it: missing: encoder.body.0.body.0.weight, "
+        "imnet.layers.0.bias, imnet.layers.0.weight, imnet.layers.4.bias, imnet.layers.4.weight; "
+        "unknown: imnet.layers.10.bias, teacher.weight; "
+        "of another shape: imnet.layers.8.bias wanted (3,), got (4,)."
+    )
     assert not output.exists()
 
 
-def test_shapes_are_checked(tmp_path: Path, official: SimpleNamespace) -> None:
-    path = changed(tmp_path, official, lambda t: t.update({"imnet.layers.8.bias": torch.zeros(4)}))
-    with pytest.raises(WeightsError, match=r"layers.7.bias wanted \(3,\), got \(4,\)"):
-        import_weights(path, "liif", tmp_path / "out.safetensors")
-    path = changed(tmp_path, official, lambda t: t.update({"imnet.layers.0.weight": torch.zeros(16, 12)}))
-    with pytest.raises(WeightsError, match="is no checkpoint of liif"):
-        import_weights(path, "liif", tmp_path / "out.safetensors")
-
-
-@pytest.mark.parametrize("name", [name for name in KNOWN if name != "liif"])
-def test_a_checkpoint_of_another_model_is_refused(
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_checkpoint_of_another_model_says_of_which(
     tmp_path: Path, official: SimpleNamespace, name: str
 ) -> None:
-    path = changed(tmp_path, official, lambda t: None)
-    with pytest.raises(WeightsError, match=f"is no checkpoint of {name} as its authors save it"):
-        import_weights(path, name, tmp_path / "out.safetensors")
+    if name in FAMILY:
+        theirs = getattr(official, FAMILY[name])(official.Edsr(), 8)
+        path = saved(tmp_path / "other.pth", name, theirs)
+    else:
+        kind, arguments, structure = FIXED[name]
+        path = saved(tmp_path / "other.pth", name, getattr(official, kind)(scale=2, **arguments), structure)
+    wanted = "lte" if name == "liif" else "liif"
+    with pytest.raises(WeightsError) as caught:
+        import_weights(path, wanted, tmp_path / "out.safetensors")
+    assert str(caught.value) == f"{path} is a checkpoint of {name}, not of {wanted}: give --as {name}."
 
 
 def test_a_mean_shift_that_is_not_the_published_one_is_refused(
     tmp_path: Path, official: SimpleNamespace
 ) -> None:
     path = saved(tmp_path / "unit.pt", "edsr", official.Edsr(scale=2, high=1), "plain")
-    with pytest.raises(WeightsError, match="wanted the mean of DIV2K on 0 to 255"):
+    wanted = r"sub_mean.bias has to be \[-114.444, -111.4605, -103.02\], got \[-0.4488, -0.4371, -0.404\]\."
+    with pytest.raises(WeightsError, match=wanted):
         import_weights(path, "edsr", tmp_path / "out.safetensors")
 
 
 def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: SimpleNamespace) -> None:
     path, output = changed(tmp_path, official, lambda t: None), tmp_path / "out.safetensors"
     output.write_text("mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match=rf"{output} exists already"):
         import_weights(path, "liif", output)
     assert output.read_text() == "mine"
+    import_weights(path, "liif", output, overwrite=True)
+    assert weights.card(output).architecture.name == "liif"
+
+
+def test_a_file_where_the_card_goes_stays_unless_told_otherwise(
+    tmp_path: Path, official: SimpleNamespace
+) -> None:
+    path, output = changed(tmp_path, official, lambda t: None), tmp_path / "results.safetensors"
+    beside = tmp_path / "results.json"
+    beside.write_text("mine")
+    with pytest.raises(OutputError, match=rf"{beside} exists already"):
+        import_weights(path, "liif", output)
+    assert beside.read_text() == "mine"
+    assert not output.exists()
     import_weights(path, "liif", output, overwrite=True)
     assert weights.card(output).architecture.name == "liif"
 

@@ -1,5 +1,6 @@
 """Take over weights that the authors of a method published.
 
-`checkpoint` reads a file, `encoders` and `heads` and `fixed_scale` say how official layers are called here,
-`importing` puts them into a model of ours and writes it.
+`checkpoint` reads a file. `encoders`, `heads` and `fixed_scale` say how our layers are called and laid out
+there, in the terms of `layout`. `fitting` says what in a file is not so, and puts its numbers into a model of
+ours; `importing` writes that.
 """

@@ -48,10 +48,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise WeightsError(f"Wanted a checkpoint, but {path} cannot be read ({error.strerror}).") from None
     held, centred = _unwrapped(_loaded(content, path))
-    if not held or not all(isinstance(tensor, Tensor) for tensor in held.values()):
-        raise WeightsError(f"Wanted tensors by name in {path}, as the official repositories save them.")
+    if found := _foreign(held):
+        raise WeightsError(
+            f"Wanted tensors by name in {path}, as the official repositories save them, got {found}."
+        )
     state = {name: tensor.detach() for name, tensor in held.items()}
     return Checkpoint(path, hashlib.sha256(content).hexdigest(), state, centred)
+
+
+def _foreign(held: Any) -> str:
+    """What there is instead of plain tensors by names that fit a sentence; empty if nothing."""
+    if not isinstance(held, Mapping):
+        return f"an object of type {type(held).__name__}"
+    for name, tensor in held.items():
+        if not (isinstance(name, str) and name.isprintable()):
+            return f"{name!r:.80} for a name"
+        if not isinstance(tensor, Tensor):
+            return f"an object of type {type(tensor).__name__} under {name!r:.80}"
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            return f"a tensor that is not stored whole under {name!r:.80}"
+    return "" if held else "none"
 
 
 def _loaded(content: bytes, path: Path) -> Any:
@@ -66,13 +82,13 @@ def _loaded(content: bytes, path: Path) -> Any:
         raise WeightsError(f"{path} {reason}: it is not read.") from None
 
 
-def _unwrapped(held: Any) -> tuple[dict[Any, Any], bool]:
-    """The dictionary that should be of tensors, and whether it lay where LIIF's family puts it."""
+def _unwrapped(held: Any) -> tuple[Any, bool]:
+    """What should be a dictionary of tensors, and whether it lay where LIIF's family puts it."""
     if not isinstance(held, Mapping):
-        return {}, False
+        return held, False
     if isinstance(held.get("model"), Mapping) and isinstance(held["model"].get("sd"), Mapping):
-        return dict(held["model"]["sd"]), True
+        return held["model"]["sd"], True
     for holder in HOLDERS:
         if isinstance(held.get(holder), Mapping):
-            return dict(held[holder]), False
-    return dict(held), False
+            return held[holder], False
+    return held, False

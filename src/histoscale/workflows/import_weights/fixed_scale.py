@@ -5,114 +5,110 @@ that mean, LIIF's family on -1 to 1 around grey. Our models see (x - mean) / 0.5
 layers, exactly; the mean is an argument of the model, as what lies beyond the border has that colour.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from histoscale.errors import WeightsError
 from histoscale.workflows.import_weights import encoders
 from histoscale.workflows.import_weights.checkpoint import State
 from histoscale.workflows.import_weights.encoders import MEAN_SHIFT, UNUSED
-from histoscale.workflows.import_weights.layout import Layout, Names, layers_of, within
+from histoscale.workflows.import_weights.layout import Layout, first_sides, highest, sizes, within
 
 DIV2K = (0.4488, 0.4371, 0.4040)
 BLACK = (0.0, 0.0, 0.0)
-BYTES, UNIT, CENTRED = 255.0, 1.0, 2.0
-"""How far apart black and white are for a network."""
+BYTES, UNIT = 255.0, 1.0
+"""How far apart black and white are for a network; for ours, and LIIF's family, 2."""
 FULL_EDSR_CHANNELS = 256
 
-
-def _edsr_shuffles(state: State) -> int:
-    return layers_of(state, r"tail\.0\.\d\.weight")
-
-
-def _rdn_shuffles(state: State) -> int:
-    return layers_of(state, r"UPNet\.\d\.weight") - 1
-
-
-def _swinir_shuffles(state: State) -> int:
-    return layers_of(state, r"upsample\.\d\.weight")
+EDSR_MEAN: State = {
+    "sub_mean.weight": torch.eye(3)[..., None, None],
+    "sub_mean.bias": -BYTES * torch.tensor(DIV2K),
+    "add_mean.weight": torch.eye(3)[..., None, None],
+    "add_mean.bias": BYTES * torch.tensor(DIV2K),
+}
+"""EDSR-PyTorch's mean shift, which becomes the model's mean."""
 
 
-def _scale(state: State, widening: str, shuffles: int) -> int:
+def _scale(state: State, upsampler: str, shuffles: int, channels: int) -> int:
     """From the upsampler's first convolution, r^2 times as wide as its input, and the number of shuffles."""
-    after, before = state[widening].shape[:2]
-    return int(round((after / before) ** 0.5) ** shuffles)
+    factor = 3 if 9 * channels in first_sides(state, rf"{upsampler}\.0\..*") else 2
+    return int(factor ** max(shuffles, 1))
 
 
 def _edsr_arguments(state: State) -> dict[str, Any]:
     size = encoders.edsr_arguments(state)
+    channels = size.get("channels", 0)
+    shuffles = highest(state, r"tail\.0\.(\d)\..*") // 2 + 1
     return {
-        "scale": _scale(state, "tail.0.0.weight", _edsr_shuffles(state)),
+        "scale": _scale(state, r"tail\.0", shuffles, channels),
         **size,
-        "residual_scale": 0.1 if size["channels"] == FULL_EDSR_CHANNELS else 1.0,  # which no tensor tells
+        "residual_scale": 0.1 if channels == FULL_EDSR_CHANNELS else 1.0,  # which no tensor tells
     }
 
 
 def _rdn_arguments(state: State) -> dict[str, Any]:
-    scale = _scale(state, "UPNet.0.weight", _rdn_shuffles(state))
-    return {"scale": scale, **encoders.rdn_arguments(state)}
+    size = encoders.rdn_arguments(state)
+    shuffles = highest(state, r"UPNet\.(\d)\..*") // 2
+    return {"scale": _scale(state, "UPNet", shuffles, size.get("channels", 0)), **size}
 
 
 def _swinir_arguments(state: State) -> dict[str, Any]:
+    size = encoders.swinir_arguments(state)
+    shuffles = highest(state, r"upsample\.(\d)\..*") // 2 + 1
     return {
-        "scale": _scale(state, "upsample.0.weight", _swinir_shuffles(state)),
-        **encoders.swinir_arguments(state),
-        "embedding": state["conv_first.weight"].shape[0],
+        "scale": _scale(state, "upsample", shuffles, size.get("channels", 0)),
+        **size,
+        **sizes(state, embedding=r"(conv_first|patch_embed\.norm|conv_after_body)\..*"),
     }
 
 
-def _around(
-    arguments: Callable[[State], dict[str, Any]], mean: tuple[float, ...]
-) -> Callable[[State], dict[str, Any]]:
-    """The same arguments, and a mean colour."""
-    return lambda state: arguments(state) | {"mean": mean}
+def _last(ours: State, called: str) -> State:
+    """The upsampler's last convolution, by the name that it has instead of a number."""
+    *_, weight, bias = ours
+    return {f"{called}.weight": ours.pop(weight), f"{called}.bias": ours.pop(bias)}
 
 
-def _folded(state: State, first: str, last: str, shuffles: Callable[[State], int], apart: float) -> State:
-    """The first layer scaled in place, the last one scaled and called by our name."""
-    at = 2 * shuffles(state)  # a convolution and a shuffle each
-    state[f"{first}.weight"] = state[f"{first}.weight"] * (apart / 2)
-    return {
-        f"upsampler.{at}.{kind}": state.pop(f"{last.format(at=at)}.{kind}") * (2 / apart)
-        for kind in ("weight", "bias")
-    }
+def _rescaled(ours: State, apart: float) -> State:
+    """The first convolution and the upsampler's last one for colours that are 2 apart."""
+    *_, weight, bias = ours
+    factors = {"encoder.first.weight": apart / 2, weight: 2 / apart, bias: 2 / apart}
+    return ours | {name: ours[name] * factor for name, factor in factors.items()}
 
 
-EDSR_NAMES: Names = (*within("", encoders.EDSR, "encoder."), (r"tail\.0\.(\d)", r"upsampler.\1"))
-RDN_NAMES: Names = (*within("", encoders.RDN, "encoder."), (r"UPNet\.(\d)", r"upsampler.\1"))
-SWINIR_NAMES: Names = (*within("", encoders.SWINIR, "encoder."), (r"upsample\.(\d)", r"upsampler.\1"))
+def _around(mean: tuple[float, ...], apart: float, layout: Layout) -> Layout:
+    """The same network around another colour, with another range."""
+    return replace(
+        layout,
+        arguments=lambda state: layout.arguments(state) | {"mean": mean},
+        rescaled=partial(_rescaled, apart=apart),
+    )
 
-
-_edsr = partial(_folded, first="head.0", last="tail.1", shuffles=_edsr_shuffles)
-_rdn = partial(_folded, first="SFENet1", last="UPNet.{at}", shuffles=_rdn_shuffles)
-_swinir = partial(_folded, first="conv_first", last="conv_last", shuffles=_swinir_shuffles)
-
-
-def _edsr_of_bytes(state: State) -> State:
-    """EDSR-PyTorch's mean shift becomes the model's mean, so it has to be the published one."""
-    for kind in ("weight", "bias"):
-        del state[f"add_mean.{kind}"]
-    eye, shift = state.pop("sub_mean.weight").flatten(1), state.pop("sub_mean.bias")
-    if not (
-        torch.equal(eye, torch.eye(3)) and torch.allclose(-shift / BYTES, torch.tensor(DIV2K), atol=1e-4)
-    ):
-        raise WeightsError(f"wanted the mean of DIV2K on 0 to 255, got a shift of {shift.tolist()}")
-    return _edsr(state, apart=BYTES)
-
-
-PLAIN = {
-    "edsr": Layout(_around(_edsr_arguments, DIV2K), EDSR_NAMES, UNUSED, _edsr_of_bytes),
-    "rdn": Layout(_around(_rdn_arguments, BLACK), RDN_NAMES, UNUSED, partial(_rdn, apart=BYTES)),
-    "swinir": Layout(_around(_swinir_arguments, DIV2K), SWINIR_NAMES, UNUSED, partial(_swinir, apart=UNIT)),
-}
-"""Checkpoints of EDSR-PyTorch, of RDN in its manner, and of SwinIR."""
 
 OF_LIIF = {
-    "edsr": Layout(_edsr_arguments, EDSR_NAMES, UNUSED + MEAN_SHIFT, partial(_edsr, apart=CENTRED)),
-    "rdn": Layout(_rdn_arguments, RDN_NAMES, UNUSED, partial(_rdn, apart=CENTRED)),
-    "swinir": Layout(_swinir_arguments, SWINIR_NAMES, UNUSED, partial(_swinir, apart=CENTRED)),
+    "edsr": Layout(
+        _edsr_arguments,
+        (*within("encoder.", encoders.EDSR), (r"upsampler\.(\d)", r"tail.0.\1")),
+        UNUSED + MEAN_SHIFT,
+        partial(_last, called="tail.1"),
+    ),
+    "rdn": Layout(
+        _rdn_arguments,
+        (*within("encoder.", encoders.RDN), (r"upsampler\.(\d)", r"UPNet.\1")),
+    ),
+    "swinir": Layout(
+        _swinir_arguments,
+        (*within("encoder.", encoders.SWINIR), (r"upsampler\.(\d)", r"upsample.\1")),
+        UNUSED,
+        partial(_last, called="conv_last"),
+    ),
 }
-"""The same networks as LIIF's family trains them."""
+"""EDSR, RDN and SwinIR as LIIF's family trains them."""
+
+PLAIN = {
+    "edsr": replace(_around(DIV2K, BYTES, OF_LIIF["edsr"]), unused=(), fixed=EDSR_MEAN),
+    "rdn": _around(BLACK, BYTES, OF_LIIF["rdn"]),
+    "swinir": _around(DIV2K, UNIT, OF_LIIF["swinir"]),
+}
+"""The same networks as EDSR-PyTorch, an RDN in its manner, and SwinIR's repository save them."""

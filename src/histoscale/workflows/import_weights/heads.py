@@ -6,145 +6,129 @@ from typing import Any
 import torch
 
 from histoscale.workflows.import_weights.checkpoint import State
-from histoscale.workflows.import_weights.encoders import ENCODER, ENCODER_UNUSED, encoder_arguments
-from histoscale.workflows.import_weights.layout import Layout, within
+from histoscale.workflows.import_weights.layout import Layout, sizes, usual_side, within
 
 
-def _arguments(state: State, **shapes: str) -> dict[str, Any]:
-    """The encoder's arguments and, for each other argument, the first side of the tensor that shows it."""
-    return encoder_arguments(state) | {name: state[tensor].shape[0] for name, tensor in shapes.items()}
+def _liif(ours: State) -> State:
+    """The first layer of [9 channels, offset, cell] whole: unfolded channels are a conv3x3's, row-major."""
+    parts = (ours.pop("feature_part.weight").flatten(1), ours.pop("place_part.weight"))
+    return {"imnet.layers.0.weight": torch.cat(parts, dim=1)}
 
 
-def _liif(state: State) -> State:
-    """The first layer of [9 channels, offset, cell] apart: unfolded channels are a conv3x3's, row-major."""
-    weight = state.pop("imnet.layers.0.weight")
-    return {
-        "feature_part.weight": weight[:, :-4].unflatten(1, (-1, 3, 3)),
-        "feature_part.bias": state.pop("imnet.layers.0.bias"),
-        "place_part.weight": weight[:, -4:],
-    }
-
-
-def _lte(state: State) -> State:
-    """Two convolutions as one, its frequencies by axis: row and column take turns in the official one."""
-    joined = {}
+def _lte(ours: State) -> State:
+    """One convolution as two, frequencies by pairs: row and column take turns in the official one."""
+    official: State = {}
     for kind in ("weight", "bias"):
-        amplitude, frequency = state.pop(f"coef.{kind}"), state.pop(f"freq.{kind}")
-        joined[f"spectrum.{kind}"] = torch.cat((amplitude, frequency[0::2], frequency[1::2]))
-    return joined
+        spectrum = ours.pop(f"spectrum.{kind}")
+        amplitude, frequency = spectrum.chunk(2)
+        by_pairs = frequency.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1)
+        official |= {f"coef.{kind}": amplitude, f"freq.{kind}": by_pairs}
+    return official
 
 
-def _itsrn(state: State) -> State:
-    """The last layer, [channel, neighbour, colour] by hidden units, as a convolution of the features."""
-    rows = torch.cat((state.pop("imnet.layers.8.weight"), state.pop("imnet.layers.8.bias")[:, None]), dim=1)
-    kernels = rows.unflatten(0, (-1, 3, 3, 3))  # channel, row, column, colour; hidden unit and bias
-    return {"filters.weight": kernels.permute(3, 4, 0, 1, 2).flatten(0, 1)}
+def _itsrn(ours: State) -> State:
+    """A convolution of the features as the last layer, [channel, neighbour, colour] by hidden units."""
+    kernels = ours.pop("filters.weight").unflatten(0, (3, -1))  # colour; hidden unit and bias; channel ...
+    rows = kernels.permute(2, 3, 4, 0, 1).flatten(0, 3)
+    return {"imnet.layers.8.weight": rows[:, :-1], "imnet.layers.8.bias": rows[:, -1]}
 
 
-def _iste(state: State) -> State:
-    """Three convolutions as one; linear maps of cells as convolutions of one pixel."""
-    ours = {}
+def _iste(ours: State) -> State:
+    """One convolution as three; convolutions of one pixel as linear maps of cells."""
+    official: State = {}
     for kind in ("weight", "bias"):
-        parts = [state.pop(f"{name}.{kind}") for name in ("coef", "freq1", "freq2")]
-        ours[f"branches.learner.spectrum.{kind}"] = torch.cat(parts)
-        for theirs, name in (("qk_linear", "queries"), ("kv_linear", "keys_values"), ("proj", "project")):
-            tensor = state.pop(f"pix_attn.{theirs}.{kind}")
-            ours[f"branches.interactor.{name}.{kind}"] = (
-                tensor.unflatten(-1, (-1, 1, 1)) if tensor.ndim > 1 else tensor
-            )
-    return ours
+        parts = ours.pop(f"branches.learner.spectrum.{kind}").chunk(3)
+        for name, part in zip(("coef", "freq1", "freq2"), parts, strict=True):
+            official[f"{name}.{kind}"] = part
+    for name, theirs in (("queries", "qk_linear"), ("keys_values", "kv_linear"), ("project", "proj")):
+        official[f"pix_attn.{theirs}.weight"] = ours.pop(f"branches.interactor.{name}.weight").flatten(1)
+    return official
+
+
+def _lte_arguments(state: State) -> dict[str, Any]:
+    """LTE's width, which is even."""
+    width = usual_side(state, r"coef\..*|imnet\.layers\.[024]\..*") // 2 * 2
+    return {"width": width} if width else {}
 
 
 LIIF = Layout(
-    partial(_arguments, width="imnet.layers.0.weight"),
+    partial(sizes, width=r"imnet\.layers\.[0246]\..*"),
     (
-        *ENCODER,
-        *((rf"imnet\.layers\.{n}", rf"layers.{n - 1}") for n in (2, 4, 6, 8)),
+        (r"feature_part", r"imnet.layers.0"),
+        *((rf"layers\.{n - 1}", rf"imnet.layers.{n}") for n in (2, 4, 6, 8)),
     ),
-    ENCODER_UNUSED,
-    _liif,
+    laid_out=_liif,
 )
 LTE = Layout(
-    partial(_arguments, width="coef.weight"),
+    _lte_arguments,
     (
-        *ENCODER,
         (r"phase", r"phase"),
-        (r"imnet\.layers\.(\d)", r"layers.\1"),
+        (r"layers\.(\d)", r"imnet.layers.\1"),
     ),
-    ENCODER_UNUSED,
-    _lte,
+    laid_out=_lte,
 )
 LMI = Layout(
-    _arguments,
+    sizes,
     (
-        *ENCODER,
-        (r"metanet\.layers\.(\d)", r"places.\1"),
-        (r"imnet\.mixer_blocks\.0\.token_mix\.0\.net\.(\d)", r"mix_tokens.\1"),
-        (r"imnet\.mixer_blocks\.0\.channel_mix\.0\.net\.(\d)", r"mix_channels.\1"),
-        (r"imnet\.out", r"last"),
+        (r"places\.(\d)", r"metanet.layers.\1"),
+        (r"mix_tokens\.(\d)", r"imnet.mixer_blocks.0.token_mix.0.net.\1"),
+        (r"mix_channels\.(\d)", r"imnet.mixer_blocks.0.channel_mix.0.net.\1"),
+        (r"last", r"imnet.out"),
     ),
-    ENCODER_UNUSED,
 )
 ITSRN = Layout(
-    partial(_arguments, width="imnet.layers.0.weight"),
+    partial(sizes, width=r"imnet\.layers\.[0246]\..*"),
     (
-        *ENCODER,
-        (r"imnet\.layers\.([0246])", r"places.\1"),
-        (r"Score\.layers\.(\d)", r"score.\1"),
-        (r"Weight\.layers\.(\d)", r"fuse.\1"),
+        (r"places\.(\d)", r"imnet.layers.\1"),
+        (r"score\.(\d)", r"Score.layers.\1"),
+        (r"fuse\.(\d)", r"Weight.layers.\1"),
     ),
-    ENCODER_UNUSED,
-    _itsrn,
+    laid_out=_itsrn,
 )
 LIT = Layout(
     partial(
-        _arguments,
-        width="conv_ch.weight",
-        heads="pb_encoder.proj.weight",
-        hidden="imnets.0.layers.0.weight",
+        sizes,
+        width=r"conv_(ch|qs\.0|ks\.0|vs\.0)\..*",
+        heads=r"pb_encoder\.proj\..*",
+        hidden=r"imnets\.0\.layers\.[0246]\..*",
     ),
     (
-        *ENCODER,
-        (r"conv_ch", r"widen"),
-        (r"conv_qs\.0", r"queries"),
-        (r"conv_ks\.0", r"keys"),
-        (r"conv_vs\.0", r"values"),
-        (r"pb_encoder\.proj", r"place_bias"),
-        (r"imnets\.0\.layers\.(\d)", r"layers.\1"),
+        (r"widen", r"conv_ch"),
+        (r"queries", r"conv_qs.0"),
+        (r"keys", r"conv_ks.0"),
+        (r"values", r"conv_vs.0"),
+        (r"place_bias", r"pb_encoder.proj"),
+        (r"layers\.(\d)", r"imnets.0.layers.\1"),
     ),
-    ENCODER_UNUSED,
 )
 
 
 def _iste_arguments(state: State) -> dict[str, Any]:
     """ISTE with windows as its authors cut them."""
-    return _arguments(state, width="liifconv.weight", hidden="imnet_rgb.layers.0.weight") | {
-        "lfi": "scrambled"
-    }
+    found = sizes(state, width=r"(liifconv|coef|freq[12])\..*", hidden=r"imnet_rgb\.layers\.[024]\..*")
+    return found | {"lfi": "scrambled"}
 
 
 ISTE = Layout(
     _iste_arguments,
-    (
-        *ENCODER,
-        *within(
-            "",
-            (
-                (r"liifconv", r"widen"),
-                (r"phase", r"learner.phase"),
-                (r"fusionlinear", r"fusion.aggregate"),
-                (r"imnet_rgb\.layers\.0", r"pixel_decoder.first"),
-                *((rf"imnet_rgb\.layers\.{n}", rf"pixel_decoder.rest.{n - 1}") for n in (2, 4, 6)),
-                (r"imnet_texture\.layers\.(\d)", r"texture_decoder.mlp.\1"),
-            ),
-            "branches.",
+    within(
+        "branches.",
+        (
+            (r"interactor\.queries", r"pix_attn.qk_linear"),
+            (r"interactor\.keys_values", r"pix_attn.kv_linear"),
+            (r"interactor\.project", r"pix_attn.proj"),
+            (r"widen", r"liifconv"),
+            (r"learner\.phase", r"phase"),
+            (r"fusion\.aggregate", r"fusionlinear"),
+            (r"pixel_decoder\.first", r"imnet_rgb.layers.0"),
+            *((rf"pixel_decoder\.rest\.{n - 1}", rf"imnet_rgb.layers.{n}") for n in (2, 4, 6)),
+            (r"texture_decoder\.mlp\.(\d)", r"imnet_texture.layers.\1"),
         ),
     ),
-    (
-        *ENCODER_UNUSED,
+    unused=(
         r"imnet_texture_auxiliary\..*",
         r"imnet_query\..*",
         r"pix_attn\.depth_conv\..*",
     ),
-    _iste,
+    laid_out=_iste,
 )
