@@ -81,3 +81,21 @@ def test_the_mean_is_the_colour_seen_as_zero() -> None:
     torch.testing.assert_close(model(colour.expand(1, 3, 5, 6), (10, 12)), colour.expand(1, 3, 10, 12))
     with pytest.raises(ConfigError, match="three numbers"):
         EDSR(mean=(0.5,))
+
+
+@pytest.mark.parametrize("size", [(8, 16), (11, 8), (1, 1)])
+def test_swinir_is_padded_as_its_test_script_pads_if_asked(size: tuple[int, int]) -> None:
+    h, w = size
+    model = SwinIR(2, blocks=1, channels=4, embedding=12, padded_as_published=True).eval()
+    image = torch.rand(1, 3, h, w)
+    padded = image
+    while padded.shape[2] <= h // 8 * 8 + 7:
+        padded = torch.cat((padded, padded.flip(2)), 2)
+    while padded.shape[3] <= w // 8 * 8 + 7:
+        padded = torch.cat((padded, padded.flip(3)), 3)
+    padded = padded[:, :, : (h // 8 + 1) * 8, : (w // 8 + 1) * 8]
+    plain = SwinIR(2, blocks=1, channels=4, embedding=12).eval()
+    plain.load_state_dict(model.state_dict())
+    wanted = plain(padded, (2 * padded.shape[2], 2 * padded.shape[3]))[:, :, : 2 * h, : 2 * w]
+    torch.testing.assert_close(model(image, (2 * h, 2 * w)), wanted)
+    assert (plain(image, (2 * h, 2 * w)) - wanted).abs().max() > 1e-5  # by default as before

@@ -190,3 +190,12 @@ class SwinIr(nn.Module):
         deep = self.conv_after_body(self.norm(y).permute(2, 0, 1)[None])
         out = self.conv_before_upsample(shallow + deep)
         return self.conv_last(self.upsample(out)) + mean if hasattr(self, "upsample") else out
+
+
+def padded(image: Tensor, window_size: int = 8) -> Tensor:
+    """As SwinIR's test script: mirrored copies appended, then cut; the answer is cropped."""
+    _, _, h_old, w_old = image.size()
+    h_pad = (h_old // window_size + 1) * window_size - h_old
+    w_pad = (w_old // window_size + 1) * window_size - w_old
+    image = torch.cat([image, torch.flip(image, [2])], 2)[:, :, : h_old + h_pad, :]
+    return torch.cat([image, torch.flip(image, [3])], 3)[:, :, :, : w_old + w_pad]

@@ -11,7 +11,7 @@ from histoscale.models.base import SuperResolver
 from histoscale.models.encoders.build import Encoder
 from histoscale.models.encoders.edsr import EDSREncoder
 from histoscale.models.encoders.rdn import RDNEncoder
-from histoscale.models.encoders.swinir import SwinIREncoder
+from histoscale.models.encoders.swinir import SwinIREncoder, crop, pad_to_windows
 
 SHUFFLE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
 """Scales that can be made, and the pixel shuffles that make them."""
@@ -136,6 +136,8 @@ class SwinIR(Upsampled):
         scale: 2, 3 or 4.
         blocks, channels, embedding: residual Swin blocks, features of the upsampler and of the trunk.
         mean: see `Upsampled`; that of DIV2K for weights of its authors.
+        padded_as_published: pad the image as its authors' test script does, by 1 to 8 pixels, and crop the
+            enlarged one. Off, only the encoder pads, by 0 to 7 pixels, and crops its features.
     """
 
     def __init__(
@@ -145,5 +147,14 @@ class SwinIR(Upsampled):
         channels: int = 64,
         embedding: int = 180,
         mean: Colour = GREY,
+        padded_as_published: bool = False,
     ):
         super().__init__(SwinIREncoder(blocks, channels, embedding=embedding), scale, mean)
+        self.padded_as_published = padded_as_published
+
+    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """``image`` at ``scale`` times its size."""
+        if not self.padded_as_published:
+            return super().enlarge(image)
+        h, w = image.shape[-2:]
+        return crop(super().enlarge(pad_to_windows(image, least_px=1)), h * self.scale, w * self.scale)

@@ -53,11 +53,15 @@ def mirrored_index(n: int, n_padded: int, device: torch.device) -> Int[Tensor, "
     return torch.minimum(index, 2 * n - 1 - index)
 
 
-def pad_to_windows(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
-    """``image`` continued at the bottom and right to whole windows; a one-pixel image works too."""
+def pad_to_windows(image: Float[Tensor, "b c h w"], least_px: int = 0) -> Float[Tensor, "b c H W"]:
+    """``image`` continued at the bottom and right to whole windows; a one-pixel image works too.
+
+    Args:
+        least_px: how much is added at least; 1 adds a window where there are whole ones already.
+    """
     h, w = image.shape[-2:]
-    rows = mirrored_index(h, (h + WINDOW_PX - 1) // WINDOW_PX * WINDOW_PX, image.device)
-    cols = mirrored_index(w, (w + WINDOW_PX - 1) // WINDOW_PX * WINDOW_PX, image.device)
+    rows = mirrored_index(h, (h + least_px + WINDOW_PX - 1) // WINDOW_PX * WINDOW_PX, image.device)
+    cols = mirrored_index(w, (w + least_px + WINDOW_PX - 1) // WINDOW_PX * WINDOW_PX, image.device)
     return image.index_select(2, rows).index_select(3, cols)
 
 

@@ -77,11 +77,11 @@ def _rescaled(ours: State, apart: float) -> State:
     return ours | {name: ours[name] * factor for name, factor in factors.items()}
 
 
-def _around(mean: tuple[float, ...], apart: float, layout: Layout) -> Layout:
-    """The same network around another colour, with another range."""
+def _around(mean: tuple[float, ...], apart: float, layout: Layout, **published: bool) -> Layout:
+    """The same network around another colour, with another range, and what else its authors do."""
     return replace(
         layout,
-        arguments=lambda state: layout.arguments(state) | {"mean": mean},
+        arguments=lambda state: layout.arguments(state) | {"mean": mean, **published},
         rescaled=partial(_rescaled, apart=apart),
     )
 
@@ -109,6 +109,6 @@ OF_LIIF = {
 PLAIN = {
     "edsr": replace(_around(DIV2K, BYTES, OF_LIIF["edsr"]), unused=(), fixed=EDSR_MEAN),
     "rdn": _around(BLACK, BYTES, OF_LIIF["rdn"]),
-    "swinir": _around(DIV2K, UNIT, OF_LIIF["swinir"]),
+    "swinir": _around(DIV2K, UNIT, OF_LIIF["swinir"], padded_as_published=True),
 }
 """The same networks as EDSR-PyTorch, an RDN in its manner, and SwinIR's repository save them."""
