@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from histoscale.workflows.markdown_grid import grid
 from histoscale.workflows.scores import BICUBIC, Score, Summary, summarise
 
 FULL_COLUMNS = (
@@ -23,48 +24,40 @@ def markdown(scores: Sequence[Score]) -> str:
 def gain_table(summaries: Sequence[Summary]) -> str:
     """Whole-image PSNR and the gain over bicubic: a line a group, degradation and model, a column a scale."""
     scales = sorted({s.scale for s in summaries})
-    lines = [
-        "### PSNR of the whole image in dB and, in brackets, the gain over bicubic",
-        "",
-        _line(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)]),
-        _line(["---"] * (4 + len(scales))),
-    ]
-    keys = dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC)
-    for key in keys:
+    rows = []
+    for key in dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC):
         row = {s.scale: s for s in summaries if (s.group, s.n, s.degradation, s.model) == key}
         cells = [_gain_cell(row[scale]) if scale in row else "-" for scale in scales]
-        lines.append(_line([key[0], str(key[1]), key[2], key[3], *cells]))
+        rows.append([key[0], str(key[1]), key[2], key[3], *cells])
+    parts = [
+        "### PSNR of the whole image in dB and, in brackets, the gain over bicubic",
+        grid(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)], rows),
+    ]
     if any(s.below for s in summaries):
-        lines += ["", "† below bicubic on at least one image, in either protocol."]
+        parts.append("† below bicubic on at least one image, in either protocol.")
     if any(s.through for s in summaries):
-        lines += ["", "‡ a fixed-scale model's image, taken to size by bicubic."]
-    return "\n".join(lines)
+        parts.append("‡ a fixed-scale model's image, taken to size by bicubic.")
+    return "\n\n".join(parts)
 
 
 def full_table(summaries: Sequence[Summary]) -> str:
     """Every measure as mean ± sd, the gains and the number of images below bicubic, for one group."""
     first = summaries[0]
-    lines = [
-        f"### {first.group} ({first.n} image{'s' if first.n > 1 else ''}), degradation {first.degradation}",
-        "",
-        _line(FULL_COLUMNS),
-        _line(["---"] * len(FULL_COLUMNS)),
-    ]
-    for s in summaries:
-        cells = [_mean_sd(m, d, places) for m, d, places in zip(s.mean, s.sd, (2, 2, 4, 4), strict=True)]
-        against = [
-            _signed(s.gain_shaved),
-            _signed(s.gain_whole),
-            f"**{s.below} of {s.n}**" if s.below else "0",
-        ]
-        lines.append(
-            _line([f"x{s.scale:g}", _name(s), *cells, *(["", "", ""] if s.model == BICUBIC else against)])
-        )
-    return "\n".join(lines)
+    images = f"{first.n} image{'s' if first.n > 1 else ''}"
+    rows = ([f"x{s.scale:g}", _name(s), *_measures(s), *_against_bicubic(s)] for s in summaries)
+    return f"### {first.group} ({images}), degradation {first.degradation}\n\n{grid(FULL_COLUMNS, rows)}"
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _measures(summary: Summary) -> list[str]:
+    return [_mean_sd(m, sd, n) for m, sd, n in zip(summary.mean, summary.sd, (2, 2, 4, 4), strict=True)]
+
+
+def _against_bicubic(summary: Summary) -> list[str]:
+    """Both gains, and how many images are below it; nothing of bicubic itself."""
+    if summary.model == BICUBIC:
+        return ["", "", ""]
+    below = f"**{summary.below} of {summary.n}**" if summary.below else "0"
+    return [_signed(summary.gain_shaved), _signed(summary.gain_whole), below]
 
 
 def _mean_sd(mean: float, sd: float, places: int) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from histoscale.workflows.cancer.table import Estimate, Row, SeedTest, TaskTable
+from histoscale.workflows.markdown_grid import grid
 from histoscale.workflows.settings import LOW, ORIGINAL, Setting
 
 INTERVALS = (
@@ -121,5 +122,4 @@ def _p(p: float) -> str:
 
 
 def _grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [heads, ["---"] * len(heads), *lines]
-    return "\n".join(f"| {' | '.join(cell.replace('*', chr(92) + '*') for cell in row)} |" for row in rows)
+    return grid(heads, ([cell.replace("*", "\\*") for cell in line] for line in lines))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from histoscale.workflows.compare.frechet import Distance, mean_distances
 from histoscale.workflows.compare.lineup import label_of
 from histoscale.workflows.compare.words import DAGGER, UNDERTRAINED
+from histoscale.workflows.markdown_grid import grid
 
 PLACES = 3
 
@@ -71,16 +72,12 @@ def _scales(distances: Sequence[Distance], label: str | None = None) -> set[floa
 
 
 def _markdown(table: FrechetTable) -> str:
-    lines = [
-        f"### {table.caption}",
-        "",
-        _line(["method", *(f"x{scale:g}" for scale in table.scales)]),
-        _line(["---"] * (1 + len(table.scales))),
+    rows = [
+        [label.replace("*", "\\*"), *(f"**{cell.text}**" if cell.is_best else cell.text for cell in row)]
+        for label, row in table.rows.items()
     ]
-    for label, row in table.rows.items():
-        cells = [f"**{cell.text}**" if cell.is_best else cell.text for cell in row]
-        lines.append(_line([label.replace("*", "\\*"), *cells]))
-    return "\n".join([*lines, "", table.legend])
+    heads = ["method", *(f"x{scale:g}" for scale in table.scales)]
+    return f"### {table.caption}\n\n{grid(heads, rows)}\n\n{table.legend}"
 
 
 def _printed(figure: float, column: Iterable[float]) -> Printed:
@@ -106,7 +103,3 @@ def _legend(distances: Sequence[Distance], left_out: Sequence[str], undertrained
     if left_out:
         sentences.append(f"Left out, as not of every scale: {', '.join(left_out)}.")
     return " ".join(sentences)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

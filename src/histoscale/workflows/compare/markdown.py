@@ -9,6 +9,7 @@ from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.frechet_table import frechet_markdown
 from histoscale.workflows.compare.table import Cell, Column, Table
 from histoscale.workflows.compare.words import caption, is_out, legend, mark, mean_sd, p_value, row_name
+from histoscale.workflows.markdown_grid import grid
 
 
 def markdown(comparison: Comparison) -> str:
@@ -38,11 +39,11 @@ def _tally(claims: Sequence[Claim]) -> str:
 
 def _main(table: Table) -> str:
     heads = [f"x{c.scale:g} {c.measure.title}{' (out)' if is_out(table, c) else ''}" for c in table.columns]
-    lines = [f"### {caption(table)}", "", _line(["method", *heads]), _rule(1 + len(heads))]
-    for label, cells in table.rows.items():
-        printed = [_cell(cell, column) for cell, column in zip(cells, table.columns, strict=True)]
-        lines.append(_line([_escaped(row_name(table, label)), *printed]))
-    return "\n".join([*lines, "", _escaped(legend(table))])
+    rows = [
+        [_escaped(row_name(table, label)), *map(_cell, cells, table.columns)]
+        for label, cells in table.rows.items()
+    ]
+    return f"### {caption(table)}\n\n{grid(['method', *heads], rows)}\n\n{_escaped(legend(table))}"
 
 
 def _cell(cell: Cell, column: Column) -> str:
@@ -54,17 +55,16 @@ def _cell(cell: Cell, column: Column) -> str:
 
 def _tests(table: Table) -> Iterator[str]:
     """What stands behind the marks: differences with their intervals, p before and after correction."""
-    lines = [
-        _line([_escaped(label), f"x{column.scale:g}", column.measure.title, *_test(cell, column)])
+    rows = [
+        [_escaped(label), f"x{column.scale:g}", column.measure.title, *_test(cell, column)]
         for label, cells in table.rows.items()
         for cell, column in zip(cells, table.columns, strict=True)
         if cell.against
     ]
-    if lines:
+    if rows:
         heads = ["against", "scale", "measure", "n", f"{_escaped(table.reference)} is ahead by"]
         heads += ["95 % interval", "p", "p, Holm"]
-        title = f"### Tests against {_escaped(table.reference)}. {caption(table)}"
-        yield "\n".join([title, "", _line(heads), _rule(len(heads)), *lines])
+        yield f"### Tests against {_escaped(table.reference)}. {caption(table)}\n\n{grid(heads, rows)}"
 
 
 def _test(cell: Cell, column: Column) -> list[str]:
@@ -83,35 +83,25 @@ def _test(cell: Cell, column: Column) -> list[str]:
 
 def _spreads(table: Table) -> Iterator[str]:
     """How far the seeds of a row are apart."""
-    lines = []
-    for label, cells in table.rows.items():
-        if table.seeds[label] > 1:
-            spreads = [
-                "-" if math.isnan(cell.spread) else f"{cell.spread:.{column.measure.places + 1}f}"
-                for cell, column in zip(cells, table.columns, strict=True)
-            ]
-            lines.append(_line([_escaped(row_name(table, label)), *spreads]))
-    if lines:
+    rows = [
+        [_escaped(row_name(table, label)), *map(_spread, cells, table.columns)]
+        for label, cells in table.rows.items()
+        if table.seeds[label] > 1
+    ]
+    if rows:
         heads = ["method", *(f"x{c.scale:g} {c.measure.title}" for c in table.columns)]
-        title = f"### Standard deviation over seeds. {caption(table)}"
-        yield "\n".join([title, "", _line(heads), _rule(len(heads)), *lines])
+        yield f"### Standard deviation over seeds. {caption(table)}\n\n{grid(heads, rows)}"
+
+
+def _spread(cell: Cell, column: Column) -> str:
+    return "-" if math.isnan(cell.spread) else f"{cell.spread:.{column.measure.places + 1}f}"
 
 
 def _claims(claims: Sequence[Claim]) -> str:
     heads = ["verdict", "paper", "where", "claim", "evidence"]
-    lines = ["### The paper's claims in this run", "", _line(heads), _rule(len(heads))]
-    for claim in claims:
-        cells = [claim.verdict, claim.table, claim.where, claim.sentence, claim.evidence]
-        lines.append(_line([_escaped(cell) for cell in cells]))
-    return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _rule(n: int) -> str:
-    return _line(["---"] * n)
+    rows = ([c.verdict, c.table, c.where, c.sentence, c.evidence] for c in claims)
+    lines = grid(heads, ([_escaped(cell) for cell in row] for row in rows))
+    return f"### The paper's claims in this run\n\n{lines}"
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ from histoscale.workflows.glands.results import Part, contests, gaps, parts_of
 from histoscale.workflows.glands.scores import MEASURES, SIZES, GlandScore
 from histoscale.workflows.glands.settings import all_settings
 from histoscale.workflows.glands.tables import WordTable, remarks, tables_of
+from histoscale.workflows.markdown_grid import grid
 from histoscale.workflows.scores import as_plain
 
 TABLES = ("tables.md", "tables.tex", "tables.json")
@@ -42,8 +43,7 @@ def as_json(parts: Sequence[Part]) -> str:
 
 
 def _markdown_table(table: WordTable) -> str:
-    lines = [table.heads, ("---",) * len(table.heads), *table.rows]
-    return f"{table.caption}.\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table.caption}.\n\n{grid(table.heads, table.rows)}"
 
 
 def _latex_table(table: WordTable) -> str:

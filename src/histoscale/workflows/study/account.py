@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from histoscale import weights
+from histoscale.workflows.markdown_grid import grid
 from histoscale.workflows.study.members import Member
 
 COLUMNS = ("method", "seed", "scale", "parameters", "steps", "patches", "minutes", "")
@@ -11,8 +12,7 @@ COLUMNS = ("method", "seed", "scale", "parameters", "steps", "patches", "minutes
 
 def account(trained: Iterable[tuple[Member, Path]]) -> str:
     """One row a training, made from the cards of the weights."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_row(member, path) for member, path in trained)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return grid(COLUMNS, (_row(member, path) for member, path in trained)) + "\n"
 
 
 def _row(member: Member, path: Path) -> tuple[str, ...]:
