@@ -32,6 +32,7 @@ NAMES = (
     "lte",
     "lmi",
     "itsrn",
+    "lit",
     "iste-cells",
     "iste-plus",
     "iste",

@@ -82,9 +82,11 @@ def compare(
     from histoscale.workflows.compare.score_folder import ScoreFolder
 
     if scores is not None:
-        names = ("--model", "--resume", "--set", "--degradation", "--limit", "--crop", "--allow-resize")
-        choices = (model, resume, sets, degradation, limit, crop, allow_resize)
-        if given := [name for name, choice in zip(names, choices, strict=True) if choice]:
+        choices: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
+        choices |= {"--split": split != "test", "--degradation": degradation, "--limit": limit}
+        choices |= {"--crop": crop, "--allow-resize": allow_resize}
+        choices |= {"--inception-weights": inception_weights}
+        if given := [name for name, choice in choices.items() if choice]:
             raise typer.BadParameter(f"--from takes all from the scores: give no {' and no '.join(given)}.")
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
         found = run.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from histoscale.errors import DataError
 
@@ -106,6 +106,21 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"Wanted an opaque picture, but {path} is transparent in places.")
     return np.asarray(upright.convert("RGB"))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture, upright, without reading its pixels.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    try:
+        with Image.open(path) as picture:
+            is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            width, height = picture.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
+    return (width, height) if is_turned else (height, width)
 
 
 def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -17,14 +17,14 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from histoscale.data.degradation import degrade, enlarge_bicubic
-from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
+from histoscale.data.folders import ImageRecord, centre_crop, read_rgb, read_size
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
 from histoscale.imaging.arrays import to_uint8
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.inference import Precision, upscale
-from histoscale.metrics.psnr import psnr_shaved, psnr_whole
+from histoscale.metrics.psnr import psnr_shaved, psnr_whole, shave_px
 from histoscale.metrics.ssim import ssim, ssim_gaussian
 from histoscale.models.base import SuperResolver
 from histoscale.workflows.scores import BICUBIC, Score
@@ -69,6 +69,24 @@ def plan(
         for scale in dict.fromkeys(scales)
     ]
     return [Case(record, kind, scale, crop_px) for record in records for kind, scale in pairs]
+
+
+def check_sizes(cases: Sequence[Case]) -> None:
+    """Find images that are too small to be scored before the hours of work, not in between.
+
+    Raises:
+        DataError: if an image cannot be read.
+        InputError: naming the image, the scale and the size.
+    """
+    sizes = {path: read_size(path) for path in dict.fromkeys(case.record.path for case in cases)}
+    for case in cases:
+        sides = [min(side, case.crop_px or side) for side in sizes[case.record.path]]
+        kept = [rounded_size(math.floor(side / case.scale + 1e-9), case.scale) for side in sides]
+        if min(kept) <= 2 * shave_px(case.scale):
+            raise InputError(
+                f"{case.record.path} cannot be scored at x{case.scale:g}: wanted more than "
+                f"{2 * shave_px(case.scale)} pixels a side, got {sides[0]} x {sides[1]}."
+            )
 
 
 def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecord]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from histoscale import weights
 from histoscale.data.folders import find_images
 from histoscale.errors import ConfigError
-from histoscale.workflows.cases import plan, spread
+from histoscale.workflows.cases import check_sizes, plan, spread
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.result_files import prepare, together, writing
 from histoscale.workflows.rows import write_rows
@@ -71,6 +71,7 @@ def evaluate(
         OutputError: if results are there already or cannot be written.
     """
     cases = plan(spread(find_images(data, sets, split), limit), scales, degradations, crop_px)
+    check_sizes(cases)
     sources = name_models(models)
     place = find_device(device)
     numbers = find_precision(precision, place)

@@ -63,10 +63,7 @@ def writing(what: object) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Another name for a file until the block ends; if it fails, ``path`` is as it was.
-
-    For what writes by name, and by its suffix; bytes at hand go through `histoscale.replacing.replacing`.
-    """
+    """Another name for a file until the block ends; if it fails, ``path`` is as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
     try:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 from histoscale.workflows.scores import BICUBIC, Score, Summary, summarise
 
 FULL_COLUMNS = (
@@ -31,7 +31,7 @@ def gain_table(summaries: Sequence[Summary]) -> str:
         rows.append([key[0], str(key[1]), key[2], key[3], *cells])
     parts = [
         "### PSNR of the whole image in dB and, in brackets, the gain over bicubic",
-        grid(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)], rows),
+        markdown_table(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)], rows),
     ]
     if any(s.below for s in summaries):
         parts.append("† below bicubic on at least one image, in either protocol.")
@@ -45,7 +45,8 @@ def full_table(summaries: Sequence[Summary]) -> str:
     first = summaries[0]
     images = f"{first.n} image{'s' if first.n > 1 else ''}"
     rows = ([f"x{s.scale:g}", _name(s), *_measures(s), *_against_bicubic(s)] for s in summaries)
-    return f"### {first.group} ({images}), degradation {first.degradation}\n\n{grid(FULL_COLUMNS, rows)}"
+    title = f"### {first.group} ({images}), degradation {first.degradation}"
+    return f"{title}\n\n{markdown_table(FULL_COLUMNS, rows)}"
 
 
 def _measures(summary: Summary) -> list[str]:

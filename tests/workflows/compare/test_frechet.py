@@ -171,6 +171,13 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "liif$^{*}$ & \\textbf{0.120} & - \\\\" in in_latex
 
 
+def test_rows_without_a_scale_in_common_all_stay() -> None:
+    printed = frechet_markdown([distance("a", 2.0, 0.5), distance("b", 3.0, 0.4)])
+    assert "| a | **0.500** | - |" in printed
+    assert "| b | - | **0.400** |" in printed
+    assert "Left out" not in printed
+
+
 def test_what_is_not_measured_again_stays_unless_its_features_are_others() -> None:
     old = [distance("liif", 2.0, 0.5), distance("iste", 2.0, 0.4)]
     new = [distance("iste", 2.0, 0.3)]

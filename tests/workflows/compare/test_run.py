@@ -160,10 +160,31 @@ def test_what_cannot_be_scored_leaves_earlier_results_as_they_were(
         run(models[:1], pictures, out, crop_px=5)
     assert not out.exists()
     run(models[:1], pictures, out, presets=find_presets([], [2]))
+    (out / "features").mkdir()
     before = contents(out)
     with pytest.raises(InputError, match="cannot be scored at x2"):
         run(models[:1], pictures, out, crop_px=5, overwrite=True)
     assert contents(out) == before
+    assert (out / "features").is_dir()
+
+
+def test_an_image_that_is_too_small_is_found_before_the_others_are_scored(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (60, 20)).save(pictures / "z.png")
+    with pytest.raises(InputError, match=r"z\.png cannot be scored at x3: .* more than 18 pixels.* 20 x 60"):
+        run(models[:1], pictures, tmp_path / "out", presets=find_presets([], [3]))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mark_goes_with_the_weights_it_was_about(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    one = find_presets([], [2])
+    run([f"a={folder}/a.safetensors"], pictures, tmp_path / "out", presets=one, undertrained=["a"])
+    words = [f"a={folder}/a.safetensors", f"b={folder}/b.safetensors"]
+    made = run(words, pictures, tmp_path / "out", presets=one, resume=True)
+    assert made.tables[0].undertrained == ("a",)
+    made = run([f"a={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
+    assert made.tables[0].undertrained == ()
 
 
 def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:

@@ -72,6 +72,23 @@ def test_rows_that_were_there_before_are_accounted_for_and_marked(one_seed: Path
     assert (tmp_path / "again" / "tables.md").read_text() == (tables / "tables.md").read_text()
 
 
+def test_what_nobody_asked_for_does_not_stop_a_study(one_seed: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "edsr-x2-seed1").mkdir(parents=True)
+    (tmp_path / "out" / "edsr-x2-seed1" / "run.toml").write_text("no run file")
+    study(one_seed, tmp_path / "out", only=["liif"], steps=1)  # of which edsr has none for one of its scales
+    account = (tmp_path / "out" / "comparison" / "small" / "trainings.md").read_text()
+    assert [line.split(" | ")[0] for line in account.splitlines()[2:]] == ["| liif"]
+
+
+def test_enough_patches_take_the_mark_away(
+    one_seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("histoscale.workflows.study.account.FEW_PATCHES", 4)  # two steps of two
+    assert study(one_seed, tmp_path / "out", only=["liif"]).undertrained == ()
+    monkeypatch.setattr("histoscale.workflows.study.account.FEW_PATCHES", 5)
+    assert study(one_seed, tmp_path / "out", only=["liif"]).undertrained == ("liif",)
+
+
 def test_a_study_trains_by_another_recipe(one_seed: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     shared = one_seed.read_text().split("[data]")[1].split("[comparison]")[0]

@@ -1,4 +1,4 @@
-"""ISTE without its encoder: the feature branch, the texture branch and where they meet. Fig. 2."""
+"""ISTE without its encoder: the feature and the texture branch, and what both know of an image. Fig. 2."""
 
 from copy import deepcopy
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from histoscale.workflows.cancer.table import Estimate, Row, SeedTest, TaskTable
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 from histoscale.workflows.settings import LOW, ORIGINAL, Setting
 
 INTERVALS = (
@@ -122,4 +122,4 @@ def _p(p: float) -> str:
 
 
 def _grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return grid(heads, ([cell.replace("*", "\\*") for cell in line] for line in lines))
+    return markdown_table(heads, ([cell.replace("*", "\\*") for cell in line] for line in lines))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from histoscale.workflows.compare.frechet import Distance, mean_distances
 from histoscale.workflows.compare.lineup import label_of
 from histoscale.workflows.compare.words import DAGGER, UNDERTRAINED
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 
 PLACES = 3
 
@@ -48,7 +48,8 @@ def frechet_markdown(distances: Sequence[Distance], undertrained: Sequence[str] 
 def _table(distances: Sequence[Distance], undertrained: Sequence[str]) -> FrechetTable:
     """That of one data set and degradation: methods that make every scale themselves."""
     labels = dict.fromkeys(label_of(one.model) for one in distances)
-    left_out = [label for label in labels if _scales(distances, label) < _scales(distances)]
+    whole = [label for label in labels if _scales(distances, label) == _scales(distances)]
+    left_out = [label for label in labels if label not in whole] if whole else []
     distances = [one for one in distances if label_of(one.model) not in left_out]
     first, columns = distances[0], dict(sorted(mean_distances(distances).items()))
     return FrechetTable(
@@ -77,7 +78,7 @@ def _markdown(table: FrechetTable) -> str:
         for label, row in table.rows.items()
     ]
     heads = ["method", *(f"x{scale:g}" for scale in table.scales)]
-    return f"### {table.caption}\n\n{grid(heads, rows)}\n\n{table.legend}"
+    return f"### {table.caption}\n\n{markdown_table(heads, rows)}\n\n{table.legend}"
 
 
 def _printed(figure: float, column: Iterable[float]) -> Printed:

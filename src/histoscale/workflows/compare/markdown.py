@@ -9,7 +9,7 @@ from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.frechet_table import frechet_markdown
 from histoscale.workflows.compare.table import Cell, Column, Table
 from histoscale.workflows.compare.words import caption, is_out, legend, mark, mean_sd, p_value, row_name
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 
 
 def markdown(comparison: Comparison) -> str:
@@ -43,7 +43,7 @@ def _main(table: Table) -> str:
         [_escaped(row_name(table, label)), *map(_cell, cells, table.columns)]
         for label, cells in table.rows.items()
     ]
-    return f"### {caption(table)}\n\n{grid(['method', *heads], rows)}\n\n{_escaped(legend(table))}"
+    return f"### {caption(table)}\n\n{markdown_table(['method', *heads], rows)}\n\n{_escaped(legend(table))}"
 
 
 def _cell(cell: Cell, column: Column) -> str:
@@ -64,7 +64,8 @@ def _tests(table: Table) -> Iterator[str]:
     if rows:
         heads = ["against", "scale", "measure", "n", f"{_escaped(table.reference)} is ahead by"]
         heads += ["95 % interval", "p", "p, Holm"]
-        yield f"### Tests against {_escaped(table.reference)}. {caption(table)}\n\n{grid(heads, rows)}"
+        title = f"### Tests against {_escaped(table.reference)}. {caption(table)}"
+        yield f"{title}\n\n{markdown_table(heads, rows)}"
 
 
 def _test(cell: Cell, column: Column) -> list[str]:
@@ -90,7 +91,7 @@ def _spreads(table: Table) -> Iterator[str]:
     ]
     if rows:
         heads = ["method", *(f"x{c.scale:g} {c.measure.title}" for c in table.columns)]
-        yield f"### Standard deviation over seeds. {caption(table)}\n\n{grid(heads, rows)}"
+        yield f"### Standard deviation over seeds. {caption(table)}\n\n{markdown_table(heads, rows)}"
 
 
 def _spread(cell: Cell, column: Column) -> str:
@@ -100,7 +101,7 @@ def _spread(cell: Cell, column: Column) -> str:
 def _claims(claims: Sequence[Claim]) -> str:
     heads = ["verdict", "paper", "where", "claim", "evidence"]
     rows = ([c.verdict, c.table, c.where, c.sentence, c.evidence] for c in claims)
-    lines = grid(heads, ([_escaped(cell) for cell in row] for row in rows))
+    lines = markdown_table(heads, ([_escaped(cell) for cell in row] for row in rows))
     return f"### The paper's claims in this run\n\n{lines}"
 
 

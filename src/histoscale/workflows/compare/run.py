@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from histoscale.data.folders import find_images
-from histoscale.workflows.cases import plan, spread
+from histoscale.workflows.cases import check_sizes, plan, spread
 from histoscale.workflows.compare.comparison import Comparison, compared, find_reference
 from histoscale.workflows.compare.features import FeatureStore
 from histoscale.workflows.compare.frechet import measure, read_distances, together
@@ -75,22 +75,25 @@ def compare(
     """
     records = spread(find_images(data, sets, split), limit)
     cases = plan(records, scales_of(presets), degradations, crop_px)
+    check_sizes(cases)
     place = find_device(device)
     numbers = find_precision(precision, place)
     members = line_up(models, str(place))
-    folder = ScoreFolder(output)
-    marked = tuple(dict.fromkeys([*(folder.undertrained if resume else ()), *undertrained]))
-    settings = {
+    settings: dict[str, Any] = {
         "histoscale": version("histoscale"),
         **{"data": str(data), "split": split, "limit": limit, "crop_px": crop_px},
-        **{"device": str(place), "precision": numbers, "undertrained": marked},
+        **{"device": str(place), "precision": numbers},
     }
+    folder = ScoreFolder(output)
     if not (resume or overwrite):
         folder.refuse_results()
     with alone_in(output):
         earlier = folder.earlier_rows(settings) if resume else []
         jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
         rows = still_good(earlier, jobs, members)
+        as_before = {label_of(row.model) for row in rows}
+        marks = [label for label in folder.undertrained if label in as_before]
+        settings["undertrained"] = marks = list(dict.fromkeys([*marks, *undertrained]))
         names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
         reference = find_reference([label_of(name) for name in names], reference)
         check_seeds(names)
@@ -115,7 +118,7 @@ def compare(
                 progress(len(jobs) - len(left) + done, len(jobs))
         rows = in_order(rows, jobs)
         distances = together(before, measure(measured, store))
-        comparison = compared(rows, presets, reference, distances, marked)
+        comparison = compared(rows, presets, reference, distances, marks)
         folder.finish(settings, rows, distances, texts_of(comparison))
     return comparison
 

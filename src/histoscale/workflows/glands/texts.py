@@ -10,7 +10,7 @@ from histoscale.workflows.glands.results import Part, contests, gaps, parts_of
 from histoscale.workflows.glands.scores import MEASURES, SIZES, GlandScore
 from histoscale.workflows.glands.settings import all_settings
 from histoscale.workflows.glands.tables import WordTable, remarks, tables_of
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 from histoscale.workflows.scores import as_plain
 
 TABLES = ("tables.md", "tables.tex", "tables.json")
@@ -43,7 +43,7 @@ def as_json(parts: Sequence[Part]) -> str:
 
 
 def _markdown_table(table: WordTable) -> str:
-    return f"{table.caption}.\n\n{grid(table.heads, table.rows)}"
+    return f"{table.caption}.\n\n{markdown_table(table.heads, table.rows)}"
 
 
 def _latex_table(table: WordTable) -> str:

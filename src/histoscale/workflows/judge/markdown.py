@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from histoscale.metrics.recovery import Share
 from histoscale.workflows.judge.table import MeasureTable, Row
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 from histoscale.workflows.settings import LOW, ORIGINAL, Setting
 
 LEGEND = (
@@ -25,12 +25,12 @@ def markdown(task: str, scale: float, tables: Sequence[MeasureTable], settings: 
 
 
 def _table(table: MeasureTable) -> str:
-    heads = ["setting", table.measure, "of the original's", "recovered"]
+    heads = ["setting", table.measure.replace("|", "/"), "of the original's", "recovered"]
     images = f"{table.n} image{'s' if table.n > 1 else ''}"
     if table.left_out:
         images += f", {table.left_out} left out that lack it in a setting"
     rows = ([cell.replace("|", "/") for cell in _row(row)] for row in table.rows)
-    return f"## {table.measure} ({images})\n\n{grid(heads, rows)}"
+    return f"## {table.measure} ({images})\n\n{markdown_table(heads, rows)}"
 
 
 def _row(row: Row) -> list[str]:

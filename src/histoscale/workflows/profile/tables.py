@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from histoscale.workflows.markdown_grid import grid
+from histoscale.workflows.markdown_table import markdown_table
 from histoscale.workflows.profile.call import MIB, Cost, Times
 
 REFERENCE = "liif"
@@ -50,7 +50,7 @@ def markdown(found: Profile) -> str:
     """Every table below what it was measured on."""
     parts = [_head(found.machine)]
     for title, rows in tables(found):
-        parts.append(f"## {title}\n\n{grid(rows[0], rows[1:])}")
+        parts.append(f"## {title}\n\n{markdown_table(rows[0], rows[1:])}")
     failures = [f"- {row.model}, {label(q)}: {text}" for row in found.rows for q, text in row.failures]
     if failures:
         parts.append("## Not measured\n\n" + "\n".join(failures))

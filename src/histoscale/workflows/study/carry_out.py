@@ -1,14 +1,16 @@
 """``histoscale study STUDY.toml``: train every method under one recipe and budget, then compare them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from histoscale.errors import ConfigError
 from histoscale.workflows.compare.comparison import Comparison
 from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import Progress, compare
 from histoscale.workflows.result_files import write_whole, writing
-from histoscale.workflows.study.account import account
-from histoscale.workflows.study.members import Member, members, read_recipe, read_study
+from histoscale.workflows.study.account import account, is_undertrained
+from histoscale.workflows.study.members import Member, Study, members, read_recipe, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
 
 ACCOUNT = "trainings.md"
@@ -56,7 +58,7 @@ def study(
     trained = [(member, trainings.weights(member.run)) for member in runs]
     wanted, tables = plan.comparison, folder / COMPARISON / plan.name
     with writing(f"The study's folder {tables}"):
-        write_whole(tables / ACCOUNT, account(trainings.kept(members(whole))))
+        write_whole(tables / ACCOUNT, account(trainings.kept(_known(whole))))
     return compare(
         line_up(trained),
         plan.data.root,
@@ -70,11 +72,20 @@ def study(
         crop_px=wanted.crop_px or None,
         patch_px=wanted.patch_px,
         precision=plan.training.precision,
-        undertrained=tuple(dict.fromkeys(member.label for member in runs if member.undertrained)),
+        undertrained=tuple(dict.fromkeys(m.label for m, path in trained if is_undertrained(m, path))),
         workers=workers,
         resume=True,
         progress=progress,
     )
+
+
+def _known(study: Study) -> list[Member]:
+    """Every training of every method that the budget can be split for."""
+    found: list[Member] = []
+    for method in study.methods:
+        with suppress(ConfigError):
+            found += members(study.only((method.label,)))
+    return found
 
 
 def line_up(trained: Sequence[tuple[Member, Path]]) -> list[str]:

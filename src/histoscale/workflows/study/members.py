@@ -31,7 +31,8 @@ class Method(Table):
         queries: pixels sampled from a patch, for decoders that answer pixel by pixel; 0 for whole patches.
         scales: a model of its own for each of these, which share the budget; empty for any scale.
         loss: of its own, where Eq. 1 on these pixels is not what its parts can learn from.
-        undertrained: why the budget is known to be too small for it, if it is.
+        undertrained: why it takes more than most to show what it can, if it does; with few patches its row is
+            marked.
     """
 
     label: Annotated[str, Field(pattern=r"^[\w.+*-]+$")]
@@ -84,7 +85,7 @@ class Study(Recipe):
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _labels_differ(self) -> "Study":
+    def _named_once(self) -> "Study":
         labels = [method.label for method in self.methods]
         for label in labels:
             if labels.count(label) > 1:

@@ -78,11 +78,13 @@ class Trainings:
 
     def kept(self, members: Sequence[Member]) -> list[tuple[Member, Path]]:
         """Which of these are finished, by this call or an earlier one, and where their weights are."""
-        return [
-            (member, self.weights(member.run))
-            for member in members
-            if self._begun(member.run) == member.run and self._has_whole_budget(member.run)
-        ]
+        return [(member, self.weights(member.run)) for member in members if self._is_kept(member.run)]
+
+    def _is_kept(self, run: Run) -> bool:
+        try:
+            return self._begun(run) == run and self._has_whole_budget(run)
+        except HistoscaleError:  # nobody asked for this one: it is not there, whatever ails it
+            return False
 
     def _begun(self, run: Run) -> Run | None:
         """The run that was begun under this one's name."""
