@@ -21,6 +21,7 @@ from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.liif import LIIF
 from histoscale.models.catalog import build
+from histoscale.workflows.markdown_table import markdown_table
 
 LR_PX = 96
 SCALES = 2, 4
@@ -66,17 +67,19 @@ def measure() -> dict[str, list[int]]:
     return found
 
 
-def table(found: dict[str, list[int]]) -> list[str]:
+def table(found: dict[str, list[int]]) -> str:
     """One row a model: operations, and how many times those of the first row."""
-    columns = [f"x{scale}" for scale in SCALES]
-    lines = [f"| model | 10^9, {' | 10^9, '.join(columns)} | times, {' | times, '.join(columns)} |"]
-    lines.append("|---" * (1 + 2 * len(SCALES)) + "|")
+    heads = ["model", *(f"10^9, x{scale}" for scale in SCALES), *(f"times, x{scale}" for scale in SCALES)]
     first = next(iter(found.values()))
-    for name, counts in found.items():
-        billions = [f"{n / 1e9:.1f}" for n in counts]
-        times = [f"{n / one:.1f}" for n, one in zip(counts, first, strict=True)]
-        lines.append(f"| {' | '.join([name, *billions, *times])} |")
-    return lines
+    rows = (
+        [
+            name,
+            *(f"{n / 1e9:.1f}" for n in counts),
+            *(f"{n / one:.1f}" for n, one in zip(counts, first, strict=True)),
+        ]
+        for name, counts in found.items()
+    )
+    return markdown_table(heads, rows)
 
 
 def main() -> None:
@@ -90,7 +93,7 @@ def main() -> None:
         "enlarged once, multiplications and additions of convolutions and products of matrices; the encoder "
         f"is EDSR-baseline wherever one is chosen. Times: those of {NAMES[0]}.\n"
     )
-    text = "\n".join([head, *table(measure())]) + "\n"
+    text = f"{head}\n{table(measure())}\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(text, encoding="utf-8")
     print(text)

@@ -1,7 +1,8 @@
 """Which images there are: a folder of pictures, or a manifest with sets and splits."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,12 +96,9 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     Raises:
         DataError: if the file cannot be read, or has more than 8 bits, another colour space or transparency.
     """
-    try:
-        with Image.open(path) as picture:
-            mode = _mode_on_disk(picture)
-            upright = ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
+    with _opened(path) as picture:
+        mode = _mode_on_disk(picture)
+        upright = ImageOps.exif_transpose(picture)
     if mode not in _MODES:
         raise DataError(f"Wanted 8-bit RGB, grey or a palette, but {path} has pixels of kind {mode}.")
     if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
@@ -114,12 +112,9 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: if the file cannot be read.
     """
-    try:
-        with Image.open(path) as picture:
-            is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-            width, height = picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
+    with _opened(path) as picture:
+        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        width, height = picture.size
     return (width, height) if is_turned else (height, width)
 
 
@@ -128,6 +123,16 @@ def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.n
     height, width = (min(side_px, n) for n in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """A picture while it is read; whatever ails it is one sentence."""
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
 
 
 def _mode_on_disk(picture: ImageFile.ImageFile) -> str:

@@ -80,12 +80,12 @@ def check_sizes(cases: Sequence[Case]) -> None:
     """
     sizes = {path: read_size(path) for path in dict.fromkeys(case.record.path for case in cases)}
     for case in cases:
-        sides = [min(side, case.crop_px or side) for side in sizes[case.record.path]]
-        kept = [rounded_size(math.floor(side / case.scale + 1e-9), case.scale) for side in sides]
+        height, width = (min(side, case.crop_px or side) for side in sizes[case.record.path])
+        _, kept = pair_sizes((height, width), case.scale)
         if min(kept) <= 2 * shave_px(case.scale):
             raise InputError(
                 f"{case.record.path} cannot be scored at x{case.scale:g}: wanted more than "
-                f"{2 * shave_px(case.scale)} pixels a side, got {sides[0]} x {sides[1]}."
+                f"{2 * shave_px(case.scale)} pixels a side, got {height} x {width}."
             )
 
 
@@ -99,18 +99,23 @@ def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecor
     return chosen
 
 
+def pair_sizes(size: tuple[int, int], scale: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of the low-resolution image, and of what it enlarges to."""
+    height, width = (math.floor(side / scale + 1e-9) for side in size)
+    return (height, width), (rounded_size(height, scale), rounded_size(width, scale))
+
+
 def make_pair(image: Picture, scale: float, degradation: Degradation) -> tuple[Picture, Picture]:
     """The low-resolution image and the truth it is to be enlarged to.
 
     Raises:
         InputError: if no pixel is left at this scale.
     """
-    lr_size = (math.floor(image.shape[0] / scale + 1e-9), math.floor(image.shape[1] / scale + 1e-9))
+    lr_size, (height, width) = pair_sizes((image.shape[0], image.shape[1]), scale)
     if min(lr_size) < 1:
         raise InputError(
             f"Wanted at least {math.ceil(scale)} pixels a side, got {image.shape[0]} x {image.shape[1]}."
         )
-    height, width = (rounded_size(side, scale) for side in lr_size)
     truth = np.ascontiguousarray(image[:height, :width])
     return degrade(truth, lr_size, scale, degradation), truth
 

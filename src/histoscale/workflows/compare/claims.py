@@ -138,18 +138,17 @@ def _check_cell(contest: Contest, table: str, grid: Grid, column: Column) -> Ite
         for label in contest.rivals
         if own and not grid.through(label, column.scale) and (figures := grid.figures(label, *column))
     ]
+    if not rivals:
+        return
     where = f"{grid.group}, degradation {grid.degradation}, x{column.scale:g} {column.measure.title}"
-    if rivals and _is_barred(contest, grid, column.scale, column.measure.title):
+    if _is_barred(contest, grid, column.scale, column.measure.title):
         nearest = _nearest(rivals)
         verdict: Verdict = "does not hold" if nearest.behind > 0 else "holds"
         yield Claim(table, where, f"{contest.winner} is not the best", verdict, _margin(nearest, column))
-    elif contest.apart:
-        for rival in rivals:
-            yield _order(contest, table, where, [rival], column)
-            yield _significance(contest, table, where, [rival])
-    elif rivals:
-        yield _order(contest, table, where, rivals, column)
-        yield _significance(contest, table, where, rivals)
+        return
+    for some in [[rival] for rival in rivals] if contest.apart else [rivals]:
+        yield _order(contest, table, where, some, column)
+        yield _significance(contest, table, where, some)
 
 
 def _order(contest: Contest, table: str, where: str, rivals: Sequence[Rival], column: Column) -> Claim:

@@ -47,10 +47,10 @@ def frechet_markdown(distances: Sequence[Distance], undertrained: Sequence[str] 
 
 def _table(distances: Sequence[Distance], undertrained: Sequence[str]) -> FrechetTable:
     """That of one data set and degradation: methods that make every scale themselves."""
-    labels = dict.fromkeys(label_of(one.model) for one in distances)
-    whole = [label for label in labels if _scales(distances, label) == _scales(distances)]
-    left_out = [label for label in labels if label not in whole] if whole else []
-    distances = [one for one in distances if label_of(one.model) not in left_out]
+    labels = list(dict.fromkeys(label_of(one.model) for one in distances))
+    whole = [label for label in labels if _scales(distances, label) == _scales(distances)] or labels
+    left_out = [label for label in labels if label not in whole]
+    distances = [one for one in distances if label_of(one.model) in whole]
     first, columns = distances[0], dict(sorted(mean_distances(distances).items()))
     return FrechetTable(
         f"Table 3: Frechet distance. {first.dataset}, degradation {first.degradation}; "
@@ -60,10 +60,9 @@ def _table(distances: Sequence[Distance], undertrained: Sequence[str]) -> Freche
             label + DAGGER * (label in undertrained): [
                 _printed(rows.get(label, math.nan), rows.values()) for rows in columns.values()
             ]
-            for label in labels
-            if label not in left_out
+            for label in whole
         },
-        _legend(distances, left_out, [label for label in labels if label in undertrained]),
+        _legend(distances, left_out, any(label in undertrained for label in whole)),
     )
 
 
@@ -95,11 +94,11 @@ def _range(distances: Sequence[Distance]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _legend(distances: Sequence[Distance], left_out: Sequence[str], undertrained: Sequence[str]) -> str:
+def _legend(distances: Sequence[Distance], left_out: Sequence[str], has_undertrained: bool) -> str:
     sentences = ["Smaller is nearer to the originals, best in bold; compare within one table only."]
     if any(math.isnan(one.distance) for one in distances):
         sentences.append("-: too few patches for the features.")
-    if set(undertrained) - set(left_out):
+    if has_undertrained:
         sentences.append(UNDERTRAINED)
     if left_out:
         sentences.append(f"Left out, as not of every scale: {', '.join(left_out)}.")
