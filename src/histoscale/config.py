@@ -219,12 +219,29 @@ def read_table(path: Path, kind: type[TableT]) -> TableT:
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
+    return checked(read_toml(path), kind, path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a file, unchecked.
+
+    Raises:
+        ConfigError: if the file is missing or is not TOML.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
+
+
+def checked(content: dict[str, Any], kind: type[TableT], path: Path) -> TableT:
+    """The content of ``path``; a ``[data]`` that it leaves out is an empty one.
+
+    Raises:
+        ConfigError: if a key or value is wrong.
+    """
     if "data" in kind.model_fields:
         content.setdefault("data", {})
     try:

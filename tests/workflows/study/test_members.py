@@ -10,7 +10,7 @@ from histoscale.training.objectives import objective_for
 from histoscale.workflows.study.members import members, read_recipe, read_study
 
 STUDIES = sorted(Path("runs").glob("study*.toml"))
-RECIPES = sorted(Path("runs").glob("recipe*.toml"))
+GPU_RECIPES = sorted(Path("runs").glob("recipe-gpu*.toml"))
 
 
 def test_every_method_has_a_run_a_scale_and_seed(study_file: Path) -> None:
@@ -70,6 +70,38 @@ def test_a_recipe_replaces_what_is_shared_and_nothing_else(study_file: Path, tmp
         assert old.run.model_copy(update={"training": new.run.training}) == new.run
 
 
+def test_a_study_names_its_recipe_and_what_it_wants_otherwise(study_file: Path) -> None:
+    whole = read_study(study_file)
+    before, shared = study_file.read_text().split("[data]")
+    shared, after = shared.split("[comparison]")
+    study_file.with_name("shared.toml").write_text("[data]" + shared)
+    study_file.write_text(f'recipe = "shared.toml"\n{before}[comparison]{after}')
+    assert read_study(study_file) == whole
+    otherwise = "[data]\ndegradations = { C = 1 }\n[training]\nbatch = 6\n"
+    study_file.write_text(f'recipe = "shared.toml"\n{before}{otherwise}[comparison]{after}')
+    study = read_study(study_file)
+    assert study.data == whole.data.model_copy(update={"degradations": {"C": 1}})
+    assert study.training == whole.training.model_copy(update={"batch": 6})
+
+
+def test_a_wrong_recipe_is_explained_where_it_stands(study_file: Path) -> None:
+    before, rest = study_file.read_text().split("[data]")
+    after = rest.split("[comparison]")[1]
+    study_file.write_text(f'recipe = "shared.toml"\n{before}[comparison]{after}')
+    with pytest.raises(ConfigError, match=r"shared\.toml cannot be read"):
+        read_study(study_file)
+    study_file.with_name("shared.toml").write_text("[training]\nstep = 2\n")
+    with pytest.raises(ConfigError, match=r"shared\.toml: unknown key training\.step"):
+        read_study(study_file)
+    study_file.with_name("shared.toml").write_text("[training]\nsteps = 2\n")
+    study_file.write_text(f'recipe = "shared.toml"\n{before}training = 3\n[comparison]{after}')
+    with pytest.raises(ConfigError, match=rf"{study_file.name}: training: "):
+        read_study(study_file)
+    study_file.write_text(f"recipe = 3\n{before}[comparison]{after}")
+    with pytest.raises(ConfigError, match="recipe: wanted the name of a file beside it, got 3"):
+        read_study(study_file)
+
+
 def test_a_recipe_has_no_methods(study_file: Path) -> None:
     with pytest.raises(
         ConfigError, match="unknown key name; known here are data, training, validation, card"
@@ -77,9 +109,9 @@ def test_a_recipe_has_no_methods(study_file: Path) -> None:
         read_recipe(study_file)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", GPU_RECIPES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
-def test_every_study_here_trains_by_every_recipe(
+def test_every_study_here_trains_by_every_recipe_of_a_gpu(
     study: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")

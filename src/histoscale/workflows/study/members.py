@@ -14,7 +14,9 @@ from histoscale.config import (
     Table,
     TrainingTable,
     ValidationTable,
+    checked,
     read_table,
+    read_toml,
 )
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
@@ -153,10 +155,28 @@ class Member(NamedTuple):
 def read_study(path: Path) -> Study:
     """Read and check a study file.
 
+    One that names a ``recipe``, a file beside it, has that recipe but for the keys it gives itself.
+
     Raises:
-        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
+        ConfigError: if a file is missing, is not TOML, or a key or value is wrong.
     """
-    return read_table(path, Study)
+    content = read_toml(path)
+    shared = content.pop("recipe", None)
+    if shared is None:
+        return checked(content, Study, path)
+    if not isinstance(shared, str):
+        raise ConfigError(f"{path}: recipe: wanted the name of a file beside it, got {shared!r}.")
+    recipe = read_recipe(path.parent / shared).model_dump(exclude_unset=True)
+    return checked({**content, **_laid_over(recipe, content)}, Study, path)
+
+
+def _laid_over(recipe: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a recipe, with the keys that a study gives itself."""
+    given = {name: own.get(name, {}) for name in recipe}
+    return {
+        name: table | given[name] if isinstance(given[name], dict) else given[name]
+        for name, table in recipe.items()
+    }
 
 
 def read_recipe(path: Path) -> Recipe:
