@@ -49,6 +49,17 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
         (["--from", "nowhere.csv"], 1, "got something else in nowhere.csv"),
         (["--from", "scores.csv", "-m", "iste-fast"], 2, "no --model"),
         (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "give no --set and no --limit"),
+        (
+            ["--from", "scores.csv", "--device", "cpu", "--precision", "bf16"],
+            2,
+            "no --device and no --precision",
+        ),
+        (
+            ["--from", "scores.csv", "--extractor", "inception", "--workers", "2"],
+            2,
+            "no --workers and no --ex",
+        ),
+        (["--from", "scores.csv", "--patch", "60"], 2, "give no --patch"),
         (["-m", "iste-fast", "--resume", "--overwrite"], 2, "not both"),
         ([], 2, "give --model"),
     ],
