@@ -16,14 +16,19 @@ Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _expanded(path: Path) -> Path:
-    expanded = os.path.expandvars(path)
-    if "$" in expanded:
+def expanded(path: Path) -> Path:
+    """A path with its ``$VARIABLES`` replaced.
+
+    Raises:
+        ValueError: if one is not set.
+    """
+    whole = os.path.expandvars(path)
+    if "$" in whole:
         raise ValueError(f"{path} names a variable that is not set")
-    return Path(expanded)
+    return Path(whole)
 
 
-ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
+ExpandedPath = Annotated[Path, AfterValidator(expanded)]
 """A path whose ``$VARIABLES`` are replaced."""
 
 

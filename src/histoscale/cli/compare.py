@@ -82,22 +82,12 @@ def compare(
     from histoscale.workflows.compare.score_folder import ScoreFolder
 
     if scores is not None:
-        unheard = {
-            "--model": model,
-            "--resume": resume,
-            "--set": sets,
-            "--split": split != "test",
-            "--degradation": degradation,
-            "--limit": limit,
-            "--crop": crop,
-            "--allow-resize": allow_resize,
-            "--device": device != "auto",
-            "--precision": precision is not PrecisionName.fp32,
-            "--workers": workers > 1,
-            "--extractor": extractor is not ExtractorChoice.tissue,
-            "--inception-weights": inception_weights,
-            "--patch": patch != 96,
-        }
+        unheard: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
+        unheard |= {"--split": split != "test", "--degradation": degradation, "--limit": limit}
+        unheard |= {"--crop": crop, "--allow-resize": allow_resize, "--device": device != "auto"}
+        unheard |= {"--precision": precision is not PrecisionName.fp32, "--workers": workers > 1}
+        unheard |= {"--extractor": extractor is not ExtractorChoice.tissue}
+        unheard |= {"--inception-weights": inception_weights, "--patch": patch != 96}
         if given := [name for name, choice in unheard.items() if choice]:
             raise typer.BadParameter(f"--from takes all from the scores: give no {' and no '.join(given)}.")
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()

@@ -54,6 +54,16 @@ def test_the_tables_come_from_the_csv_alone(finished: Path, tmp_path: Path) -> N
         tabulate(finished / "small.toml", tmp_path)
 
 
+def test_tables_want_no_images_but_training_says_where_it_looked(listed: Path, finished: Path) -> None:
+    listed.write_text(listed.read_text().replace('root = "', 'root = "$NOT_SET_ANYWHERE'))
+    for name in ("predictions.csv", "settings.csv"):
+        shutil.copy(finished / "out" / name, listed.parent)
+    assert tabulate(listed, listed.parent).tables
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+        cancer(listed, listed.parent / "out")
+    assert not (listed.parent / "out").exists()
+
+
 def test_it_goes_on_where_it_was_stopped(finished: Path, again: Path, made: list[str]) -> None:
     (again.parent / "out" / "predictions.csv").unlink()
     with pytest.raises(KeyboardInterrupt):

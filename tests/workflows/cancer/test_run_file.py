@@ -50,8 +50,11 @@ def test_mistakes(before: str, after: str, sentence: str, listed: Path) -> None:
 
 def test_a_variable_that_is_not_set(listed: Path) -> None:
     listed.write_text(listed.read_text().replace('root = "', 'root = "$NOT_SET_ANYWHERE'))
-    with pytest.raises(ConfigError, match="names a variable that is not set"):
-        read_run(listed)
+    run = read_run(listed)
+    with pytest.raises(
+        ConfigError, match=r"data\.root: \$NOT_SET_ANYWHERE.* names a variable that is not set"
+    ):
+        run.data.there()
 
 
 def test_no_file(tmp_path: Path) -> None:

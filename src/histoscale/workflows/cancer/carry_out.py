@@ -59,7 +59,7 @@ def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Prog
     precision = find_precision(run.precision, place)
     if run.classifier.threads:
         torch.set_num_threads(run.classifier.threads)
-    patches = open_patches(run.data)
+    patches = open_patches(run.data.there())
     tested = patches["test"]
     settings = describe(run.sources)
     low = low_side(tested.side_px, run.scale)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from histoscale.config import ExpandedPath, Positive, Share, Table, read_table
+from histoscale.config import ExpandedPath, Positive, Share, Table, expanded, read_table
+from histoscale.errors import ConfigError
 from histoscale.workflows.settings import BICUBIC, LOW, ORIGINAL
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
@@ -32,13 +33,13 @@ class PatchTable(Table):
     """Where the patches are: a list of patches of larger pictures, or PCam as it is published.
 
     Attributes:
-        root: folder that the other paths, and those in the list, start from.
+        root: folder that the other paths, and those in the list, start from; `there` finds it.
         patches: a CSV with the columns split, file, x, y (left and top pixel) and those of the tasks.
         patch_px: side of a patch of the list.
         pcam: folder of the HDF5 files; its one task is ``metastasis``.
     """
 
-    root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
+    root: Path = Path("$HISTOSCALE_DATA")
     patches: Path | None = None
     patch_px: Positive = 96
     tasks: tuple[TaskTable, ...] = ()
@@ -54,6 +55,17 @@ class PatchTable(Table):
         if len(set(names)) < len(names):
             raise ValueError("two tasks have the same name")
         return self
+
+    def there(self) -> "PatchTable":
+        """The same with the variables in ``root`` replaced, which tables of finished runs can do without.
+
+        Raises:
+            ConfigError: if one is not set.
+        """
+        try:
+            return self.model_copy(update={"root": expanded(self.root)})
+        except ValueError as error:
+            raise ConfigError(f"data.root: {error}.") from error
 
 
 class ClassifierTable(Table):
