@@ -14,7 +14,7 @@ from histoscale.models.base import SuperResolver, count_parameters
 from histoscale.models.catalog import build
 from histoscale.training.objectives import objective_for
 from histoscale.workflows.compare.claims import REMOVALS
-from histoscale.workflows.study.members import read_study
+from histoscale.workflows.study.study_file import read_study
 
 GOOD = """
 name = "small"

@@ -15,7 +15,8 @@ from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import compare_again
 from histoscale.workflows.scores import read_scores
 from histoscale.workflows.study.carry_out import study
-from histoscale.workflows.study.members import members, read_study
+from histoscale.workflows.study.members import members
+from histoscale.workflows.study.study_file import read_study
 from histoscale.workflows.study.trainings import Trainings
 
 

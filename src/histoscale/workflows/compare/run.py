@@ -21,7 +21,7 @@ from histoscale.workflows.frechet.distance import PATCH_PX
 from histoscale.workflows.frechet.extractors import ExtractorName
 from histoscale.workflows.processor import Wanted, find_device, find_precision
 from histoscale.workflows.result_files import alone_in
-from histoscale.workflows.scores import BICUBIC, read_scores
+from histoscale.workflows.scores import BICUBIC, Score, read_scores
 from histoscale.workflows.scoring import Job, score_jobs
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -91,9 +91,7 @@ def compare(
         earlier = folder.earlier_rows(settings) if resume else []
         jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
         rows = still_good(earlier, jobs, members)
-        as_before = {label_of(row.model) for row in rows}
-        marks = [label for label in folder.undertrained if label in as_before]
-        settings["undertrained"] = marks = list(dict.fromkeys([*marks, *undertrained]))
+        settings["undertrained"] = marks = marks_of(folder, rows, undertrained)
         names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
         reference = find_reference([label_of(name) for name in names], reference)
         check_seeds(names)
@@ -156,6 +154,13 @@ def compare_again(
         folder.refuse_tables()
     folder.write_tables(texts_of(comparison))
     return comparison
+
+
+def marks_of(folder: ScoreFolder, rows: Sequence[Score], undertrained: Sequence[str]) -> list[str]:
+    """Labels to be marked: those of before whose rows are still there, and the new ones."""
+    as_before = {label_of(row.model) for row in rows}
+    earlier = [label for label in folder.undertrained if label in as_before]
+    return list(dict.fromkeys([*earlier, *undertrained]))
 
 
 def frechet_scales(presets: Sequence[Preset]) -> frozenset[float]:

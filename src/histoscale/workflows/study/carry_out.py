@@ -10,7 +10,8 @@ from histoscale.workflows.compare.presets import find_presets
 from histoscale.workflows.compare.run import Progress, compare
 from histoscale.workflows.result_files import write_whole, writing
 from histoscale.workflows.study.account import account, is_undertrained
-from histoscale.workflows.study.members import Member, Study, members, read_recipe, read_study
+from histoscale.workflows.study.members import Member, members
+from histoscale.workflows.study.study_file import Study, read_recipe, read_study
 from histoscale.workflows.study.trainings import Report, Trainings
 
 ACCOUNT = "trainings.md"
@@ -34,9 +35,9 @@ def study(
     """Train what a study file names and compare it; a second call goes on where the first was stopped.
 
     Args:
-        study_file: TOML, see `histoscale.workflows.study.members.Study`.
+        study_file: TOML, see `histoscale.workflows.study.study_file.Study`.
         folder: of the study: a run file, a log and a folder for each training, and one for the tables.
-        recipe: TOML of a recipe in place of the study's own, see `histoscale.workflows.study.members.Recipe`.
+        recipe: TOML in place of the study's own recipe, see `histoscale.workflows.study.study_file.Recipe`.
         minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
         steps: of each training, in place of minutes; the study file's own budget where both are 0.
         only: labels of methods; all if empty.
