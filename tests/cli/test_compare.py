@@ -46,7 +46,7 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
         (["-m", "iste-fast", "--preset", "table5"], 1, "error: Unknown preset table5: wanted one of table1"),
         (["-m", "iste-fast", "--reference", "liif"], 1, "There is no row liif to test against"),
         (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "of row x both make every scale"),
-        (["--from", "nowhere.csv"], 1, "got something else in nowhere.csv"),
+        (["--from", "nowhere.csv"], 1, "but nowhere.csv cannot be read (No such file or directory)"),
         (["--from", "scores.csv", "-m", "iste-fast"], 2, "no --model"),
         (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "give no --set and no --limit"),
         (

@@ -39,7 +39,7 @@ def test_tables_from_scores_alone(tmp_path: Path) -> None:
         (
             ["--from", "none.csv"],
             1,
-            "error: Wanted the scores of gland segmentation, got something else in none.csv",
+            "error: Wanted the scores of gland segmentation, but none.csv cannot be read (No such file",
         ),
         (["none.toml", "--workers", "0"], 2, "--workers"),
     ],

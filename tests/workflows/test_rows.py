@@ -58,15 +58,18 @@ def test_a_column_with_a_default_may_be_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        None,
         "name,figure\na,1\n",
         "name,is_good,figure\na,1,two\n",
         "name,is_good,figure\na,yes,2\n",
         pytest.param(f'name,is_good,figure\n"{"a" * 200_000}\n', id="a quotation mark that never closes"),
     ],
 )
-def test_something_else_is_one_sentence(text: str | None, tmp_path: Path) -> None:
-    if text is not None:
-        (tmp_path / "x.csv").write_text(text)
+def test_something_else_is_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(text)
     with pytest.raises(DataError, match=r"^Wanted the rows, got something else in .*x\.csv\.$"):
+        read_rows(tmp_path / "x.csv", Tuple, "the rows")
+
+
+def test_a_missing_file_is_not_called_something_else(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^Wanted the rows, but .*x\.csv cannot be read \(No such file"):
         read_rows(tmp_path / "x.csv", Tuple, "the rows")

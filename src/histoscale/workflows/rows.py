@@ -4,7 +4,7 @@ Numbers read back exactly. Rows can be added as they are found, so that a run th
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -44,14 +44,29 @@ def read_rows(path: Path, row_type: type[Row], what: str) -> list[Row]:
     kinds: dict[str, Any] = get_type_hints(row_type)
     convert = {name: _truth if kind is bool else kind for name, kind in kinds.items()}
     try:
-        content = path.read_text(encoding="utf-8")
-        whole = csv.DictReader(StringIO(content[: content.rfind("\n") + 1], newline=""))
         return [
             row_type(**{name: convert[name](line[name]) for name in convert if name in line})
-            for line in whole
+            for line in whole_lines(path, what)
         ]
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"Wanted {what}, got something else in {path}.") from error
+
+
+def whole_lines(path: Path, what: str) -> Iterator[dict[str, str]]:
+    """The lines of a table by column, without a last one that was cut short.
+
+    Args:
+        what: the rows in words, for the error.
+
+    Raises:
+        DataError: if the file cannot be read.
+        ValueError, csv.Error: if it is no table of text; on the way, the second.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"Wanted {what}, but {path} cannot be read ({error.strerror}).") from error
+    return iter(csv.DictReader(StringIO(content[: content.rfind("\n") + 1], newline="")))
 
 
 def _truth(text: str) -> bool:

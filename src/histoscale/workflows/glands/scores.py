@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from histoscale.errors import DataError
 from histoscale.metrics.objects import Agreement
 from histoscale.workflows.glands.settings import Setting
+from histoscale.workflows.rows import whole_lines
 
 Size: TypeAlias = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = get_args(Size)
@@ -76,12 +77,11 @@ def read_scores(path: Path) -> list[GlandScore]:
     Raises:
         DataError: if the file is missing or is not such a table.
     """
+    what = "the scores of gland segmentation"
     try:
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        return [_score(row) for row in csv.DictReader(whole.splitlines())]
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
-        raise DataError(f"Wanted the scores of gland segmentation, got something else in {path}.") from error
+        return [_score(row) for row in whole_lines(path, what)]
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"Wanted {what}, got something else in {path}.") from error
 
 
 def _line(score: GlandScore) -> list[Any]:
