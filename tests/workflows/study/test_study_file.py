@@ -28,10 +28,10 @@ def test_a_wrong_recipe_is_explained_where_it_stands(study_file: Path) -> None:
     study_file.write_text(f'recipe = "shared.toml"\n{before}[comparison]{after}')
     with pytest.raises(ConfigError, match=r"shared\.toml cannot be read"):
         read_study(study_file)
-    study_file.with_name("shared.toml").write_text("[training]\nstep = 2\n")
+    study_file.with_name("shared.toml").write_text('[data]\nroot = "/"\n[training]\nstep = 2\n')
     with pytest.raises(ConfigError, match=r"shared\.toml: unknown key training\.step"):
         read_study(study_file)
-    study_file.with_name("shared.toml").write_text("[training]\nsteps = 2\n")
+    study_file.with_name("shared.toml").write_text('[data]\nroot = "/"\n[training]\nsteps = 2\n')
     study_file.write_text(f'recipe = "shared.toml"\n{before}training = 3\n[comparison]{after}')
     with pytest.raises(ConfigError, match=rf"{study_file.name}: training: "):
         read_study(study_file)
