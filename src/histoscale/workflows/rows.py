@@ -66,7 +66,7 @@ def whole_lines(path: Path, what: str) -> Iterator[dict[str, str]]:
         content = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"Wanted {what}, but {path} cannot be read ({error.strerror}).") from error
-    return iter(csv.DictReader(StringIO(content[: content.rfind("\n") + 1], newline="")))
+    return csv.DictReader(StringIO(content[: content.rfind("\n") + 1], newline=""))
 
 
 def _truth(text: str) -> bool:
