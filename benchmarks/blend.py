@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.degradation import compress_jpeg, degrade, enlarge_bicubic
-from histoscale.data.folders import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.pillow_degradation import compress_jpeg, degrade, enlarge_bicubic
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
 from histoscale.metrics.psnr import psnr_whole

@@ -19,15 +19,14 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from histoscale.data.degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
-from histoscale.data.folders import ImageRecord, find_images, read_rgb
+from histoscale.data.manifest import ImageRecord, find_images, read_rgb
+from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
+from histoscale.experiments.compare.compare import compare
+from histoscale.experiments.compare.paper_tables import Preset
+from histoscale.experiments.compare.report import frechet_markdown
+from histoscale.experiments.frechet_distance import PATCH_PX, compare_pictures, gather, load_extractor
+from histoscale.experiments.images import spread
 from histoscale.metrics.frechet import frechet_distance
-from histoscale.workflows.cases import spread
-from histoscale.workflows.compare.frechet_table import frechet_markdown
-from histoscale.workflows.compare.presets import Preset
-from histoscale.workflows.compare.run import compare
-from histoscale.workflows.frechet.distance import PATCH_PX, compare_pictures, gather
-from histoscale.workflows.frechet.extractors import load_extractor
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = (2.0, 3.0, 4.0)

@@ -16,12 +16,12 @@ import torch
 
 from histoscale import weights
 from histoscale.config import Run, read_run
-from histoscale.data.degradation import degrade
-from histoscale.data.folders import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.pillow_degradation import degrade
 from histoscale.inference import upscale
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
-from histoscale.workflows.train import train
+from histoscale.training.trainer import train
 
 KEYS = ("queries", "all", "cells")
 SCALES = (2.0, 3.0, 4.0)

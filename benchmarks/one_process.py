@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
-from histoscale.workflows.upscale.engine import Engine
-from histoscale.workflows.upscale.options import Options
-from histoscale.workflows.upscale.slide import upscale_slide
-from histoscale.workflows.upscale.slide_plan import TileJob, TileResult
-from histoscale.workflows.upscale.slide_tile import compute_tile
-from histoscale.workflows.upscale.target import Wish
-from histoscale.workflows.upscale.workers import ThisProcess, keep_freed_memory
+from histoscale.upscaling.engine import Engine
+from histoscale.upscaling.executors import ThisProcess, keep_freed_memory
+from histoscale.upscaling.geometry import Wish
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.plan import TileJob, TileResult
+from histoscale.upscaling.slide import upscale_slide
+from histoscale.upscaling.tile import compute_tile
 
 
 class Threads(ThisProcess):

@@ -17,11 +17,11 @@ import torch
 from engine import crop
 from torch.utils.flop_counter import FlopCounterMode
 
+from histoscale.experiments.tables import markdown_table
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.liif import LIIF
 from histoscale.models.catalog import build
-from histoscale.workflows.markdown_table import markdown_table
 
 LR_PX = 96
 SCALES = 2, 4

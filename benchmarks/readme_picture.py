@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.folders import read_rgb
+from histoscale.data.manifest import read_rgb
+from histoscale.experiments.images import enlarge, make_pair
 from histoscale.imaging.degrade import DEGRADATIONS
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.metrics.ssim import ssim
-from histoscale.workflows.cases import enlarge, make_pair
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOOM = 2  # screen pixels per high-resolution pixel: whole, so that nothing is interpolated again

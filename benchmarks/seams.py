@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from histoscale import weights
-from histoscale.data.folders import read_rgb
+from histoscale.data.manifest import read_rgb
 from histoscale.imaging.coords import rounded_size
 from histoscale.inference import Precision, upscale
 from histoscale.models.base import SuperResolver

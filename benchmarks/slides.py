@@ -30,8 +30,8 @@ from jaxtyping import Bool
 from synthetic_slide import BLOCK_PX, Mosaic, with_rim
 
 from histoscale import weights
+from histoscale.io.formats import open_slide
 from histoscale.models.catalog import build
-from histoscale.slides.reader import open_slide
 
 SCALE = 4
 SAMPLE_S = 0.1

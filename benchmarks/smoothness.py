@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.folders import ImageRecord, find_images, read_rgb
+from histoscale.data.manifest import ImageRecord, find_images, read_rgb
+from histoscale.experiments.images import enlarge, make_pair, spread
 from histoscale.models.base import SuperResolver
-from histoscale.workflows.cases import enlarge, make_pair, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = (4, 8)

@@ -12,7 +12,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from histoscale.workflows.scores import BICUBIC, paired_test, read_scores, summarise
+from histoscale.experiments.scores import BICUBIC, paired_test, read_scores, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, YARDSTICK = "iste-fast", "iste-fast-pilot"

@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from histoscale.cli import app, verbs
+from histoscale.cli import app
 from histoscale.cli.upscale import parse_size
 
 SHIPPED = Path(__file__).resolve().parent.parent / "src" / "histoscale" / "shipped"
@@ -250,7 +250,7 @@ def test_ctrl_c_while_training(
             (folder / "state.pt").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("histoscale.workflows.train.train", stopped)
+    monkeypatch.setattr("histoscale.training.trainer.train", stopped)
     result = call("train", "run.toml", "-o", tmp_path)
     assert (result.exit_code, result.stderr, result.stdout) == (130, sentence, "")
 
@@ -334,6 +334,6 @@ def test_threads_wait_asleep_unless_a_person_says_otherwise(
     monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
     if said is None:
         monkeypatch.delenv("OMP_WAIT_POLICY")
-    monkeypatch.setattr(verbs, "app", lambda: None)
-    verbs.main()
+    monkeypatch.setattr(app, "app", lambda: None)
+    app.main()
     assert os.environ["OMP_WAIT_POLICY"] == expected

@@ -10,11 +10,11 @@ import torch
 
 from histoscale.config import read_run
 from histoscale.errors import ConfigError
+from histoscale.experiments.compare.claims import REMOVALS
+from histoscale.experiments.study.study_file import read_study
 from histoscale.models.base import SuperResolver, count_parameters
 from histoscale.models.catalog import build
-from histoscale.training.objectives import objective_for
-from histoscale.workflows.compare.claims import REMOVALS
-from histoscale.workflows.study.study_file import read_study
+from histoscale.training.losses import objective_for
 
 GOOD = """
 name = "small"

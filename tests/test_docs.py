@@ -16,7 +16,7 @@ from histoscale.config import read_run
 from histoscale.models.base import count_parameters
 from histoscale.models.baselines.thera import Thera
 from histoscale.models.catalog import MODELS, build
-from histoscale.models.encoders.build import ENCODERS, build_encoder
+from histoscale.models.encoders.registry import ENCODERS, build_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [

@@ -16,12 +16,7 @@ from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsEr
 from histoscale.imaging.arrays import pixel_reader
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.resize import bicubic_resize
-from histoscale.inference import (
-    check_precision,
-    upscale,
-    upscale_blocks,
-    upscale_part,
-)
+from histoscale.inference import check_precision, upscale, upscale_blocks, upscale_part
 from histoscale.models.base import SuperResolver
 from histoscale.models.iste.fast import FastISTE
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from histoscale.workflows.cancer.carry_out import tabulate
-from histoscale.workflows.compare.presets import PRESETS, find_presets
-from histoscale.workflows.compare.run import compare_again
-from histoscale.workflows.glands.carry_out import glands_again
-from histoscale.workflows.judge import markdown as judged
-from histoscale.workflows.judge.scores import read_scores as read_task_scores
-from histoscale.workflows.judge.table import tables_of
-from histoscale.workflows.scores import read_scores
-from histoscale.workflows.settings import read_settings
-from histoscale.workflows.tables import markdown
+from histoscale.experiments.cancer.experiment import tabulate
+from histoscale.experiments.compare.compare import compare_again
+from histoscale.experiments.compare.paper_tables import PRESETS, find_presets
+from histoscale.experiments.custom_task import report as judged
+from histoscale.experiments.custom_task.report import tables_of
+from histoscale.experiments.custom_task.results import read_scores as read_task_scores
+from histoscale.experiments.glands.experiment import glands_again
+from histoscale.experiments.methods import read_settings
+from histoscale.experiments.scores import read_scores
+from histoscale.experiments.tables import markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

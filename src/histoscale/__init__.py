@@ -10,17 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from histoscale.errors import (
-        HistoscaleError,
-        InputError,
-        ScaleError,
-        WeightsError,
-    )
+    from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
     from histoscale.inference import upscale
     from histoscale.models.base import CoordinateSuperResolver, SuperResolver
     from histoscale.models.catalog import MODELS, build
+    from histoscale.upscaling.api import upscale_slide
     from histoscale.weights import Card, card, load, save, shipped
-    from histoscale.workflows.upscale.from_python import upscale_slide
 
     __version__: str
 
@@ -49,7 +44,7 @@ _HOMES = {
     "models.base": ("CoordinateSuperResolver", "SuperResolver"),
     "models.catalog": ("MODELS", "build"),
     "weights": ("Card", "card", "load", "save", "shipped"),
-    "workflows.upscale.from_python": ("upscale_slide",),
+    "upscaling.api": ("upscale_slide",),
 }
 
 

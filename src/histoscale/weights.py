@@ -14,9 +14,9 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from histoscale.errors import ConfigError, OutputError, WeightsError
+from histoscale.files import replacing
 from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
-from histoscale.replacing import replacing
 
 Stored: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """How numbers are stored; in memory they are always float32."""

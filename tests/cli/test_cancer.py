@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from histoscale.cli import app
-from histoscale.workflows.cancer.carry_out import Found
+from histoscale.experiments.cancer.experiment import Found
 
 
 def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def stop(*_: Any, **__: Any) -> Found:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("histoscale.workflows.cancer.carry_out.cancer", stop)
+    monkeypatch.setattr("histoscale.experiments.cancer.experiment.cancer", stop)
     result = CliRunner().invoke(app, ["cancer", "runs/cancer.toml", "-o", str(tmp_path)])
     assert result.exit_code == 130
     assert result.stderr == "error: stopped; what is done is kept, and the same command goes on with it.\n"

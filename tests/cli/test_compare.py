@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
-from histoscale.workflows.scores import Score
-from histoscale.workflows.scoring import Job, score_jobs
+from histoscale.experiments.scores import Score
+from histoscale.experiments.scoring import Job, score_jobs
 
 
 def call(*words: Any) -> Result:
@@ -76,7 +76,7 @@ def test_ctrl_c_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: p
         yield from score_jobs(jobs[:1], *others)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("histoscale.workflows.compare.run.score_jobs", stop)
+    monkeypatch.setattr("histoscale.experiments.compare.compare.score_jobs", stop)
     words = ["-m", "iste-fast", "--data", pictures, "-o", tmp_path / "out", "--scale", 2]
     result = call(*words)
     assert result.exit_code == 130

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
+from histoscale.experiments.glands.config import all_settings
+from histoscale.experiments.glands.results import GlandScore, write_scores
 from histoscale.metrics.objects import Agreement
-from histoscale.workflows.glands.scores import GlandScore, write_scores
-from histoscale.workflows.glands.settings import all_settings
 
 
 def call(*words: Any) -> Result:

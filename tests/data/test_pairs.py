@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from histoscale.data.degradation import compress_jpeg
-from histoscale.data.device_pairs import DevicePairs
+from histoscale.data.gpu_pairs import DevicePairs
 from histoscale.data.pairs import Pair, PairDataset, PairRecipe, augment
+from histoscale.data.pillow_degradation import compress_jpeg
 from histoscale.errors import DataError
 from histoscale.imaging.resize import bicubic_points, bicubic_resize
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from histoscale.data.degradation import degrade as degrade_with_pillow
+from histoscale.data.pillow_degradation import degrade as degrade_with_pillow
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import (
     DEGRADATIONS,

@@ -1,4 +1,4 @@
-"""The command line: verbs and their options; the work is done in `workflows`."""
+"""The command line: verbs and their options; the rooms below do the work."""
 
 from histoscale.cli import (
     cancer,
@@ -6,25 +6,25 @@ from histoscale.cli import (
     figures,
     frechet,
     glands,
+    import_weights,
+    info,
     judge,
-    learn,
-    look,
     profile,
     study,
-    take_over,
     tile,
+    train,
     upscale,
 )
-from histoscale.cli.verbs import app, main
+from histoscale.cli.app import app, main
 
 __all__ = ["app", "main"]
 
 for verb in (
     upscale.upscale,
-    look.info,
-    look.models,
-    learn.train,
-    learn.evaluate,
+    info.info,
+    info.models,
+    train.train,
+    train.evaluate,
     compare.compare,
     figures.figures,
     frechet.frechet,
@@ -34,6 +34,6 @@ for verb in (
     study.study,
     cancer.cancer,
     judge.judge,
-    take_over.import_weights,
+    import_weights.import_weights,
 ):
     app.command()(verb)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.console import bar, complain, say
 from histoscale.cli.options import Device, RunFolder
-from histoscale.cli.verbs import INTERRUPTED
-from histoscale.cli.words import bar, complain, say
 
 
 def cancer(
@@ -20,17 +20,17 @@ def cancer(
     device: Device = "auto",
 ) -> None:
     """Train classifiers on original patches and test them on enlarged ones; started again, it goes on."""
-    from histoscale.workflows.cancer import carry_out
-    from histoscale.workflows.cancer.markdown import overview
-    from histoscale.workflows.cancer.run_folder import TABLES
+    from histoscale.experiments.cancer import experiment
+    from histoscale.experiments.cancer.report import overview
+    from histoscale.experiments.cancer.results import TABLES
 
     folder = output or Path("out") / run_file.stem
     try:
         with bar("cancer") as shown:
             found = (
-                carry_out.tabulate(run_file, folder)
+                experiment.tabulate(run_file, folder)
                 if tables_only
-                else carry_out.cancer(
+                else experiment.cancer(
                     run_file,
                     folder,
                     device=device,

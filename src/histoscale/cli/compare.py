@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.console import bar, complain, say
 from histoscale.cli.frechet import ExtractorChoice
 from histoscale.cli.options import (
     AllowResize,
@@ -18,8 +20,6 @@ from histoscale.cli.options import (
     Split,
     Workers,
 )
-from histoscale.cli.verbs import INTERRUPTED
-from histoscale.cli.words import bar, complain, say
 
 
 def compare(
@@ -76,10 +76,10 @@ def compare(
     """Compare methods at the scales of the paper's tables: PSNR, SSIM, paired tests, the paper's claims."""
     if resume and overwrite:
         raise typer.BadParameter("give --resume or --overwrite, not both.")
-    from histoscale.workflows.compare import run
-    from histoscale.workflows.compare.markdown import overview
-    from histoscale.workflows.compare.presets import find_presets
-    from histoscale.workflows.compare.score_folder import ScoreFolder
+    from histoscale.experiments.compare import compare
+    from histoscale.experiments.compare.paper_tables import find_presets
+    from histoscale.experiments.compare.report import overview
+    from histoscale.experiments.compare.results import ScoreFolder
 
     if scores is not None:
         unheard: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
@@ -91,13 +91,13 @@ def compare(
         if given := [name for name, choice in unheard.items() if choice]:
             raise typer.BadParameter(f"--from takes all from the scores: give no {' and no '.join(given)}.")
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
-        found = run.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
+        found = compare.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
     elif data is None or not model:
         raise typer.BadParameter("give --model, and --data or $HISTOSCALE_DATA; or give --from.")
     else:
         try:
             with bar("comparing") as shown:
-                found = run.compare(
+                found = compare.compare(
                     model,
                     data,
                     output,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.console import bar, complain, say
 from histoscale.cli.options import Data, Device, Precision, PrecisionName, Sets, Split
-from histoscale.cli.words import bar, complain, say
 
 
 def figures(
@@ -42,11 +42,11 @@ def figures(
     """Draw the paper's figures of images: error maps, odd scales, features, decoders, branches, a gallery."""
     if data is None:
         raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
-    from histoscale.workflows.figures import run
-    from histoscale.workflows.figures.drawn import LeftOut
+    from histoscale.experiments.figures import experiment
+    from histoscale.experiments.figures.figure import LeftOut
 
     with bar("drawing") as shown:
-        entries = run.figures(
+        entries = experiment.figures(
             model or (),
             data,
             output,
@@ -66,4 +66,4 @@ def figures(
     for entry in entries:
         if isinstance(entry, LeftOut):
             complain(f"{entry.section}. {entry.reason}", "note")
-    say(f"The page is {output / run.INDEX}.")
+    say(f"The page is {output / experiment.INDEX}.")

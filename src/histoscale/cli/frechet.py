@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.console import say
 from histoscale.cli.options import Device
-from histoscale.cli.words import say
 
 
 class ExtractorChoice(StrEnum):
@@ -30,9 +30,8 @@ def frechet(
     device: Device = "auto",
 ) -> None:
     """Say how far apart two sets of pictures are: Frechet distance of their features."""
-    from histoscale.workflows.frechet.distance import compare_folders
-    from histoscale.workflows.frechet.extractors import load_extractor
-    from histoscale.workflows.processor import find_device
+    from histoscale.experiments.frechet_distance import compare_folders, load_extractor
+    from histoscale.resources import find_device
 
     loaded = load_extractor(extractor.value, inception_weights, find_device(device))
     say(compare_folders(first, second, loaded, patch or None).line())

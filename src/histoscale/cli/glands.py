@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.words import bar, say, show_table
+from histoscale.cli.console import bar, say, show_table
 
 
 def glands(
@@ -24,12 +24,12 @@ def glands(
     ] = None,
 ) -> None:
     """Segment glands on originals, bicubic and super-resolved images; started again, it goes on."""
-    from histoscale.workflows.glands import carry_out, results, tables
+    from histoscale.experiments.glands import experiment, report, statistics
 
     if run_file is not None and scores is None:
         folder = output or Path("out") / run_file.stem
         with bar("glands", " {task.fields[state]}") as shown:
-            found = carry_out.glands(
+            found = experiment.glands(
                 run_file,
                 folder,
                 workers=workers,
@@ -37,11 +37,11 @@ def glands(
             )
     elif scores is not None and run_file is None:
         folder = output or Path("out/glands-again")
-        found = carry_out.glands_again(scores, folder)
+        found = experiment.glands_again(scores, folder)
     else:
         raise typer.BadParameter("give RUN.toml, or --from with scores.")
-    for part in results.parts_of(found):
-        table = tables.main_table(part)
+    for part in statistics.parts_of(found):
+        table = report.main_table(part)
         say(f"{table.caption}.")
         show_table([table.heads, *table.rows])
     say(f"Results are in {folder}.")

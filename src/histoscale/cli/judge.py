@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.console import bar, complain, say
 from histoscale.cli.options import Crop, Data, Device, Limit, Precision, PrecisionName, Sets, Split
-from histoscale.cli.verbs import INTERRUPTED
-from histoscale.cli.words import bar, complain, say
 
 
 def judge(
@@ -45,7 +45,7 @@ def judge(
     """Run a task of your own on original, small and enlarged images: what does super-resolution recover?"""
     if data is None:
         raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
-    from histoscale.workflows.judge.carry_out import judge as carry_out
+    from histoscale.experiments.custom_task.experiment import judge as carry_out
 
     try:
         with bar("judging") as shown:

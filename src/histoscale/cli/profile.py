@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.console import bar, complain, say, show_table
 from histoscale.cli.options import Device, Precision, PrecisionName
-from histoscale.cli.words import bar, complain, say, show_table
 
 
 def profile(
@@ -25,11 +25,11 @@ def profile(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier tables.")] = False,
 ) -> None:
     """Measure parameters, peak memory and time of the models of any scale: the paper's Table 8."""
-    from histoscale.workflows.profile import carry_out, tables
+    from histoscale.experiments.profile import experiment, report
 
     with bar("profiling") as shown:
-        found = carry_out.profile(
-            carry_out.subjects(model or (), encoder),
+        found = experiment.profile(
+            experiment.subjects(model or (), encoder),
             output,
             device=device,
             precision=precision.value,
@@ -38,9 +38,9 @@ def profile(
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )
-    for title, rows in tables.tables(found):
+    for title, rows in report.tables(found):
         say(title)
         show_table(rows)
     for row in found.rows:
         for query, reason in row.failures:
-            complain(f"{row.model}, {tables.label(query)}: {reason}", "warning")
+            complain(f"{row.model}, {report.label(query)}: {reason}", "warning")

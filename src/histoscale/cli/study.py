@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.words import bar, say
+from histoscale.cli.console import bar, say
 
 
 def study(
@@ -29,9 +29,9 @@ def study(
     """Train methods by one recipe and budget and compare them; started again, it goes on."""
     if minutes and steps:
         raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
-    from histoscale.workflows.compare.markdown import overview
-    from histoscale.workflows.study.carry_out import COMPARISON
-    from histoscale.workflows.study.carry_out import study as carry_out
+    from histoscale.experiments.compare.report import overview
+    from histoscale.experiments.study.study import COMPARISON
+    from histoscale.experiments.study.study import study as carry_out
 
     folder = output or Path("out") / study_file.stem
     with bar("comparing") as shown:

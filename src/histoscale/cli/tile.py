@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.words import bar, say
+from histoscale.cli.console import bar, say
 
 
 class SplitBy(StrEnum):
@@ -59,8 +59,8 @@ def tile(
         raise typer.BadParameter("--random-crops needs the --size of the crops.")
     if any(value is not None and not 0 < value < math.inf for value in (mpp, source_mpp)):
         raise typer.BadParameter("--mpp and --source-mpp are above 0.")
-    from histoscale.workflows.tile.folder import Recipe, cut_slides
-    from histoscale.workflows.tile.splits import parse_split
+    from histoscale.tiling.dataset import Recipe, cut_slides
+    from histoscale.tiling.splits import parse_split
 
     name = set_name or output.resolve().name
     places = Recipe(

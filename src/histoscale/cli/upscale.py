@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.console import bar, complain, say
 from histoscale.cli.options import AllowResize, Device, Precision, PrecisionName
-from histoscale.cli.verbs import INTERRUPTED
-from histoscale.cli.words import bar, complain, say
 
 if TYPE_CHECKING:
-    from histoscale.workflows.upscale.batch import Job
-    from histoscale.workflows.upscale.engine import Engine
-    from histoscale.workflows.upscale.options import Options
-    from histoscale.workflows.upscale.outcome import Failure, Outcome
+    from histoscale.upscaling.engine import Engine
+    from histoscale.upscaling.jobs import Job
+    from histoscale.upscaling.options import Options
+    from histoscale.upscaling.results import Failure, Outcome
 
 
 class CompressionName(StrEnum):
@@ -127,11 +127,11 @@ def upscale(
     if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
     size_xy = parse_size(size) if size else None
-    from histoscale.replacing import refuse_unwritable
-    from histoscale.workflows.upscale.batch import plan_jobs
-    from histoscale.workflows.upscale.engine import Engine
-    from histoscale.workflows.upscale.options import Options
-    from histoscale.workflows.upscale.target import Wish
+    from histoscale.files import refuse_unwritable
+    from histoscale.upscaling.engine import Engine
+    from histoscale.upscaling.geometry import Wish
+    from histoscale.upscaling.jobs import plan_jobs
+    from histoscale.upscaling.options import Options
 
     options = Options(
         Wish(scale=scale, size_xy=size_xy, mpp=mpp, magnification=magnification),
@@ -164,9 +164,8 @@ def tell_results(
     jobs: "Sequence[Job]", options: "Options", engine: "Engine", report: Path | None
 ) -> "list[Outcome | Failure]":
     """Upscale, tell what came of each file, and report slides, and pictures if that is wanted."""
-    from histoscale.workflows.upscale.batch import upscale_files
-    from histoscale.workflows.upscale.outcome import Failure
-    from histoscale.workflows.upscale.slide_outcome import SlideOutcome
+    from histoscale.upscaling.jobs import upscale_files
+    from histoscale.upscaling.results import Failure, SlideOutcome
 
     started, results = datetime.now().astimezone(), []
     with bar("") as shown, resuming_told(jobs):
@@ -197,8 +196,8 @@ def write_report(
     folder: Path | None, jobs: "Sequence[Job]", results: "Sequence[Outcome | Failure]", started: datetime
 ) -> None:
     """The record and the page of a run, and where they are."""
-    from histoscale.workflows.upscale import report
-    from histoscale.workflows.upscale.slide_outcome import Run
+    from histoscale.upscaling import report
+    from histoscale.upscaling.results import Run
 
     run = Run(
         shlex.join(["histoscale", *sys.argv[1:]]),
@@ -212,7 +211,7 @@ def write_report(
 
 def failures(results: "Sequence[Outcome | Failure]") -> int:
     """How many files were not written."""
-    from histoscale.workflows.upscale.outcome import Failure
+    from histoscale.upscaling.results import Failure
 
     return sum(isinstance(result, Failure) for result in results)
 
@@ -223,7 +222,7 @@ def resuming_told(jobs: "Sequence[Job]") -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from histoscale.slides.tile_store import TileStore
+        from histoscale.io.tile_store import TileStore
 
         if not any(TileStore.beside(job.target).exists for job in jobs):
             raise

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from histoscale.data.degradation import add_noise, compress_jpeg, degrade
+from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade
 from histoscale.errors import DataError
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.degrade import Degradation

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,18 +15,25 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
 
 from histoscale import weights
-from histoscale.config import Run
-from histoscale.data.device_pairs import DevicePairs
-from histoscale.data.folders import find_images, read_rgb
+from histoscale.config import Run, read_run
+from histoscale.data.gpu_pairs import DevicePairs
+from histoscale.data.manifest import find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
-from histoscale.errors import ConfigError
+from histoscale.errors import ConfigError, OutputError
+from histoscale.files import alone_in, writing
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
-from histoscale.training.curves import draw_curves
-from histoscale.training.objectives import Objective, objective_for
-from histoscale.training.provenance import card_of
+from histoscale.training.card import card_of, record_origin
+from histoscale.training.checkpoint import (
+    read_state,
+    stopping_politely,
+    take_over,
+    update_average,
+    write_state,
+)
+from histoscale.training.curves import draw_curves, read_metrics
+from histoscale.training.losses import Objective, objective_for
 from histoscale.training.schedule import Progress, average_decay, step_size
-from histoscale.training.state import read_state, take_over, update_average, write_state
 from histoscale.training.validation import Validation
 
 Report: TypeAlias = Callable[[Progress, float], None]
@@ -230,3 +239,56 @@ class Trainer:
         draw_curves(self.output / "metrics.jsonl", self.output / "curves.png")
         about = card_of(self.run, self.records, self.progress, self.validated)
         weights.save(self.output / f"{self.run.name}.safetensors", self.best(), about)
+
+
+# ``histoscale train RUN.toml``: Eq. 1, or a method's own loss, by Adam, on one processor or many.
+
+
+def train(run_file: Path, output: Path, *, resume: bool = False, report: Report | None = None) -> Path:
+    """Carry out a run file.
+
+    Args:
+        run_file: TOML, see `histoscale.config.Run`.
+        output: folder for state, metrics, curves and weights.
+        resume: continue what is in ``output``.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        ConfigError, DataError, OutputError: one sentence each.
+        KeyboardInterrupt: after Ctrl-C or a polite kill, when state and weights so far are written.
+    """
+    run = read_run(run_file)
+    held = (output / "state.pt").exists()
+    if held and not resume:
+        raise OutputError(
+            f"{output} already holds a run; continue it with --resume or choose another folder."
+        )
+    if resume and not held:
+        raise OutputError(f"There is no run to resume in {output}.")
+    with writing(f"The run's folder {output}"):
+        output.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(run, output, report)
+        if resume:
+            trainer.resume()
+        is_main = trainer.accelerator.is_main_process
+        with alone_in(output) if is_main else nullcontext(), stopping_politely(trainer.stop):
+            if is_main:
+                begin_records(trainer, run_file)
+            trainer.train()
+    if trainer.stopping:
+        raise KeyboardInterrupt
+    return output / f"{run.name}.safetensors"
+
+
+def begin_records(trainer: Trainer, run_file: Path) -> None:
+    """The run file, its origin, and metrics that end where the run begins."""
+    output, metrics = trainer.output, trainer.output / "metrics.jsonl"
+    shutil.copyfile(run_file, output / "run.toml")
+    record_origin(trainer.run, trainer.records, output / "origin.json")
+    step = trainer.progress.step
+    kept = (
+        [line for line in read_metrics(metrics) if line["step"] <= step] if step and metrics.exists() else []
+    )
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import UInt8
 
 from histoscale.config import ValidationTable
-from histoscale.data.degradation import degrade, enlarge_bicubic
-from histoscale.data.folders import ImageRecord, centre_crop, read_rgb
+from histoscale.data.manifest import ImageRecord, centre_crop, read_rgb
+from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
 from histoscale.imaging.arrays import to_uint8
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver

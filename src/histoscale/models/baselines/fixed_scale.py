@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from histoscale.errors import ConfigError, ScaleError
 from histoscale.models.base import SuperResolver
-from histoscale.models.encoders.build import Encoder
 from histoscale.models.encoders.edsr import EDSREncoder
 from histoscale.models.encoders.rdn import RDNEncoder
+from histoscale.models.encoders.registry import Encoder
 from histoscale.models.encoders.swinir import SwinIREncoder, crop, pad_to_windows
 
 SHUFFLE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}

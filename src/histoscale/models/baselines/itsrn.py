@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from histoscale.models.base import CoordinateSuperResolver
-from histoscale.models.encoders.build import build_encoder
+from histoscale.models.encoders.registry import build_encoder
 from histoscale.models.local_ensemble import CORNERS, as_rows, corners, pick, stacked
 
 

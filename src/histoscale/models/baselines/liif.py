@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from histoscale.errors import ConfigError
 from histoscale.imaging.resize import bicubic_points
 from histoscale.models.base import CoordinateSuperResolver
-from histoscale.models.encoders.build import build_encoder
+from histoscale.models.encoders.registry import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
 
 

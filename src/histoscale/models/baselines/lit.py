@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from histoscale.models.base import Cell, CoordinateSuperResolver
-from histoscale.models.encoders.build import build_encoder
+from histoscale.models.encoders.registry import build_encoder
 from histoscale.models.local_ensemble import as_rows, interpolate, nearest_cells, pick, relative_cell
 
 CELLS_AT_ONCE = 8

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from histoscale.models.base import CoordinateSuperResolver
-from histoscale.models.encoders.build import build_encoder
+from histoscale.models.encoders.registry import build_encoder
 from histoscale.models.local_ensemble import as_rows, corners, pick, relative_cell
 
 STEPS = (-3, -1, 1, 3)

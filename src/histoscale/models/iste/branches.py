@@ -12,19 +12,10 @@ from histoscale.errors import ConfigError
 from histoscale.models.base import Cell, as_grid
 from histoscale.models.iste.decoders import LocalPixelDecoder, LocalTextureDecoder
 from histoscale.models.iste.fusion import SelfTextureFusion, at_least_single
-from histoscale.models.iste.key_sets import (
-    KEY_SETS,
-    context,
-    points_in_cell,
-)
+from histoscale.models.iste.key_sets import KEY_SETS, context, points_in_cell
 from histoscale.models.iste.local_interactor import LocalInteractor
 from histoscale.models.iste.texture_learner import PlainTexture, TextureLearner
-from histoscale.models.local_ensemble import (
-    as_rows,
-    nearest_cells,
-    pick,
-    relative_cell,
-)
+from histoscale.models.local_ensemble import as_rows, nearest_cells, pick, relative_cell
 
 
 @dataclass(frozen=True)

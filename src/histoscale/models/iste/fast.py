@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from histoscale.imaging.resize import bicubic_points, bicubic_render
 from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.encoders.edsr import EDSREncoder
-from histoscale.models.iste.subpixel import REACH, CellSeries
+from histoscale.models.iste.fourier_series import REACH, CellSeries
 
 
 class FastFeatures(NamedTuple):

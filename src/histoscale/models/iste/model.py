@@ -9,7 +9,7 @@ from torch import Tensor
 from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import Cell, CoordinateSuperResolver
-from histoscale.models.encoders.build import build_encoder
+from histoscale.models.encoders.registry import build_encoder
 from histoscale.models.iste.branches import Branches, Maps
 from histoscale.models.iste.decoding import decode_grid, decode_points
 

@@ -1,0 +1,126 @@
+"""From scores to everything that is printed: tables, tests and claims are made from nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from histoscale.errors import ConfigError, DataError
+from histoscale.experiments.compare.claims import Claim, check_claims, check_distances
+from histoscale.experiments.compare.frechet import Distance
+from histoscale.experiments.compare.paper_tables import Preset
+from histoscale.experiments.compare.statistics import Grid, Table, grids_of, tables_of
+from histoscale.experiments.methods import check_seeds, label_of
+from histoscale.experiments.scores import Score
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a run found, as data.
+
+    Attributes:
+        reference: the row that the others are tested against.
+        distances: Frechet distances, where a preset has them.
+        undertrained: rows of weights that are known to have seen too little.
+    """
+
+    presets: tuple[Preset, ...]
+    reference: str
+    tables: list[Table]
+    claims: list[Claim]
+    distances: tuple[Distance, ...] = ()
+    undertrained: tuple[str, ...] = ()
+
+
+def compared(
+    scores: Sequence[Score],
+    presets: Sequence[Preset],
+    reference: str | None = None,
+    distances: Sequence[Distance] = (),
+    undertrained: Sequence[str] = (),
+) -> Comparison:
+    """Tables, tests and claims of some scores and, for Table 3, distances.
+
+    Args:
+        reference: label of the row that the others are tested against; the last one by default.
+        undertrained: labels of rows that are marked as having seen too little.
+
+    Raises:
+        ConfigError: if there is no such row.
+        DataError: if there are no scores at the presets' scales, or they are of runs that do not go together.
+    """
+    check_whole(scores)
+    grids = grids_of(scores)
+    labels = list(dict.fromkeys(label_of(score.model) for score in scores))
+    chosen = find_reference(labels, reference)
+    tables = tables_of(grids, presets, chosen, undertrained)
+    if not tables:
+        raise DataError(f"There are no scores at a scale of {', '.join(preset.name for preset in presets)}.")
+    claims = [*check_claims(grids), *check_distances(distances)]
+    return Comparison(tuple(presets), chosen, tables, claims, tuple(distances), tuple(undertrained))
+
+
+def find_reference(labels: Sequence[str], reference: str | None) -> str:
+    """The label asked for, or the last.
+
+    Raises:
+        ConfigError: if it is not there.
+    """
+    if reference is None:
+        return labels[-1]
+    if reference not in labels:
+        raise ConfigError(f"There is no row {reference} to test against: wanted one of {', '.join(labels)}.")
+    return reference
+
+
+def check_whole(scores: Sequence[Score]) -> None:
+    """Make sure that scores are of one comparison.
+
+    Raises:
+        DataError: if there are none; if a score is there twice, a model has other weights on other images, or
+            models of one table were scored on other images.
+        ConfigError: if a row has models with and without a seed.
+    """
+    if not scores:
+        raise DataError("Wanted scores to compare, got none.")
+    _check_single(scores)
+    _check_weights(scores)
+    check_seeds(list(dict.fromkeys(score.model for score in scores)))
+    for grid in grids_of(scores):
+        if grid.is_whole_set:
+            _check_images(grid)
+
+
+def _check_single(scores: Sequence[Score]) -> None:
+    seen: set[tuple[str, str, str, float, str]] = set()
+    for s in scores:
+        place = (s.dataset, s.image, s.degradation, s.scale, s.model)
+        if place in seen:
+            raise DataError(f"{s.model} was scored twice on {s.dataset} {s.image} at x{s.scale:g}.")
+        seen.add(place)
+
+
+def _check_weights(scores: Sequence[Score]) -> None:
+    used: dict[tuple[str, float], Score] = {}
+    for score in scores:
+        first = used.setdefault((score.model, score.scale), score)
+        if (first.weights, first.through) != (score.weights, score.through):
+            raise DataError(
+                f"{score.model} at x{score.scale:g} is of other weights on {first.image} than on "
+                f"{score.image}."
+            )
+
+
+def _check_images(grid: Grid) -> None:
+    """Every model of every row, at each scale, on the same images: a mean over others is no comparison."""
+    for scale in sorted(grid.scales):
+        images: dict[str, set[str]] = {}
+        for label in grid.labels:
+            for score in grid.cells.get((label, scale), []):
+                images.setdefault(score.model, set()).add(score.image)
+        everything = set().union(*images.values())
+        for model, own in images.items():
+            if own != everything:
+                missing = min(everything - own)
+                raise DataError(
+                    f"{model} was not scored on {grid.group} {missing} at x{scale:g}, as others were: "
+                    "wanted the scores of a finished comparison."
+                )

@@ -1,0 +1,182 @@
+"""Pictures in rows and columns on whole screen pixels: nothing is interpolated again by the drawing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from histoscale.experiments.figures.crops import Window
+from histoscale.experiments.images import Picture
+
+DPI = 200
+PANEL_PX = 384
+"""A panel is at least so wide on the screen, or twice its picture."""
+GAP_PX, LINE_PX, FOOT_PX = 14, 30, 78
+INK, FAINT, BOX = "#1f2328", "#59636e", "#0072b2"
+"""The box's blue is of Okabe and Ito's palette, which colour-blind people tell from tissue's pinks."""
+ERRORS = "magma"
+LETTER_PX = 23
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a sheet.
+
+    Attributes:
+        note: a second line below the title.
+        box: outlined in the picture, in its pixels.
+        mpp: draws a scale bar; micrometres per pixel of the picture.
+    """
+
+    picture: Picture
+    title: str = ""
+    note: str = ""
+    box: Window | None = None
+    mpp: float | None = None
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """What the colours of the error maps of a sheet mean."""
+
+    peak: float
+    label: str
+
+
+def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: ColourBar | None = None) -> Figure:
+    """Rows of panels, aligned in columns; a row's titles take the room that they need.
+
+    Args:
+        side_px: pixels a side of the largest picture; smaller ones are enlarged by whole numbers.
+        bar: drawn below.
+    """
+    panel = side_px * max(2, PANEL_PX // side_px)
+    columns = max(len(row) for row in rows)
+    width = columns * (panel + GAP_PX) + GAP_PX
+    letter = max(1.0, width / 2400)  # wide sheets are shown smaller on the page
+    heads = [round(_lines(row) * LINE_PX * letter) for row in rows]
+    height = sum(heads) + len(rows) * (panel + GAP_PX) + GAP_PX + (round(FOOT_PX * letter) if bar else 0)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    top = GAP_PX
+    for row, head in zip(rows, heads, strict=True):
+        top += head
+        for column, one in enumerate(row):
+            if one is not None:
+                _draw_panel(figure, one, (GAP_PX + column * (panel + GAP_PX), top), panel, letter)
+        top += panel + GAP_PX
+    if bar:
+        _draw_bar(figure, bar, (GAP_PX, top), panel, letter)
+    return figure
+
+
+def wrapped(columns: Sequence[Sequence[Panel | None]], at_most: int = 6) -> list[list[Panel | None]]:
+    """Columns of panels as rows, in as many blocks as keep a sheet readable; blocks are of equal width."""
+    blocks = math.ceil(len(columns) / at_most)
+    width = math.ceil(len(columns) / blocks)
+    rows = []
+    for start in range(0, len(columns), width):
+        rows += [list(row) for row in zip(*columns[start : start + width], strict=True)]
+    return rows
+
+
+def as_squares(lr: Picture, size: tuple[int, int]) -> Picture:
+    """Every low-resolution pixel as the square of truth that it stands for."""
+    rows, cols = (
+        np.minimum(np.arange(n) * small // n, small - 1) for n, small in zip(size, lr.shape[:2], strict=True)
+    )
+    squares: Picture = lr[rows][:, cols]
+    return squares
+
+
+def coloured(values: Float[np.ndarray, "h w"], low: float, high: float, colours: str = ERRORS) -> Picture:
+    """A map in the colours of a colour map; what is outside ``low`` to ``high`` is clipped."""
+    shades = mpl.colormaps[colours](Normalize(low, high, clip=True)(values))
+    return np.ascontiguousarray(np.rint(255 * shades[..., :3]).astype(np.uint8))
+
+
+def bar_length_um(width_um: float) -> float:
+    """The longest of 1, 2, 5, 10, 20, 50, ... micrometres within a third of a picture's width."""
+    most = width_um / 3
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most)
+
+
+def _lines(row: Sequence[Panel | None]) -> int:
+    """Lines of text above a row."""
+    return max((bool(one.title) + bool(one.note) for one in row if one is not None), default=0)
+
+
+def _add_axes(figure: Figure, left_top: tuple[float, float], size: tuple[float, float]) -> Axes:
+    """Axes at a place in screen pixels from the left and the top, and their width and height."""
+    width, height = (side * DPI for side in figure.get_size_inches())
+    (left, top), (w, h) = left_top, size
+    return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
+
+
+def _fitting(words: str, width: float) -> str:
+    """Words cut to a width in letters' own pixels; formulas are short enough."""
+    most = int(width / (0.65 * LETTER_PX))
+    return words if len(words) <= most or _is_formula(words) else words[: most - 1] + "…"
+
+
+def _is_formula(words: str) -> bool:
+    """Whether words are set as mathematics; the name of a file may hold a dollar sign, too."""
+    return words.startswith("$")
+
+
+def _points(pixels: float) -> float:
+    return pixels * 72 / DPI
+
+
+def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int, letter: float) -> None:
+    height, width = one.picture.shape[:2]
+    zoom = max(1, side // max(height, width))
+    axes = _add_axes(figure, left_top, (width * zoom, height * zoom))
+    axes.set_axis_off()
+    axes.imshow(one.picture, interpolation="nearest", aspect="auto")
+    above = 1.0
+    for words, colour, weight in ((one.note, FAINT, "normal"), (one.title, INK, "bold")):
+        if words:
+            shown = _fitting(words, side / letter)
+            text = axes.text(0, above + 8 / (height * zoom), shown, transform=axes.transAxes, va="bottom")
+            text.set(color=colour, fontsize=_points(LETTER_PX * letter), fontweight=weight)
+            text.set_parse_math(_is_formula(words))
+            above += LINE_PX * letter / (height * zoom)
+    if one.box:
+        corner = (one.box.left - 0.5, one.box.top - 0.5)
+        axes.add_patch(Rectangle(corner, one.box.side_px, one.box.side_px, fill=False, ec="white", lw=2.6))
+        axes.add_patch(Rectangle(corner, one.box.side_px, one.box.side_px, fill=False, ec=BOX, lw=1.4))
+    if one.mpp:
+        _draw_scale_bar(axes, one.mpp, (width, height), zoom, letter)
+
+
+def _draw_scale_bar(axes: Axes, mpp: float, size: tuple[int, int], zoom: int, letter: float) -> None:
+    """A bar of a round number of micrometres in the lower right corner of a picture of a width and height."""
+    width, height = size
+    length_um = bar_length_um(width * mpp)
+    right, low = width - 0.5 - 14 / zoom, height - 0.5 - 16 / zoom
+    ends = [right - length_um / mpp, right]
+    rims = [[withStroke(linewidth=points, foreground="black")] for points in (4.0, 2.2)]
+    axes.plot(ends, [low, low], color="white", lw=2.4, solid_capstyle="butt", path_effects=rims[0])
+    text = axes.text(right, low - 12 * letter / zoom, f"{length_um:g} µm", path_effects=rims[1])
+    text.set(color="white", fontsize=_points(22 * letter), fontweight="bold", ha="right", va="bottom")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def _draw_bar(figure: Figure, bar: ColourBar, left_top: tuple[int, int], width: int, letter: float) -> None:
+    axes = _add_axes(figure, (left_top[0], left_top[1] + 6), (width, 18 * letter))
+    shades = ScalarMappable(Normalize(0, bar.peak), ERRORS)
+    drawn = figure.colorbar(shades, cax=axes, orientation="horizontal")
+    drawn.outline.set_visible(False)
+    axes.tick_params(labelsize=_points(20 * letter), colors=FAINT, length=3)
+    place = {"transform": axes.transAxes, "va": "center", "fontsize": _points(22 * letter), "color": FAINT}
+    axes.text(1 + 2.5 * GAP_PX / width, 0.5, bar.label, **place)  # type: ignore[arg-type]

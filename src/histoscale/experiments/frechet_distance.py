@@ -1,0 +1,200 @@
+"""Frechet distance between two sets of pictures, whole or cut into patches, in folders or in memory.
+
+Large pictures are cut, because the distance needs more samples than features. The sets need not be pairs,
+nor of one size.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import torch as safetensors
+
+from histoscale import weights
+from histoscale.data.manifest import find_images, read_rgb
+from histoscale.errors import InputError, WeightsError
+from histoscale.metrics.frechet import FeatureMoments, frechet_distance
+from histoscale.models.base import moved
+from histoscale.models.extractors.base import FeatureExtractor
+from histoscale.models.extractors.inception import InceptionFeatures, without_classifier
+from histoscale.models.extractors.tissue import TissueFeatures
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+PATCH_PX = 96
+AT_ONCE = 32
+"""Patches in a batch: Inception takes some 10 MiB for each."""
+
+
+class FrechetResult(NamedTuple):
+    """A distance and what it must not be quoted without.
+
+    Attributes:
+        n: pictures or patches on the smaller side.
+        extractor: name of the features.
+        patch_px: side of the patches; None for whole pictures.
+    """
+
+    distance: float
+    n: int
+    extractor: str
+    patch_px: int | None
+
+    def line(self) -> str:
+        """In words."""
+        samples = "pictures" if self.patch_px is None else f"patches of {self.patch_px} px"
+        return f"Frechet distance {self.distance:.4f}, {self.extractor} features, n = {self.n} {samples}."
+
+
+def compare_folders(
+    first: Path, second: Path, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
+) -> FrechetResult:
+    """The distance between all pictures under two folders, one picture in memory at a time.
+
+    Raises:
+        DataError: if a folder has no pictures or one cannot be read.
+        InputError: if there are too few.
+    """
+    return compare_pictures(read_pictures(first), read_pictures(second), extractor, patch_px)
+
+
+def compare_pictures(
+    first: Iterable[Picture],
+    second: Iterable[Picture],
+    extractor: FeatureExtractor,
+    patch_px: int | None = PATCH_PX,
+) -> FrechetResult:
+    """The distance between two streams of pictures, each taken in once.
+
+    Raises:
+        InputError: if there are too few.
+    """
+    one, other = (gather(pictures, extractor, patch_px) for pictures in (first, second))
+    return FrechetResult(frechet_distance(one, other), min(one.n, other.n), extractor.name, patch_px)
+
+
+def gather(
+    pictures: Iterable[Picture], extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
+) -> FeatureMoments:
+    """Mean and covariance of the features of all pictures."""
+    moments = FeatureMoments(extractor.dimension)
+    for picture in pictures:
+        moments.add(patch_features(picture, extractor, patch_px))
+    return moments
+
+
+def patch_features(
+    picture: Picture, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
+) -> Float[np.ndarray, "n d"]:
+    """The features of each patch, or of the whole picture.
+
+    For a comparison that has the pictures one by one: `FeatureMoments.add` takes these in, and one
+    `FeatureMoments` a method and scale is all it keeps.
+    """
+    device = next(extractor.parameters()).device
+    pixels = torch.from_numpy(cut_patches(picture, patch_px)).permute(0, 3, 1, 2)
+    found = [np.empty((0, extractor.dimension), np.float32)]
+    with torch.inference_mode():
+        for batch in pixels.split(AT_ONCE) if len(pixels) else ():
+            found.append(extractor(batch.to(device).float() / 255).cpu().numpy())
+    return np.concatenate(found)
+
+
+def cut_patches(picture: Picture, patch_px: int | None) -> UInt8[np.ndarray, "n h w 3"]:
+    """Squares side by side from the top left, what is left over dropped; for None the picture itself.
+
+    Raises:
+        InputError: if the patches are smaller than a pixel.
+    """
+    if patch_px is None:
+        return picture[None].copy()
+    if patch_px < 1:
+        raise InputError(f"Wanted patches of at least 1 pixel, got {patch_px}.")
+    rows, columns = (side // patch_px for side in picture.shape[:2])
+    grid = picture[: rows * patch_px, : columns * patch_px].reshape(rows, patch_px, columns, patch_px, 3)
+    return grid.swapaxes(1, 2).copy().reshape(-1, patch_px, patch_px, 3)  # torch wants pixels it may write to
+
+
+def read_pictures(folder: Path) -> Iterator[Picture]:
+    """All pictures under a folder, or in a manifest, in a fixed order."""
+    for record in find_images(folder):
+        yield read_rgb(record.path)
+
+
+# Ready extractors: our own, which ships, and Inception-v3 from the file that the person has.
+
+
+ExtractorName: TypeAlias = Literal["tissue", "inception"]
+INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the file that pytorch-fid publishes; its name bears the first eight digits."""
+TISSUE_FILE = weights.SHIPPED / "extractors" / "histoscale-tissue.safetensors"
+
+
+def load_extractor(
+    name: ExtractorName = "tissue", inception_weights: Path | None = None, device: torch.device | str = "cpu"
+) -> FeatureExtractor:
+    """An extractor with its weights, in float32 and evaluation mode.
+
+    Args:
+        inception_weights: pytorch-fid's file, for ``inception`` only.
+
+    Raises:
+        WeightsError: if weights are missing, superfluous or not the published ones.
+        HistoscaleError: if the device is not there.
+    """
+    if name == "tissue" and inception_weights is not None:
+        raise WeightsError(f"{inception_weights} is for the inception extractor, but tissue was asked for.")
+    if name == "inception" and inception_weights is None:
+        raise WeightsError(
+            f"The inception extractor wants {INCEPTION_FILE} of pytorch-fid, which does not ship with this "
+            "package: give its path (--inception-weights)."
+        )
+    extractor = load_tissue() if inception_weights is None else load_inception(inception_weights)
+    return moved(extractor, device)
+
+
+def load_tissue(path: Path = TISSUE_FILE) -> FeatureExtractor:
+    """The histoscale-tissue features.
+
+    Raises:
+        WeightsError: if the file is missing or is not the one its card describes.
+    """
+    content, card = _read(path), json.loads(_read(path.with_suffix(".json")))
+    _check_digest(content, card["sha256"], path)
+    extractor = TissueFeatures()
+    extractor.load_state_dict(safetensors.load(content))  # casts to float32
+    return extractor.eval()
+
+
+def load_inception(path: Path, sha256: str = INCEPTION_SHA256) -> FeatureExtractor:
+    """Inception-v3 with the weights of FID, which are only read once the checksum has proved them.
+
+    Raises:
+        WeightsError: if the file is missing or another one.
+    """
+    content = _read(path)
+    _check_digest(content, sha256, path)
+    tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    extractor = InceptionFeatures()
+    extractor.load_state_dict(without_classifier(tensors))
+    return extractor.eval()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The weights at {path} cannot be read: {error.strerror}.") from None
+
+
+def _check_digest(content: bytes, wanted: str, path: Path) -> None:
+    """Another file, however well it fits, gives features that compare with nothing published."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted:
+        raise WeightsError(f"Wanted the weights with sha256 {wanted[:16]}…, got {found[:16]}… at {path}.")

@@ -1,0 +1,126 @@
+"""MONAI's U-Net for the three classes, and its answer on a whole image."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from scipy import ndimage
+from skimage.morphology import disk
+from skimage.segmentation import expand_labels, find_boundaries
+from torch import Tensor, nn
+
+from histoscale.errors import ConfigError
+from histoscale.experiments.glands.config import NetworkTable
+from histoscale.experiments.images import Picture
+
+# From an annotation to three classes that a U-Net can learn, and from its answer back to single glands.
+#
+# A class of its own for the boundary keeps touching glands apart, after the contours of DCAN (H. Chen et al.,
+# CVPR 2016), winner of the GlaS challenge: what is left without boundaries are the glands' insides,
+# each of which is then grown back over the boundary class.
+
+
+BACKGROUND, INSIDE, BOUNDARY = 0, 1, 2
+CLASSES = 3
+BRIDGE_PX = 2
+"""Radius of the opening that cuts bridges thinner than it between two insides."""
+
+
+def gland_classes(labels: Int[np.ndarray, "h w"], boundary_px: int) -> UInt8[np.ndarray, "h w"]:
+    """`BACKGROUND`, `INSIDE` or `BOUNDARY` for each pixel of an annotation.
+
+    The boundary lies in the gland, up to ``boundary_px`` pixels from whatever is not of it; the image's own
+    border is no boundary.
+    """
+    glands = labels > 0
+    rim = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
+    classes = np.where(glands, INSIDE, BACKGROUND)
+    if rim.any():
+        near = ndimage.distance_transform_edt(~rim) < boundary_px
+        classes[glands & near] = BOUNDARY
+    return classes.astype(np.uint8)
+
+
+def separate(
+    probabilities: Float[np.ndarray, "3 h w"], boundary_px: int, smallest_px: int
+) -> Int[np.ndarray, "h w"]:
+    """Single glands from the probabilities of the three classes.
+
+    Insides without their holes, opened by a disc of `BRIDGE_PX`, are numbered; each grows into whatever is
+    boundary and nearer to it than to another, ``boundary_px`` and one pixel more at most; objects below
+    ``smallest_px`` are dropped.
+    """
+    classes = probabilities.argmax(axis=0)
+    inside = ndimage.binary_fill_holes(classes == INSIDE)
+    # Outside the image nothing is known, so the opening must not eat glands that its border cuts.
+    padded = np.pad(inside, BRIDGE_PX, mode="edge")
+    disc = disk(BRIDGE_PX)  # type: ignore[no-untyped-call]
+    opened = ndimage.binary_opening(padded, disc)[BRIDGE_PX:-BRIDGE_PX, BRIDGE_PX:-BRIDGE_PX]
+    seeds = ndimage.label(opened)[0]
+    grown = expand_labels(seeds, boundary_px + 1)  # type: ignore[no-untyped-call]
+    glands = np.where(inside | (classes == BOUNDARY), grown, 0)
+    return _renumbered(glands, smallest_px)
+
+
+def _renumbered(labels: Int[np.ndarray, "h w"], smallest_px: int) -> Int[np.ndarray, "h w"]:
+    """The objects that are large enough, as 1, 2, 3, ..."""
+    keep = np.bincount(labels.ravel()) >= smallest_px
+    keep[0] = False
+    numbers = np.where(keep, np.cumsum(keep), 0)
+    kept: np.ndarray = numbers[labels].astype(np.int64)
+    return kept
+
+
+MIDDLE, SPREAD = 0.5, 0.25
+"""What pixels in [0, 1] are shifted and scaled by."""
+
+
+def build_unet(table: NetworkTable) -> nn.Module:
+    """MONAI's residual U-Net (E. Kerfoot et al., STACOM 2018) with batch norm, for RGB and three classes.
+
+    Raises:
+        ConfigError: if MONAI is not installed.
+    """
+    try:
+        from monai.networks.nets.unet import UNet
+    except ImportError:
+        raise ConfigError("The U-Net wants MONAI: pip install 'histoscale[downstream]'.") from None
+    network = UNet(
+        spatial_dims=2,
+        in_channels=3,
+        out_channels=CLASSES,
+        channels=table.channels,
+        strides=(2,) * (len(table.channels) - 1),
+        num_res_units=table.residual_units,
+        norm="batch",
+    )
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def as_batch(pictures: list[Picture]) -> Float[Tensor, "b 3 h w"]:
+    """Pictures of one size as the network takes them."""
+    stacked = np.stack(pictures).astype(np.float32) / 255
+    batch = (torch.from_numpy(stacked).permute(0, 3, 1, 2) - MIDDLE) / SPREAD
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module, picture: Picture, size: tuple[int, int], multiple_px: int
+) -> Float[np.ndarray, "3 H W"]:
+    """Probabilities of the three classes for a whole picture, enlarged to ``size`` (height, width).
+
+    Args:
+        network: is left in evaluation mode.
+        multiple_px: the picture's border is repeated until its sides are multiples of this.
+    """
+    network.eval()
+    height, width = picture.shape[:2]
+    pad = (0, -width % multiple_px, 0, -height % multiple_px)
+    place = next(network.parameters()).device
+    batch = nn.functional.pad(as_batch([picture]), pad, mode="replicate").to(place)
+    answer = network(batch)[:, :, :height, :width].float().softmax(dim=1)
+    if (height, width) != size:
+        answer = nn.functional.interpolate(answer, size, mode="bilinear", align_corners=False)
+    return cast(np.ndarray, answer[0].cpu().numpy())

@@ -1,0 +1,93 @@
+"""``histoscale study STUDY.toml``: train every method under one recipe and budget, then compare them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from histoscale.errors import ConfigError
+from histoscale.experiments.compare.compare import Progress, compare
+from histoscale.experiments.compare.comparison import Comparison
+from histoscale.experiments.compare.paper_tables import find_presets
+from histoscale.experiments.study.study_file import Member, Study, members, read_recipe, read_study
+from histoscale.experiments.study.trainings import Report, Trainings, account, is_undertrained
+from histoscale.files import write_whole, writing
+
+ACCOUNT = "trainings.md"
+"""File of what each training had, beside the tables."""
+COMPARISON = "comparison"
+"""Folder in a study's folder; in it one of tables for each study that shares the trainings."""
+
+
+def study(
+    study_file: Path,
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    minutes: float = 0.0,
+    steps: int = 0,
+    only: Sequence[str] = (),
+    workers: int = 1,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train what a study file names and compare it; a second call goes on where the first was stopped.
+
+    Args:
+        study_file: TOML, see `histoscale.experiments.study.study_file.Study`.
+        folder: of the study: a run file, a log and a folder for each training, and one for the tables.
+        recipe: TOML in place of the study's own recipe, see `histoscale.experiments.study.study_file.Recipe`.
+        minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
+        steps: of each training, in place of minutes; the study file's own budget where both are 0.
+        only: labels of methods; all if empty.
+        workers: processes side by side.
+        report: called at the end of each training.
+        progress: of the comparison.
+
+    Raises:
+        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
+    """
+    whole = read_study(study_file)
+    if recipe is not None:
+        whole = whole.with_recipe(read_recipe(recipe))
+    whole = whole.with_budget(minutes, steps)
+    plan = whole.only(tuple(only))
+    trainings = Trainings(folder, workers, report)
+    runs = members(plan)
+    trainings.carry_out(runs)
+    trained = [(member, trainings.weights(member.run)) for member in runs]
+    wanted, tables = plan.comparison, folder / COMPARISON / plan.name
+    with writing(f"The study's folder {tables}"):
+        write_whole(tables / ACCOUNT, account(trainings.kept(_known(whole))))
+    return compare(
+        line_up(trained),
+        plan.data.root,
+        tables,
+        find_presets(wanted.presets, ()),
+        reference=wanted.reference or None,
+        sets=wanted.sets or plan.data.sets,
+        split=wanted.split,
+        degradations=wanted.degradations,
+        limit=wanted.limit or None,
+        crop_px=wanted.crop_px or None,
+        patch_px=wanted.patch_px,
+        precision=plan.training.precision,
+        undertrained=tuple(dict.fromkeys(m.label for m, path in trained if is_undertrained(m, path))),
+        workers=workers,
+        resume=True,
+        progress=progress,
+    )
+
+
+def _known(study: Study) -> list[Member]:
+    """Every training of every method that the budget can be split for."""
+    found: list[Member] = []
+    for method in study.methods:
+        with suppress(ConfigError):
+            found += members(study.only((method.label,)))
+    return found
+
+
+def line_up(trained: Sequence[tuple[Member, Path]]) -> list[str]:
+    """The trained weights as `compare` takes them: a row a label, its seeds apart where there are several."""
+    several = len({member.seed for member, _ in trained}) > 1
+    return [f"{member.label}{f'#{member.seed}' if several else ''}={path}" for member, path in trained]

@@ -1,0 +1,1 @@
+"""Slides and images written: one file a format, and what all formats share."""

@@ -1,0 +1,293 @@
+"""What a DICOM whole slide instance says before its pixels.
+
+VL Whole Slide Microscopy Image, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_A.32.8.html
+"""
+
+import io
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from PIL import ImageCms
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    VLWholeSlideMicroscopyImageStorage,
+    generate_uid,
+)
+from pydicom.valuerep import DSfloat
+
+from histoscale.io.slide import Mpp
+from histoscale.io.writers.base import Encoding, FinishedSlide
+
+Flavour: TypeAlias = Literal["VOLUME", "LABEL", "OVERVIEW"]
+LOSSY_METHOD = {"jpeg": "ISO_10918_1", "jpeg2000": "ISO_15444_1"}
+SLICE_UM = 1.0
+"""Thickness of what is in focus; the field must be filled, and nobody knows."""
+DIMENSIONS = "RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix"
+MANDATORY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("ReferringPhysicianName", "StudyID", "AccessionNumber"),
+)
+"""Of whom and what the slide is; empty where nobody knows."""
+LONG, TEXT = 64, 1024
+"""Characters that LO and ST hold."""
+RATIO = "{:08.2f}"
+"""Of a fixed width: it is known at the end, and the head must not move."""
+
+
+def new_uid() -> UID:
+    """A random one, of nobody's root."""
+    return generate_uid(prefix=None)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the instances of one slide have in common."""
+
+    when: datetime
+    study: UID = field(default_factory=new_uid)
+    series: UID = field(default_factory=new_uid)
+    frame_of_reference: UID = field(default_factory=new_uid)
+    dimensions: UID = field(default_factory=new_uid)
+    pyramid: UID = field(default_factory=new_uid)
+    specimen: UID = field(default_factory=new_uid)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One file: a level, the label or the overview.
+
+    Attributes:
+        number: within the series, from 1.
+        size_xy: pixels of the whole.
+        frame_xy: pixels of a frame.
+        mpp: None where nobody knows.
+    """
+
+    flavour: Flavour
+    number: int
+    size_xy: tuple[int, int]
+    frame_xy: tuple[int, int]
+    mpp: Mpp | None
+    uid: UID = field(default_factory=new_uid)
+
+    @property
+    def frames(self) -> int:
+        """How many cover the whole."""
+        across, down = (math.ceil(n / side) for n, side in zip(self.size_xy, self.frame_xy, strict=True))
+        return across * down
+
+    @property
+    def image_type(self) -> list[str]:
+        """The label and the overview are the source's, the levels are ours."""
+        return ["DERIVED", "PRIMARY", self.flavour, "RESAMPLED" if self.flavour == "VOLUME" else "NONE"]
+
+
+def transfer_syntax(encoding: Encoding) -> UID:
+    """How pixels are stored, in DICOM's words."""
+    if encoding.compression == "none":
+        return ExplicitVRLittleEndian
+    if encoding.compression == "jpeg":
+        return JPEGBaseline8Bit
+    return JPEG2000Lossless if encoding.is_lossless else JPEG2000
+
+
+def head(
+    slide: FinishedSlide, identity: Identity, instance: Instance, encoding: Encoding, ratio: float
+) -> bytes:
+    """Everything in the file that comes before the frames' offsets or, uncompressed, before the pixels.
+
+    Args:
+        ratio: how many times smaller the frames are than uncompressed; of no influence on the length.
+    """
+    dataset = Dataset()
+    _add_origin(dataset, slide, identity)
+    _add_specimen(dataset, slide, identity)
+    _add_derivation(dataset, slide, identity)
+    _add_image(dataset, identity, instance)
+    _add_extent(dataset, slide, instance)
+    _add_pixel_format(dataset, instance, encoding, ratio)
+    _add_optical_path(dataset, slide)
+    _add_functional_groups(dataset, instance)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = transfer_syntax(encoding)
+    dataset.file_meta = meta
+    buffer = io.BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _add_origin(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+    """Patient, study, series and equipment; who the patient is only a DICOM source tells."""
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for word in MANDATORY:
+        setattr(dataset, word, slide.study.get(word, ""))
+    dataset.StudyInstanceUID = slide.study.get("StudyInstanceUID", identity.study)
+    dataset.SeriesInstanceUID = identity.series
+    if "StudyDescription" in slide.study:
+        dataset.StudyDescription = slide.study["StudyDescription"]
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = (
+        identity.frame_of_reference,
+        "SLIDE_CORNER",
+    )
+    dataset.Modality, dataset.SeriesNumber = "SM", 1
+    dataset.SeriesDescription = slide.provenance.note[:LONG]
+    day, time = identity.when.strftime("%Y%m%d"), identity.when.strftime("%H%M%S")
+    dataset.ContentDate = dataset.InstanceCreationDate = day
+    dataset.ContentTime = dataset.InstanceCreationTime = time
+    dataset.StudyDate, dataset.StudyTime = (
+        slide.study.get("StudyDate", day),
+        slide.study.get("StudyTime", time),
+    )
+    # mandatory, and of other formats we are not told when the scanner took it
+    dataset.AcquisitionDateTime = slide.study.get("AcquisitionDateTime", day + time)
+    dataset.Manufacturer, dataset.ManufacturerModelName = "histoscale", slide.provenance.model or "histoscale"
+    dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", slide.provenance.software[:LONG]
+
+
+def _add_specimen(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+    """The file's name stands for the slide where no DICOM source has another: formats share no other."""
+    file = slide.provenance.source.encode("ascii", "replace").decode().replace("\\", "_")[:LONG]
+    name = slide.study.get("ContainerIdentifier", file)
+    dataset.ContainerIdentifier = name
+    dataset.IssuerOfTheContainerIdentifierSequence = Sequence()
+    dataset.ContainerTypeCodeSequence = _coded("433466003", "SCT", "Microscope slide")
+    specimen = Dataset()
+    specimen.SpecimenIdentifier, specimen.SpecimenUID = name, identity.specimen
+    specimen.IssuerOfTheSpecimenIdentifierSequence = Sequence()
+    specimen.SpecimenPreparationSequence = Sequence()
+    dataset.SpecimenDescriptionSequence = Sequence([specimen])
+    dataset.AcquisitionContextSequence = Sequence()
+
+
+def _add_derivation(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+    """The note for people, the model as contributing equipment, and the whole record for programs."""
+    record = slide.provenance
+    words = [record.note, f"scale {record.scale_xy[0]:g} x {record.scale_xy[1]:g}"]
+    if record.model:
+        words += [f"model {record.model}", f"weights SHA-256 {record.weights_sha256}"]
+    dataset.DerivationDescription = ", ".join([*words, record.software])[:TEXT]
+    dataset.ImageComments = record.to_json()
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = _coded("109103", "DCM", "Modifying Equipment")
+    equipment.Manufacturer, equipment.ManufacturerModelName = "histoscale", record.model or "histoscale"
+    equipment.SoftwareVersions = record.software[:LONG]
+    equipment.ContributionDateTime = identity.when.strftime("%Y%m%d%H%M%S")
+    equipment.ContributionDescription = dataset.DerivationDescription
+    dataset.ContributingEquipmentSequence = Sequence([equipment])
+
+
+def _add_image(dataset: Dataset, identity: Identity, instance: Instance) -> None:
+    dataset.SOPClassUID, dataset.SOPInstanceUID = VLWholeSlideMicroscopyImageStorage, instance.uid
+    dataset.InstanceNumber, dataset.ImageType = instance.number, instance.image_type
+    dataset.VolumetricProperties, dataset.FocusMethod, dataset.ExtendedDepthOfField = "VOLUME", "AUTO", "NO"
+    is_label = instance.flavour == "LABEL"
+    dataset.SpecimenLabelInImage = "YES" if instance.flavour != "VOLUME" else "NO"
+    dataset.BurnedInAnnotation = "YES" if is_label else "NO"
+    if is_label:
+        dataset.LabelText = dataset.BarcodeValue = ""
+    if instance.flavour == "VOLUME":
+        dataset.PyramidUID = identity.pyramid
+    dataset.DimensionOrganizationType = "TILED_FULL"
+    organisation = Dataset()
+    organisation.DimensionOrganizationUID = identity.dimensions
+    dataset.DimensionOrganizationSequence = Sequence([organisation])
+    dataset.DimensionIndexSequence = Sequence([_dimension(identity, keyword) for keyword in DIMENSIONS])
+    dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows = instance.size_xy
+    dataset.TotalPixelMatrixFocalPlanes = dataset.NumberOfOpticalPaths = 1
+
+
+def _dimension(identity: Identity, keyword: str) -> Dataset:
+    index = Dataset()
+    index.DimensionOrganizationUID = identity.dimensions
+    index.DimensionIndexPointer = Tag(keyword)
+    index.FunctionalGroupPointer = Tag("PlanePositionSlideSequence")
+    return index
+
+
+def _add_extent(dataset: Dataset, slide: FinishedSlide, instance: Instance) -> None:
+    """Millimetres.
+
+    The origin is the same for all, though levels are rounded up to whole pixels: by it readers know what
+    belongs together. It is the far corner of a slide with its label on top.
+    """
+    if instance.mpp:
+        across, down = _extent_mm(instance.size_xy, instance.mpp)
+        dataset.ImagedVolumeWidth, dataset.ImagedVolumeHeight = across, down
+        dataset.ImagedVolumeDepth = SLICE_UM  # the third is in micrometres
+    across, down = _extent_mm(slide.size_xy, slide.mpp or Mpp(0, 0))
+    origin = Dataset()
+    origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = (
+        _decimal(down),
+        _decimal(across),
+    )
+    dataset.TotalPixelMatrixOriginSequence = Sequence([origin])
+    dataset.ImageOrientationSlide = [0, -1, 0, -1, 0, 0]
+
+
+def _extent_mm(size_xy: tuple[int, int], mpp: Mpp) -> tuple[float, float]:
+    return size_xy[0] * mpp.x / 1000, size_xy[1] * mpp.y / 1000
+
+
+def _add_pixel_format(dataset: Dataset, instance: Instance, encoding: Encoding, ratio: float) -> None:
+    dataset.Columns, dataset.Rows = instance.frame_xy
+    dataset.NumberOfFrames = instance.frames
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PixelRepresentation = 3, 0, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PhotometricInterpretation = {
+        JPEGBaseline8Bit: "YBR_FULL_422",  # says which matrix; the stream itself says how colour is sampled
+        JPEG2000: "YBR_ICT",
+        JPEG2000Lossless: "YBR_RCT",
+        ExplicitVRLittleEndian: "RGB",
+    }[transfer_syntax(encoding)]
+    dataset.LossyImageCompression = "00" if encoding.is_lossless else "01"
+    if not encoding.is_lossless:
+        dataset.LossyImageCompressionRatio = RATIO.format(ratio)
+        dataset.LossyImageCompressionMethod = LOSSY_METHOD[encoding.compression]
+
+
+def _add_optical_path(dataset: Dataset, slide: FinishedSlide) -> None:
+    """A colour profile is mandatory; sRGB is what viewers assume where the source has none."""
+    path = Dataset()
+    path.OpticalPathIdentifier = "1"
+    path.IlluminationTypeCodeSequence = _coded("111744", "DCM", "Brightfield illumination")
+    path.IlluminationColorCodeSequence = _coded("414298005", "SCT", "Full Spectrum")
+    path.ICCProfile = slide.icc_profile or ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    if slide.power:
+        path.ObjectiveLensPower = _decimal(slide.power)
+    dataset.OpticalPathSequence = Sequence([path])
+
+
+def _add_functional_groups(dataset: Dataset, instance: Instance) -> None:
+    groups, frame, path = Dataset(), Dataset(), Dataset()
+    if instance.mpp:
+        measures = Dataset()
+        measures.PixelSpacing = [_decimal(side / 1000) for side in reversed(instance.mpp)]
+        measures.SliceThickness = _decimal(SLICE_UM / 1000)
+        groups.PixelMeasuresSequence = Sequence([measures])
+    frame.FrameType = instance.image_type
+    groups.WholeSlideMicroscopyImageFrameTypeSequence = Sequence([frame])
+    path.OpticalPathIdentifier = "1"
+    groups.OpticalPathIdentificationSequence = Sequence([path])
+    dataset.SharedFunctionalGroupsSequence = Sequence([groups])
+
+
+def _coded(value: str, scheme: str, meaning: str) -> Sequence:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return Sequence([item])
+
+
+def _decimal(number: float) -> DSfloat:
+    return DSfloat(number, auto_format=True)

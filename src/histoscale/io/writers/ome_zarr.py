@@ -1,0 +1,162 @@
+"""OME-Zarr 0.5 (Zarr v3, sharded): a folder of arrays, one a level, with axes c, y, x.
+
+https://ngff.openmicroscopy.org/0.5/
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from jaxtyping import UInt8
+from zarr.codecs import GzipCodec, ZstdCodec
+
+from histoscale.errors import OutputError
+from histoscale.files import replacing_folder
+from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.pyramid import PyramidLevels, Sample
+from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
+
+VERSION = "0.5"
+COMPRESSORS = {"zstd": ZstdCodec(level=3), "deflate": GzipCodec(level=6), "none": None}
+SHARD_TILES = 4
+"""Tiles along a side of a shard, which is one file."""
+COLOURS = ("FF0000", "00FF00", "0000FF")
+MARKS = ("zarr.json", ".zgroup", ".zattrs")
+
+
+def refuse_lossy(target: Path, encoding: Encoding) -> None:
+    """Raise `OutputError` for a compression that Zarr's readers do not know."""
+    if encoding.compression not in COMPRESSORS:
+        known = ", ".join(COMPRESSORS)
+        raise OutputError(
+            f"{target} is compressed with one of {known}, since OME-Zarr has no {encoding.compression}."
+        )
+
+
+def write_ome_zarr(
+    target: Path, slide: FinishedSlide, encoding: Encoding, scratch: Path, overwrite: bool
+) -> None:
+    """Write the folder ``target`` whole or not at all.
+
+    Raises:
+        OutputError: if it cannot be written, or not be read back as it was meant.
+    """
+    refuse_lossy(target, encoding)
+    _refuse_foreign(target)
+    with (
+        replacing_folder(target, overwrite) as partial,
+        PyramidLevels(slide, SHARD_TILES * encoding.tile_px, scratch) as levels,
+    ):
+        _write_group(partial, slide, encoding, levels)
+        with rereading(target):
+            _read_back(target, partial, levels)
+
+
+def _refuse_foreign(target: Path) -> None:
+    """What is no Zarr is not replaced, whatever the command line allows."""
+    if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in MARKS):
+        raise OutputError(f"{target} is a folder with other things than Zarr in it and was left as it is.")
+
+
+def _write_group(folder: Path, slide: FinishedSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+    scales = [_transformations(slide, level) for level in range(len(levels.sizes_xy))]
+    group = zarr.open_group(folder, mode="w", zarr_format=3)
+    for level, size_xy in enumerate(levels.sizes_xy):
+        _write_level(_new_array(group, str(level), size_xy, encoding), levels, level)
+    for name, pixels in slide.associated.items():
+        image = group.create_group(f"associated/{name.replace('/', ' ')}")
+        height, width = pixels.shape[:2]
+        _new_array(image, "0", (width, height), encoding)[...] = np.moveaxis(pixels, -1, 0)
+        one_to_one = [[{"type": "scale", "scale": [1.0, 1.0, 1.0]}]]
+        image.attrs.update({"ome": _metadata(name, slide.channel_names, one_to_one, None)})
+    unit = "micrometer" if slide.mpp else None
+    record = {"histoscale": json.loads(slide.provenance.to_json())}
+    if slide.icc_profile:
+        record["icc_profile"] = base64.b64encode(slide.icc_profile).decode("ascii")
+    # what makes it an image comes last, when there is one
+    group.attrs.update(
+        {"ome": _metadata(slide.provenance.source, slide.channel_names, scales, unit), **record}
+    )
+
+
+def _new_array(
+    group: zarr.Group, name: str, size_xy: tuple[int, int], encoding: Encoding
+) -> "zarr.Array[Any]":
+    side = encoding.tile_px
+    return group.create_array(
+        name,
+        shape=(3, size_xy[1], size_xy[0]),
+        chunks=(1, side, side),
+        shards=(3, SHARD_TILES * side, SHARD_TILES * side),
+        dtype=np.uint8,
+        compressors=COMPRESSORS[encoding.compression],
+        dimension_names=("c", "y", "x"),
+        fill_value=0,
+    )
+
+
+def _write_level(array: "zarr.Array[Any]", levels: PyramidLevels, level: int) -> None:
+    """Shard by shard."""
+    x, y = 0, 0
+    for tile in levels.tiles(level):
+        height, width = tile.shape[:2]
+        array[:, y : y + height, x : x + width] = np.moveaxis(tile, -1, 0)
+        x += width
+        if x == levels.sizes_xy[level][0]:
+            x, y = 0, y + height
+
+
+def _transformations(slide: FinishedSlide, level: int) -> list[dict[str, Any]]:
+    """A pixel of a level covers 2**level of level 0, and its centre lies in their midst."""
+    factor, sides = 2.0**level, slide.mpp or (1.0, 1.0)
+    across, down = sides
+    shift = (factor - 1) / 2
+    return [
+        {"type": "scale", "scale": [1.0, factor * down, factor * across]},
+        {"type": "translation", "translation": [0.0, shift * down, shift * across]},
+    ]
+
+
+def _metadata(
+    name: str, channels: tuple[str, str, str], scales: list[list[dict[str, Any]]], unit: str | None
+) -> dict[str, Any]:
+    """The attributes of an image.
+
+    Args:
+        scales: coordinate transformations of all levels.
+        unit: of length; None where pixels are all that is known.
+    """
+    space = {"type": "space", "unit": unit} if unit else {"type": "space"}
+    axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]
+    datasets = [{"path": str(n), "coordinateTransformations": scale} for n, scale in enumerate(scales)]
+    window = {"min": 0, "max": 255, "start": 0, "end": 255}
+    return {
+        "version": VERSION,
+        "multiscales": [{"name": name, "axes": axes, "datasets": datasets, "type": "mean"}],
+        "omero": {
+            "channels": [
+                {"label": label, "color": colour, "window": window, "active": True}
+                for label, colour in zip(channels, COLOURS, strict=True)
+            ],
+            "rdefs": {"model": "color"},
+        },
+    }
+
+
+def _read_back(target: Path, partial: Path, levels: PyramidLevels) -> None:
+    group = zarr.open_group(partial, mode="r")
+    ome: Any = group.attrs["ome"]
+    paths = [dataset["path"] for dataset in ome["multiscales"][0]["datasets"]]
+    arrays = [node for node in map(group.get, paths) if isinstance(node, zarr.Array)]
+    sizes = tuple((array.shape[2], array.shape[1]) for array in arrays)
+    refuse_difference(target, "levels", levels.sizes_xy, sizes)
+
+    def stored(sample: Sample) -> UInt8[np.ndarray, "h w 3"]:
+        (x, y), (height, width) = sample.level_xy, sample.pixels.shape[:2]
+        piece = np.asarray(arrays[sample.level][:, y : y + height, x : x + width])
+        return np.moveaxis(piece, 0, -1)
+
+    refuse_other_pixels(target, levels.samples, is_lossless=True, read=stored)

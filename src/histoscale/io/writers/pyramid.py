@@ -1,0 +1,155 @@
+"""The levels of a pyramid on their way into a file: each pixel of level 0 is asked for once.
+
+While a level is written, the 2 x 2 means of its tiles go to a file without a name in a scratch folder, and
+the next level comes from there. Memory holds a few tiles, however large the slide is.
+"""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from histoscale.io.writers.base import FinishedSlide
+
+THUMBNAIL_PX = 1024
+"""The longest side of the smallest level."""
+SAMPLE_PX = 512
+
+
+class Sample(NamedTuple):
+    """A piece of a level as it was meant, to be compared with what a file says."""
+
+    level: int
+    level_xy: tuple[int, int]
+    pixels: UInt8[np.ndarray, "h w 3"]
+
+
+def level_sizes(size_xy: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Sizes (x, y) of all levels: halved and rounded up until the longest side is a thumbnail's."""
+    sizes = [size_xy]
+    while max(sizes[-1]) > THUMBNAIL_PX:
+        width, height = sizes[-1]
+        sizes.append((-(-width // 2), -(-height // 2)))
+    return tuple(sizes)
+
+
+def scratch_bytes(size_xy: tuple[int, int]) -> int:
+    """How much the scratch folder holds at most: levels 1 and 2, as they are."""
+    return sum(3 * width * height for width, height in level_sizes(size_xy)[1:3])
+
+
+class PyramidLevels:
+    """All levels of a slide, from the full one down, tile by tile.
+
+    Args:
+        tile_px: side of a tile, an even number.
+        scratch: a folder with room for `scratch_bytes`; made where it is missing.
+
+    Attributes:
+        sizes_xy: of all levels.
+        samples: first, middle and last tile of each level that has been given out.
+    """
+
+    def __init__(self, slide: FinishedSlide, tile_px: int, scratch: Path) -> None:
+        self.sizes_xy = level_sizes(slide.size_xy)
+        self.samples: list[Sample] = []
+        self._slide, self._tile_px, self._scratch = slide, tile_px, scratch
+        self._source: _Quarters | None = None
+        self._target: _Quarters | None = None
+
+    def __enter__(self) -> "PyramidLevels":
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for quarters in (self._source, self._target):
+            if quarters is not None:
+                quarters.close()
+
+    def tiles(self, level: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """The tiles of a level in reading order, smaller at the right and lower edge.
+
+        A level can be had once, after all tiles of the level above have been taken.
+        """
+        self._go_to(level)
+        rows, cols = self.grid(level)
+        sampled = {0, rows * cols // 2, rows * cols - 1}
+        for index in range(rows * cols):
+            row, col = divmod(index, cols)
+            tile = self._tile(level, row, col)
+            if self._target is not None:
+                self._target.put(row, col, np.asarray(Image.fromarray(tile).reduce(2)))
+            if index in sampled:
+                level_xy = (col * self._tile_px, row * self._tile_px)
+                self.samples.append(Sample(level, level_xy, tile[:SAMPLE_PX, :SAMPLE_PX].copy()))
+            yield tile
+
+    def grid(self, level: int) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        width, height = self.sizes_xy[level]
+        return math.ceil(height / self._tile_px), math.ceil(width / self._tile_px)
+
+    def _go_to(self, level: int) -> None:
+        """What the level above left becomes the source; the level below gets a new file."""
+        if self._source is not None:
+            self._source.close()
+        self._source, self._target = self._target, None
+        if level + 1 < len(self.sizes_xy):
+            self._target = _Quarters(self._scratch, self.sizes_xy[level + 1], self._tile_px // 2)
+
+    def _tile(self, level: int, row: int, col: int) -> UInt8[np.ndarray, "h w 3"]:
+        width, height = self.sizes_xy[level]
+        x, y = col * self._tile_px, row * self._tile_px
+        size_xy = (min(self._tile_px, width - x), min(self._tile_px, height - y))
+        if self._source is not None:
+            return self._source.joined(row, col, size_xy)
+        return np.ascontiguousarray(self._slide.read((x, y), size_xy))
+
+
+class _Quarters:
+    """A level in a file, in squares of half a tile's side: what one tile of the level above leaves."""
+
+    def __init__(self, folder: Path, size_xy: tuple[int, int], side_px: int) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self._size_xy, self._side = size_xy, side_px
+        self._cols = math.ceil(size_xy[0] / side_px)
+
+    def put(self, row: int, col: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
+        self._file.seek(self._offset(row, col))
+        view = memoryview(pixels.tobytes())
+        while view:  # an unbuffered write may be short, on a full disk for one
+            view = view[self._file.write(view) :]
+
+    def joined(self, row: int, col: int, size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+        """The tile that up to four squares make."""
+        width, height = size_xy
+        tile = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, self._side):
+            for left in range(0, width, self._side):
+                part = tile[top : top + self._side, left : left + self._side]
+                part[...] = self._get(2 * row + top // self._side, 2 * col + left // self._side, part.shape)
+        return tile
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _get(self, row: int, col: int, shape: tuple[int, ...]) -> UInt8[np.ndarray, "h w 3"]:
+        self._file.seek(self._offset(row, col))
+        return np.frombuffer(self._file.read(math.prod(shape)), np.uint8).reshape(shape)
+
+    def _offset(self, row: int, col: int) -> int:
+        return (row * self._cols + col) * self._side**2 * 3
+
+
+def full_tile(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
+    """Edge pixels repeated, not black: a step beyond the edge would ring into the picture."""
+    height, width = tile.shape[:2]
+    return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")

@@ -1,0 +1,171 @@
+"""Where sub-images lie in a slide, on a grid or at random, and their pixels: its own, or coarser ones."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from histoscale.errors import DataError, InputError, ScaleError
+from histoscale.io.slide import Mpp, Slide
+from histoscale.io.tissue import TissueMask
+from histoscale.resources import ensure_memory
+
+SAME_MPP = 0.03
+"""Scanners miss their nominal resolution by about so much: a wish as near asks for the slide's own pixels."""
+TRIES = 200
+"""Random places looked at per sub-image wanted, before a slide is said to hold too little tissue."""
+CUBIC_RADIUS = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A slide at the resolution that sub-images are cut at; positions and sizes count in its pixels.
+
+    Attributes:
+        size_xy: the whole slide.
+        mpp: None where unknown, and then the frame is level 0.
+    """
+
+    size_xy: tuple[int, int]
+    mpp: Mpp | None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A sub-image: the slide's name, its upper left pixel and size in the frame, and its share of tissue."""
+
+    slide: str
+    xy: tuple[int, int]
+    size_xy: tuple[int, int]
+    tissue: float
+
+    @property
+    def id(self) -> str:
+        """A name of its own within the data set."""
+        return f"{self.slide}_{self.xy[0]}_{self.xy[1]}"
+
+
+def frame_of(slide: Slide, mpp: float | None = None, source_mpp: float | None = None) -> Frame:
+    """The slide's own pixels, or coarser ones.
+
+    Args:
+        mpp: wanted micrometres per pixel.
+        source_mpp: those of level 0, where the slide does not say.
+
+    Raises:
+        InputError: if ``mpp`` is wanted and that of the slide is unknown.
+        ScaleError: if the slide is coarser than wanted: training needs pixels that a scanner saw.
+    """
+    path, whole_xy = slide.description.path, slide.levels_xy[0]
+    own = Mpp(source_mpp, source_mpp) if source_mpp else slide.description.mpp
+    if mpp is None:
+        return Frame(whole_xy, own)
+    if own is None:
+        raise InputError(f"{path} does not say its micrometres per pixel: give --source-mpp.")
+    if all(abs(side / mpp - 1) <= SAME_MPP for side in own):
+        return Frame(whole_xy, own)
+    if max(own) > mpp:
+        raise ScaleError(
+            f"{path} has {max(own):.4g} um per pixel, and sub-images of {mpp:g} would be enlarged."
+        )
+    across, down = (max(int(n * side / mpp), 1) for n, side in zip(whole_xy, own, strict=True))
+    return Frame((across, down), Mpp(own.x * whole_xy[0] / across, own.y * whole_xy[1] / down))
+
+
+def grid_cuts(name: str, frame: Frame, mask: TissueMask, side_px: int | None, least: float) -> list[Cut]:
+    """Sub-images side by side from the upper left, none beyond the rim.
+
+    Args:
+        side_px: None for the whole slide as one.
+        least: share of tissue, 0 to 1, below which a sub-image is left out.
+    """
+    width, height = (side_px, side_px) if side_px else frame.size_xy
+    across, down = frame.size_xy
+    places = (
+        (left, top)
+        for top in range(0, down - height + 1, height)
+        for left in range(0, across - width + 1, width)
+    )
+    cuts = (_cut(name, frame, mask, xy, (width, height)) for xy in places)
+    return [cut for cut in cuts if cut.tissue >= least]
+
+
+def random_cuts(
+    name: str, frame: Frame, mask: TissueMask, side_px: int, least: float, count: int, seed: int
+) -> list[Cut]:
+    """Sub-images at random, which may overlap, no two at the same place.
+
+    The same for a slide whatever other slides there are.
+
+    Raises:
+        DataError: if the slide is smaller than a sub-image, or so many were not found.
+    """
+    found: dict[tuple[int, int], Cut] = {}
+    for xy in _random_places(frame, side_px, count * TRIES, (seed, *name.encode())):
+        cut = _cut(name, frame, mask, xy, (side_px, side_px))
+        if cut.tissue >= least:
+            found[xy] = cut
+        if len(found) == count:
+            return list(found.values())
+    across, down = frame.size_xy
+    raise DataError(
+        f"Wanted {count} random sub-images of {side_px} px with at least {least:.0%} of tissue, and {name} "
+        f"({across} x {down} px) gave {len(found)}."
+    )
+
+
+def read_cut(slide: Slide, frame: Frame, cut: Cut) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a sub-image: the slide's own, or reduced by antialiased bicubic.
+
+    Raises:
+        InputError: if pixels are damaged, or the sub-image is larger than memory.
+    """
+    reductions = (n / wanted for n, wanted in zip(slide.levels_xy[0], frame.size_xy, strict=True))
+    level = slide.best_level(min(reductions))
+    sides_xy = slide.levels_xy[level]
+    x, y = (_stretch(*axis) for axis in zip(cut.xy, cut.size_xy, sides_xy, frame.size_xy, strict=True))
+    size_xy = x.stop - x.start, y.stop - y.start
+    too_large = f"A sub-image of {slide.description.path} is too large"
+    ensure_memory(8 * size_xy[0] * size_xy[1], InputError, too_large)
+    pixels = slide.read_region(level, (x.start, y.start), size_xy)
+    if sides_xy == frame.size_xy:
+        return pixels
+    box = x.low, y.low, x.high, y.high
+    return np.asarray(Image.fromarray(pixels).resize(cut.size_xy, Image.Resampling.BICUBIC, box))
+
+
+class Stretch(NamedTuple):
+    """Pixels to read along one axis, and the edges of the sub-image from the first of them on."""
+
+    start: int
+    stop: int
+    low: float
+    high: float
+
+
+def _stretch(first: int, n: int, level_px: int, frame_px: int) -> Stretch:
+    """Of a level for ``n`` pixels of the frame, with what the cubic kernel reaches beyond them."""
+    step = level_px / frame_px
+    margin = 0 if step == 1 else math.ceil(CUBIC_RADIUS * max(step, 1))
+    start = max(math.floor(first * step) - margin, 0)
+    stop = min(math.ceil((first + n) * step) + margin, level_px)
+    return Stretch(start, stop, first * step - start, min((first + n) * step, stop) - start)
+
+
+def _cut(name: str, frame: Frame, mask: TissueMask, xy: tuple[int, int], size_xy: tuple[int, int]) -> Cut:
+    rows, cols = slice(xy[1], xy[1] + size_xy[1]), slice(xy[0], xy[0] + size_xy[0])
+    share = mask.share(rows, cols, (frame.size_xy[1], frame.size_xy[0]))
+    return Cut(name, xy, size_xy, round(share, 6))  # a sum of floats may miss 1 by its last bit
+
+
+def _random_places(
+    frame: Frame, side_px: int, tries: int, seed: tuple[int, ...]
+) -> Iterator[tuple[int, int]]:
+    across, down = (n - side_px + 1 for n in frame.size_xy)
+    rng = np.random.default_rng(seed)
+    for _ in range(tries if min(across, down) > 0 else 0):
+        yield int(rng.integers(across)), int(rng.integers(down))

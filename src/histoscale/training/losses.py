@@ -1,0 +1,250 @@
+"""What a step of training makes small: Eq. 1, SWD-Net's or Li et al.'s own loss, or that of iste-plus."""
+
+import math
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from histoscale.config import LossTable, Run
+from histoscale.data.pairs import Pair
+from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
+from histoscale.imaging.degrade import degrade
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
+from histoscale.models.baselines.fixed_scale import FixedScale
+from histoscale.models.baselines.li2021 import Li2021, PatchGAN
+from histoscale.models.baselines.swdnet import MULTIPLE_PX, SWDNet, haar
+from histoscale.models.iste.plus import ISTEPlus
+from histoscale.models.local_ensemble import as_rows, pick
+
+# The curriculum of Li et al. (2021): hardly degraded pictures first, the full factor from half-way on.
+
+
+SPREAD = 0.5
+"""Standard deviation of a patch's factor around the mean of its time."""
+
+
+def mean_factor(share: float, largest: float) -> float:
+    """Mean factor of degradation: log2 of a number that grows evenly from 4 to 2^largest in half the run.
+
+    Args:
+        share: of the run that is over.
+        largest: the factor in the end; up to 2 it is the factor throughout.
+    """
+    return min(math.log2(4 + max(2**largest - 4, 0.0) * 2 * share), largest)
+
+
+def blurred_by_curriculum(
+    target: Float[Tensor, "b 3 H W"], share: float, largest: float
+) -> Float[Tensor, "b 3 H W"]:
+    """Each picture reduced by a factor of its own, as test images are (B), and enlarged again, bicubic.
+
+    Args:
+        target: sharp pictures in [0, 1].
+        share, largest: see `mean_factor`.
+    """
+    drawn = mean_factor(share, largest) + SPREAD * torch.randn(len(target))
+    blurred = []
+    for picture, factor in zip(target.split(1), drawn.clamp(min=1).tolist(), strict=True):
+        size = (picture.shape[2], picture.shape[3])
+        small = (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
+        blurred.append(bicubic_resize(degrade(picture, small, factor), size))
+    return torch.cat(blurred)
+
+
+class Objective(nn.Module):
+    """Eq. (1): mean absolute error on (x - 0.5) / 0.5, of a whole patch or of sampled pixels.
+
+    Attributes:
+        adversary: the network that learns against the model, where the loss has one.
+    """
+
+    def __init__(self, model: SuperResolver):
+        super().__init__()
+        self.model = model
+        self.adversary: nn.Module | None = None
+
+    def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:  # noqa: ARG002
+        """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
+        return doubled_error(predict(self.model, pair), unit_range(pair.target))
+
+
+class WaveletObjective(Objective):
+    """SWD-Net's: at first the spatial stage alone, then coefficients and both images. Errors are summed.
+
+    While the spatial stage is alone, validation shows what the untrained second stage makes of its image.
+
+    Args:
+        model: the network.
+        loss: says for how long the spatial stage is alone.
+    """
+
+    model: SWDNet
+
+    def __init__(self, model: SWDNet, loss: LossTable):
+        super().__init__(model)
+        self.spatial_share = loss.spatial_share
+
+    def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:
+        """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
+        image, target = model_input(pair), unit_range(pair.target)
+        if share < self.spatial_share:
+            return summed_error(self.model.spatial(image), target)
+        stages = self.model.stages(image)
+        images = summed_error(stages.output, target) + summed_error(stages.spatial, target)
+        return summed_error(stages.coefficients, haar(target)) + 0.1 * images
+
+
+class AdversarialObjective(Objective):
+    """Li et al.'s: L1 and the verdict of a conditional PatchGAN by least squares, whose own loss is added.
+
+    Both networks take one step together. To the model's share of the loss the adversary's weights are
+    constants, to the adversary's share the model's picture is one.
+
+    Args:
+        model: the generator.
+        loss: the weight of the verdict, and whether the degradation grows.
+    """
+
+    model: Li2021
+    adversary: PatchGAN
+
+    def __init__(self, model: Li2021, loss: LossTable):
+        super().__init__(model)
+        self.weight = loss.adversarial_weight
+        self.curriculum = loss.curriculum
+        self.adversary = PatchGAN()
+
+    def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:
+        """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
+        target = unit_range(pair.target)
+        if self.curriculum:
+            enlarged = blurred_by_curriculum(target, share, self.model.scale)
+        else:
+            enlarged = bicubic_resize(model_input(pair), (target.shape[2], target.shape[3]))
+        made = self.model.sharpen(enlarged).float()
+        fixed = {name: parameter.detach() for name, parameter in self.adversary.named_parameters()}
+        deceived = functional_call(self.adversary, fixed, (made, enlarged)).float()
+        real = self.adversary(target, enlarged).float()
+        false = self.adversary(made.detach(), enlarged).float()
+        learnt = (1 - self.weight) * (made - target).abs().mean() + self.weight * (
+            deceived - 1
+        ).square().mean()
+        judged = ((real - 1).square().mean() + false.square().mean()) / 2
+        loss: Tensor = learnt + judged
+        return loss
+
+
+class ResidualObjective(Objective):
+    """iste-plus's: Eq. 1 of its base on whole patches and, after a while, of the sum at some pixels as well.
+
+    A whole patch costs the base no more than the pixels that the branches can afford, and teaches it more.
+    The pixels are drawn from torch's random state, which a checkpoint keeps.
+
+    Args:
+        model: the network.
+        loss: says for how long the base is alone, and how many pixels of a patch the sum learns from.
+    """
+
+    model: ISTEPlus
+
+    def __init__(self, model: ISTEPlus, loss: LossTable):
+        super().__init__(model)
+        self.base_share, self.points = loss.base_share, loss.points
+
+    def forward(self, pair: Pair, share: float) -> Float[Tensor, ""]:
+        """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
+        image, target = model_input(pair), unit_range(pair.target)
+        if share < self.base_share:
+            return doubled_error(self.model.base(image, (target.shape[2], target.shape[3])), target)
+        rows, cols = (
+            output_positions(n, small).to(image.device)
+            for n, small in zip(target.shape[2:], image.shape[2:], strict=True)
+        )
+        height, width = pair.cell[0].tolist()  # one scale a batch, as of every whole patch
+        features = self.model.encode(image)
+        base = self.model.base.render(features.fast, rows, cols, (height, width)).float()
+        chosen = torch.randint(len(rows) * len(cols), (len(image), self.points), device=image.device)
+        residual = self.model.residual(features, as_grid(rows, cols)[chosen], pair.cell).float()
+        at_points = doubled_error(pick(as_rows(base), chosen) + residual, pick(as_rows(target), chosen))
+        return doubled_error(base, target) + at_points
+
+
+def doubled_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
+    """Mean absolute error of colours in [0, 1], which count as in [-1, 1]."""
+    loss: Tensor = 2 * (made.float() - target).abs().mean()
+    return loss
+
+
+def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
+    """The model's answer in the shape of ``pair.target``."""
+    image = model_input(pair)
+    if pair.positions.shape[1] and isinstance(model, CoordinateSuperResolver):
+        return model.decode(model.encode(image), pair.positions, pair.cell)
+    size = (pair.target.shape[-2], pair.target.shape[-1])
+    whole: Tensor = model(image, size)
+    return whole
+
+
+def unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Bytes as floats in [0, 1]."""
+    return pixels.float() / 255
+
+
+def model_input(pair: Pair) -> Float[Tensor, "b 3 h w"]:
+    """The low-resolution patches in [0, 1], channels last, which spares convolutions time."""
+    return unit_range(pair.lr).contiguous(memory_format=torch.channels_last)
+
+
+def summed_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
+    """Sum of absolute differences over the whole batch."""
+    return (made.float() - target).abs().sum()
+
+
+def objective_for(run: Run, model: SuperResolver) -> Objective:
+    """The loss that a run file names, around its model.
+
+    Raises:
+        ConfigError: if the loss is of another model, or the model cannot answer the pairs of the run.
+    """
+    check_answers(run, model)
+    name = run.model.name
+    match run.loss.kind:
+        case "wavelets":
+            if not isinstance(model, SWDNet):
+                raise ConfigError(f"loss.kind: wavelets is the loss of swdnet, wanted l1 for {name}.")
+            if run.data.patch_px % MULTIPLE_PX:
+                raise ConfigError(
+                    f"data.patch_px: wanted a multiple of 4 for wavelets, got {run.data.patch_px}."
+                )
+            return WaveletObjective(model, run.loss)
+        case "adversarial":
+            if not isinstance(model, Li2021):
+                raise ConfigError(f"loss.kind: adversarial is the loss of li2021, wanted l1 for {name}.")
+            return AdversarialObjective(model, run.loss)
+        case "residual":
+            if not isinstance(model, ISTEPlus):
+                raise ConfigError(f"loss.kind: residual is the loss of iste-plus, wanted l1 for {name}.")
+            if run.data.queries:
+                raise ConfigError(
+                    f"data.queries: residual draws loss.points itself: wanted 0, got {run.data.queries}."
+                )
+            return ResidualObjective(model, run.loss)
+        case "l1":
+            return Objective(model)
+
+
+def check_answers(run: Run, model: SuperResolver) -> None:
+    """Raise `ConfigError` unless ``model`` can answer the pairs that the run trains and validates with."""
+    name, queries = run.model.name, run.data.queries
+    if queries and not isinstance(model, CoordinateSuperResolver):
+        raise ConfigError(f"data.queries: {name} only answers whole patches: wanted 0, got {queries}.")
+    if isinstance(model, FixedScale):
+        for table, scales in (("data", run.data.scales), ("validation", run.validation.scales)):
+            if set(scales) != {model.scale}:
+                got = ", ".join(f"{scale:g}" for scale in scales) or "a range"
+                wanted = f"wanted scales = [{model.scale}], got {got}"
+                raise ConfigError(f"{table}.scales: this {name} makes x{model.scale} only: {wanted}.")

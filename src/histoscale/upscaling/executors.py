@@ -1,0 +1,239 @@
+"""Where tiles are computed: in this process, or in spawned ones with a thread each."""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from types import TracebackType
+from typing import Protocol, TypeVar, runtime_checkable
+
+from histoscale.errors import HistoscaleError
+from histoscale.upscaling.engine import Engine
+from histoscale.upscaling.memory import Survey, default_workers
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.plan import TileJob, TileResult
+
+T = TypeVar("T")
+Entered = TypeVar("Entered", bound="Executor")
+
+AHEAD = 32
+"""Tiles that wait for a worker, so that it goes on while the coordinator encodes."""
+MOST_LOSSES = 3
+"""Times that workers may die with no tile finished in between."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+"""What glibc calls by these names in malloc.h."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Carries out tiles; a context manager that lets go of its workers at the end, whatever happens.
+
+    Attributes:
+        workers: how many tiles are computed at once; lowered where memory holds fewer.
+    """
+
+    workers: int
+
+    def ask(self, question: Callable[..., T], *arguments: object) -> T:
+        """The answer of a picklable function, called on one of the workers."""
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute tiles, about in the order given, and yield each result when that tile lies in the store.
+
+        A lost worker's tiles are computed again.
+
+        Raises:
+            HistoscaleError: if a tile cannot be computed, or workers are lost again and again.
+        """
+
+    def __enter__(self: Entered) -> Entered: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ThisProcess:
+    """One tile after the other, right here; with one thread, so that the pixels are those of any worker."""
+
+    workers = 1
+
+    def ask(self, question: Callable[..., T], *arguments: object) -> T:
+        """The function's answer."""
+        return question(*arguments)
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute a tile whenever the next result is asked for."""
+        for tile in tiles:
+            yield compute_alone(job, tile)
+
+    def __enter__(self) -> "ThisProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Processes:
+    """Spawned processes that live as long as the block; they load the model once and end with their parent.
+
+    Args:
+        workers: how many.
+    """
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._started_workers = 0
+
+    def ask(self, question: Callable[..., T], *arguments: object) -> T:
+        """The function's answer, from one of the processes.
+
+        Raises:
+            HistoscaleError: if the processes cannot be started.
+        """
+        try:
+            return self._started().submit(question, *arguments).result()
+        except BrokenProcessPool as error:
+            raise HistoscaleError(
+                "The worker processes ended as soon as they were started: give them more memory or take "
+                "workers=1; a Python script needs its calls under `if __name__ == '__main__':`."
+            ) from error
+
+    def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """Compute tiles, several at once; processes that die are started again, and their tiles with them."""
+        if self._started_workers > self.workers:
+            self._stop()
+        remaining, losses = dict.fromkeys(tiles), 0
+        while remaining:
+            try:
+                for result in self._attempt(job, list(remaining)):
+                    del remaining[result.index]
+                    losses = 0
+                    yield result
+            except BrokenProcessPool as error:
+                self._stop()
+                losses += 1
+                if losses == MOST_LOSSES:
+                    raise HistoscaleError(
+                        f"Worker processes were killed {losses} times in a row, most likely for want of "
+                        "memory: continue with --resume and fewer --workers."
+                    ) from error
+
+    def _attempt(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
+        """All tiles, as long as no process dies."""
+        pool, waiting = self._started(), iter(tiles)
+        under_way: set[Future[TileResult]] = set()
+        while True:
+            for tile in islice(waiting, AHEAD * self.workers - len(under_way)):
+                under_way.add(pool.submit(compute_in_worker, job, tile))
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, context, initializer=begin_worker)
+            self._started_workers = self.workers
+        return self._pool
+
+    def _stop(self) -> None:
+        """End the processes at once; a tile under way is not in the log and thus computed again."""
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
+        self._pool = None
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+
+def executor_for(options: Options) -> Executor:
+    """What carries out the tiles of a call, not yet entered."""
+    workers = options.workers or default_workers()
+    if options.cluster:
+        from histoscale.upscaling.dask_executor import DaskExecutor
+
+        return DaskExecutor(options.cluster, workers)
+    return ThisProcess() if workers == 1 else Processes(workers)
+
+
+def begin_worker() -> None:
+    """What a spawned process does first: leave Ctrl-C to its parent, and end when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # as in the command itself
+    keep_freed_memory()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+def keep_freed_memory() -> None:
+    """Let this process use memory again instead of giving it back to the system layer by layer.
+
+    Fetching and clearing it anew took a fifth of the time; what a worker holds now is its peak from the first
+    tiles on, so that the peaks of several need not fall together to be seen. Only glibc is so told.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(M_TRIM_THRESHOLD, 512 * 2**20)
+        mallopt(M_ARENA_MAX, 1)
+
+
+def compute_in_worker(job: TileJob, index: int) -> TileResult:
+    """A tile, in a process that imports torch now if it has not yet."""
+    from histoscale.upscaling.tile import compute_tile
+
+    return compute_tile(job, index)
+
+
+def compute_alone(job: TileJob, index: int) -> TileResult:
+    """A tile with one thread, and the process's own number of threads afterwards."""
+    from histoscale.upscaling.tile import compute_tile
+
+    if job.plan.setting is None:
+        return compute_tile(job, index)
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return compute_tile(job, index)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def take_survey(engine: Engine, scale: tuple[float, float]) -> Survey:
+    """What a worker has and takes; asked by a coordinator that imports no torch."""
+    from histoscale.upscaling.tile_memory import survey
+
+    return survey(engine, scale)

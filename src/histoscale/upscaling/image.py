@@ -1,0 +1,183 @@
+"""One picture: look, decide, read, compute, write."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from histoscale.errors import InputError, OutputError
+from histoscale.files import refuse_existing, refuse_unwritable
+from histoscale.imaging.arrays import pixel_reader, to_uint8
+from histoscale.inference import upscale_blocks
+from histoscale.io import metadata
+from histoscale.io.annotations import Rectangle
+from histoscale.io.formats import describe, open_slide, read
+from histoscale.io.slide import Description, Picture
+from histoscale.io.writers.image import LOSSLESS, Finished, format_of, refuse_impossible, write_picture
+from histoscale.resources import ensure_memory
+from histoscale.upscaling.engine import Engine, enough_memory
+from histoscale.upscaling.geometry import Target, resolve
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.planning import METHODS, Wanted, plan_without_model
+from histoscale.upscaling.results import Outcome, known_mpp, record, remarks, wanted_field
+from histoscale.upscaling.tile import Source
+
+# From uint8 to uint8: enlarge with a model, reduce with bicubic, in one picture's worth of memory.
+
+
+Progress = Callable[[int, int], None]
+"""Called with output pixels done and their total."""
+
+
+def enlarge(
+    pixels: UInt8[np.ndarray, "h w c"],
+    size: tuple[int, int],
+    engine: Engine,
+    progress: Progress | None = None,
+) -> UInt8[np.ndarray, "H W c"]:
+    """Super-resolve to ``size`` (height, width), tile by tile.
+
+    Grey goes in as three equal channels and comes back as their mean.
+    """
+    h, w, channels = pixels.shape
+    read = pixel_reader(np.broadcast_to(pixels, (h, w, 3)))
+    output = np.empty((*size, channels), np.uint8)
+    blocks = upscale_blocks(
+        engine.model,
+        read,
+        (h, w),
+        size,
+        tile_px=engine.tile_px,
+        precision=engine.precision,
+        device=engine.device,
+        progress=progress,
+    )
+    for rows, cols, block in blocks:
+        colours = block.clamp(0, 1).mean(1, keepdim=True).expand_as(block) if channels == 1 else block
+        output[rows, cols] = to_uint8(colours)[0, :channels].permute(1, 2, 0).cpu().numpy()
+    return output
+
+
+def resize(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "H W c"]:
+    """Pillow's bicubic to ``size`` (height, width), antialiased where an axis shrinks."""
+    if pixels.shape[:2] == size:
+        return pixels
+    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    resized = np.array(Image.fromarray(flat).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    return resized[..., None] if resized.ndim == 2 else resized
+
+
+BYTES_PER_SAMPLE = 3
+"""The output, the same for the encoder, and the encoded bytes at their worst."""
+
+
+def upscale_picture(
+    source: Path, target: Path, options: Options, engine: Engine, progress: Progress | None = None
+) -> Outcome:
+    """Make ``target`` from ``source``, whole or not at all.
+
+    Raises:
+        InputError: if the source cannot be read or is of a refused kind.
+        OutputError: if the target cannot be written, or cannot hold the picture.
+        ScaleError: if the size asked for is impossible.
+        WeightsError: if the model's weights are missing, wrong or damaged.
+    """
+    started = time.perf_counter()
+    if not options.overwrite:
+        refuse_existing(target)
+    refuse_unwritable(target)
+    header = describe(source)
+    if header.refusal:
+        raise InputError(f"{source} {header.refusal}.")
+    mpp = known_mpp(header, options.source_mpp)
+    field = wanted_field(header, options)[0]
+    plan = resolve(options.wish, field.size_xy, mpp, header.power)
+    _refuse_too_large(target, plan)
+    with enough_memory(str(target)):
+        picture = _from_lower_level(header, field, plan)
+        if picture is not None:
+            pixels, method, note = picture.pixels, METHODS["reduce"], metadata.REDUCED
+        else:
+            picture = read(source) if field.size_xy == header.size_xy else _cut(header, field)
+            refuse_impossible(target, plan.size_xy, has_transparency=not picture.is_opaque)
+            pixels, method, note = _resample(picture.pixels, plan, engine, progress)
+        used = engine.used if note == metadata.SUPER_RESOLVED else None
+        finished = Finished(
+            pixels=pixels,
+            alpha=_resized_alpha(picture, plan),
+            icc_profile=header.icc_profile,
+            provenance=record(header, plan, note, used),
+        )
+        write_picture(target, finished, quality=options.quality, overwrite=options.overwrite)
+    return Outcome(
+        source,
+        target,
+        field.size_xy,
+        plan.size_xy,
+        mpp,
+        plan.mpp,
+        method,
+        seconds=time.perf_counter() - started,
+        remarks=(
+            *remarks(header, plan, used, options.source_mpp),
+            *options.unused(form := format_of(target), is_lossless=form in LOSSLESS),
+        ),
+    )
+
+
+def _cut(header: Description, field: Rectangle) -> Picture:
+    """A part of a slide as a picture."""
+    with open_slide(header.path) as slide:
+        return Picture(header, slide.read_region(0, *field))
+
+
+def _from_lower_level(header: Description, field: Rectangle, target: Target) -> Picture | None:
+    """A reduction of a slide from the level that is just fine enough; None where that is the full one."""
+    if len(header.levels_xy) < 2 or max(target.scale_xy) >= 1 or "alpha" in header.channels:
+        return None
+    across, down = target.size_xy
+    with open_slide(header.path) as slide:
+        plan = plan_without_model(slide, Wanted(header, field, None, header.mpp, target), max(across, down))
+        if plan.level == 0:
+            return None
+        width, height = plan.level_size_xy
+        too_large = f"Level {plan.level} of {header.path} is too large to be held in memory"
+        ensure_memory(7 * width * height, InputError, too_large)
+        return Picture(header, Source(slide, plan).bicubic((slice(0, down), slice(0, across))))
+
+
+def _refuse_too_large(target: Path, plan: Target) -> None:
+    width, height = plan.size_xy
+    refuse_impossible(target, plan.size_xy, has_transparency=False)
+    ensure_memory(
+        width * height * 4 * BYTES_PER_SAMPLE,
+        OutputError,
+        f"{target} would be {width} x {height} px, more than memory holds as one picture",
+    )
+
+
+def _resample(
+    pixels: UInt8[np.ndarray, "h w c"], plan: Target, engine: Engine, progress: Progress | None
+) -> tuple[UInt8[np.ndarray, "H W c"], str, str]:
+    """New pixels, the method for the output line and the note for the metadata.
+
+    An axis that grows goes through the model, an axis that shrinks through bicubic afterwards.
+    """
+    size = plan.size_xy[::-1]
+    h, w, _ = pixels.shape
+    grown = max(size[0], h), max(size[1], w)
+    if size == (h, w):
+        return pixels, METHODS["copy"], metadata.COPIED
+    if grown == (h, w):
+        return resize(pixels, size), METHODS["reduce"], metadata.REDUCED
+    enlarged = resize(enlarge(pixels, grown, engine, progress), size)
+    return enlarged, engine.label, metadata.SUPER_RESOLVED
+
+
+def _resized_alpha(picture: Picture, plan: Target) -> UInt8[np.ndarray, "H W"] | None:
+    if picture.alpha is None:
+        return None
+    return resize(picture.alpha[..., None], plan.size_xy[::-1])[..., 0]

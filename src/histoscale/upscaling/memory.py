@@ -1,0 +1,149 @@
+"""How much memory a slide takes, and the tile that fits: arithmetic only, before anything starts."""
+
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from histoscale.errors import ConfigError, OutputError
+from histoscale.io.tile_store import stored_bytes
+from histoscale.io.writers.base import Encoding
+from histoscale.io.writers.formats import estimate_bytes
+from histoscale.io.writers.pyramid import scratch_bytes
+from histoscale.resources import SHARE, available_bytes, in_words
+from histoscale.upscaling.plan import ModelSetting
+
+TILE_SIDES_PX = (1024, 512, 256)
+"""Larger ones are a tenth faster, and take half as much memory again."""
+BLOCK_PX = 512
+"""Side of the blocks a tile is rendered in: they bound the memory, and larger ones are not faster."""
+TILES_PER_WORKER = 4
+"""A slide is cut into at least so many tiles for each, so that none waits long for the last."""
+WORKER_SHARE_BYTES = 1200 * 2**20
+COORDINATOR_BYTES = 160 * 2**20
+"""What the default limit grants, together 2.5 GiB for two workers; the second covers the writer as well."""
+LIBRARY_SLACK = 3.0
+"""Convolutions keep rearranged copies that are not counted, and freed memory is kept and used in pieces."""
+BEGUN_BYTES = 64 * 2**20
+"""What the libraries add to a worker with its first tiles."""
+BYTES_PER_OUTPUT_PX = 3 * 4
+"""A finished tile, its cheap counterpart, and both on their way to the disk."""
+
+
+@dataclass(frozen=True)
+class Appetite:
+    """What a worker takes.
+
+    Attributes:
+        resident_bytes: before a tile: libraries and weights.
+        encoding_px, kept_px: bytes for each pixel of a tile's window, while it is encoded and afterwards.
+        rendering_px, rendering: bytes for each input pixel under a block that is rendered, and for any block.
+    """
+
+    resident_bytes: int
+    encoding_px: float
+    kept_px: float
+    rendering_px: float
+    rendering: int
+
+    def bytes_for(self, tile_px: int, scale: tuple[float, float], margin_px: int) -> int:
+        """Peak of one worker."""
+        window, block = (
+            math.prod(math.ceil(side / factor) + more for factor in scale)
+            for side, more in ((tile_px, 2 * margin_px), (min(tile_px, BLOCK_PX), 0))
+        )
+        rendering = self.kept_px * window + self.rendering_px * block + self.rendering
+        tensors = max(self.encoding_px * window, rendering)
+        begun = self.resident_bytes + BEGUN_BYTES
+        return int(begun + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
+
+
+class Survey(NamedTuple):
+    """What a worker says before the work: the model's setting, and what it takes."""
+
+    setting: ModelSetting
+    appetite: Appetite
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was chosen.
+
+    Attributes:
+        peak_bytes: of all processes together.
+    """
+
+    tile_px: int
+    workers: int
+    peak_bytes: int
+
+
+def default_workers() -> int:
+    """One for each core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_limit(wanted: int | None, workers: int, is_here: bool = True) -> int:
+    """Bytes for all processes together: as the person says, or a share for each worker if it is there.
+
+    Args:
+        is_here: whether the workers are on this machine, whose memory then is the limit.
+    """
+    if wanted is not None:
+        return wanted
+    usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
+    return min(usual, int(SHARE * available)) if is_here and available is not None else usual
+
+
+def choose_tile(
+    appetite: Appetite,
+    size_xy: tuple[int, int],
+    scale: tuple[float, float],
+    margin_px: int,
+    workers: int,
+    limit_bytes: int,
+    tile_px: int | None = None,
+    fewest: int = 1,
+) -> Budget:
+    """The largest tile that fits, or the one given; fewer workers where none fits.
+
+    Args:
+        scale: down and across.
+        margin_px: input pixels around a tile that its window holds at most.
+        tile_px: imposed by the person or by a run to go on with.
+        fewest: workers that cannot be sent away.
+
+    Raises:
+        ConfigError: if not even the fewest workers fit.
+    """
+    sides = (tile_px,) if tile_px else TILE_SIDES_PX
+    few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
+    for count in range(workers, fewest - 1, -1):
+        for side in few or sides[-1:]:
+            peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, margin_px)
+            if peak <= limit_bytes:
+                return Budget(side, count, peak)
+    least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, margin_px)
+    many = "one worker" if fewest == 1 else f"{fewest} workers"
+    raise ConfigError(
+        f"Memory of {in_words(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
+        f"{in_words(least)}: give --max-memory that much."
+    )
+
+
+def disk_bytes(size_xy: tuple[int, int], tile_px: int, encoding: Encoding) -> tuple[int, int]:
+    """Bytes on the way, of tiles and lower levels, and, estimated from above, of the output."""
+    return stored_bytes(size_xy, tile_px) + scratch_bytes(size_xy), estimate_bytes(size_xy, encoding)
+
+
+def ensure_disk(folder: Path, needed_bytes: int) -> None:
+    """Raise `OutputError` if the disk of a folder has not so much space left."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > free:
+        raise OutputError(
+            f"{folder} has {in_words(free)} left, and store and output take up to {in_words(needed_bytes)}."
+        )

@@ -1,0 +1,164 @@
+"""What is to be made of a slide, as plain data: which pixels come from where, and which tile is whose.
+
+**Convention.** Pairs are (x, y), in pixels of the named frame; `OutputTile` has rows and columns.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from histoscale.resources import Precision
+from histoscale.upscaling.results import UsedModel
+
+Method: TypeAlias = Literal["model", "reduce", "copy"]
+"""Enlarge with the model, reduce by antialiased bicubic, or take the pixels as they are."""
+
+Part: TypeAlias = tuple[slice, slice]
+"""Rows and columns of the output."""
+
+
+@dataclass(frozen=True)
+class OutputTile:
+    """One square of the output, smaller at the right and lower rim."""
+
+    index: int
+    rows: slice
+    cols: slice
+
+    @property
+    def part(self) -> Part:
+        """Its rows and columns."""
+        return self.rows, self.cols
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
+
+    @property
+    def pixels(self) -> int:
+        """How many there are."""
+        return self.size[0] * self.size[1]
+
+
+@dataclass(frozen=True)
+class ModelSetting:
+    """Which model computes, where and in what; chosen once and imposed on every worker.
+
+    Attributes:
+        name: shipped name or path of weights, as the person gave it.
+        sha256: of the weights.
+        card_name, scales: the model's own name and the least and largest scale it was trained for.
+        device: "cpu", "cuda", "cuda:1", ...
+        processor: what the device is, in words; another one may round differently.
+        halo_px, alignment_px: of the model, see `histoscale.models.base`.
+        through: the one scale it makes, where bicubic takes that to others; else 0.
+    """
+
+    name: str
+    sha256: str
+    device: str
+    processor: str
+    precision: Precision
+    halo_px: int
+    alignment_px: int
+    card_name: str = ""
+    scales: tuple[float, float] = (1.0, 1.0)
+    through: int = 0
+
+    @property
+    def margin_px(self) -> int:
+        """Input pixels that a window may have beyond a tile: context, and what whole blocks of cells add."""
+        return self.halo_px + self.alignment_px - 1
+
+    @property
+    def used(self) -> UsedModel:
+        """The model as files and lines name it."""
+        return UsedModel(self.card_name, self.sha256, self.precision, self.scales, self.through)
+
+
+@dataclass(frozen=True)
+class SlidePlan:
+    """Everything that decides the pixels of an output slide.
+
+    Attributes:
+        source: the slide.
+        level: which of its levels is read.
+        level_xy, level_size_xy: the rectangle of that level which is the image; nothing outside it is seen.
+        box_xy: left, top, right, bottom of the wanted field in that image, in its pixels; not whole numbers
+            where a lower level is reduced.
+        size_xy: pixels of the output.
+        tile_px: side of an output tile.
+        setting: None where no model takes part.
+        tissue: whether glass, by the mask in the store, goes through bicubic instead of the model.
+    """
+
+    source: Path
+    level: int
+    level_xy: tuple[int, int]
+    level_size_xy: tuple[int, int]
+    box_xy: tuple[float, float, float, float]
+    size_xy: tuple[int, int]
+    tile_px: int
+    method: Method
+    setting: ModelSetting | None = None
+    tissue: bool = False
+
+    @property
+    def grid_xy(self) -> tuple[int, int]:
+        """Output tiles across and down."""
+        return -(-self.size_xy[0] // self.tile_px), -(-self.size_xy[1] // self.tile_px)
+
+    @property
+    def tile_count(self) -> int:
+        """Of the whole output."""
+        return self.grid_xy[0] * self.grid_xy[1]
+
+    def tile(self, index: int) -> OutputTile:
+        """The tile of that number, counted in reading order."""
+        row, col = divmod(index, self.grid_xy[0])
+        rows, cols = (self._side(i, n) for i, n in ((row, self.size_xy[1]), (col, self.size_xy[0])))
+        return OutputTile(index, rows, cols)
+
+    def tiles_under(self, xy: tuple[int, int], size_xy: tuple[int, int]) -> list[int]:
+        """Numbers of the tiles that a rectangle of the output touches."""
+        cols, rows = (
+            range(start // self.tile_px, (start + length - 1) // self.tile_px + 1)
+            for start, length in zip(xy, size_xy, strict=True)
+        )
+        return [row * self.grid_xy[0] + col for row in rows for col in cols]
+
+    def _side(self, i: int, n: int) -> slice:
+        return slice(i * self.tile_px, min((i + 1) * self.tile_px, n))
+
+
+@dataclass(frozen=True)
+class TileJob:
+    """A plan and the folder of the store that its tiles go to: all a worker on any machine needs."""
+
+    plan: SlidePlan
+    store: Path
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What a worker says of a tile that lies complete in the store.
+
+    Attributes:
+        index: the tile's number.
+        pixels: of the output.
+        model_pixels: those of them that the model computed; the rest is glass, or no model takes part.
+        read_s, model_s, interpolate_s, store_s: seconds in each kind of work.
+        parts: pieces it was computed in; more than one where memory ran out.
+        worker: host and process.
+    """
+
+    index: int
+    pixels: int
+    model_pixels: int
+    read_s: float
+    model_s: float
+    interpolate_s: float
+    store_s: float
+    parts: int
+    worker: str

@@ -1,0 +1,108 @@
+"""The store of a run: made anew, or gone on with if nothing that decides pixels has changed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from histoscale.errors import ConfigError, OutputError
+from histoscale.io.tile_store import TileStore
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.plan import SlidePlan
+
+HEADER_BYTES = 2**20
+WORDS = {
+    "file": "the slide's file",
+    "source": "the slide",
+    "level": "the level that is read",
+    "level_xy": "the region",
+    "level_size_xy": "the region",
+    "box_xy": "the region",
+    "size_xy": "the size of the output",
+    "tile_px": "the tile",
+    "tissue": "the tissue option",
+    "roi": "the annotation",
+    "source_mpp": "--source-mpp",
+    "name": "the model",
+    "sha256": "the model's weights",
+    "device": "the device",
+    "processor": "the kind of processor",
+    "precision": "the precision",
+    "version": "the version of histoscale",
+}
+"""What an entry of the manifest is to a person."""
+
+
+def manifest_of(plan: SlidePlan, options: Options) -> dict[str, Any]:
+    """Everything that decides a pixel, as JSON holds it."""
+    entries = asdict(plan) | {
+        "source": str(plan.source),
+        "file": fingerprint(plan.source),
+        "tissue": _choice(options.tissue) if plan.tissue else "all",
+        "source_mpp": options.source_mpp,
+        "roi": fingerprint(options.roi) if options.roi else None,
+        "version": version("histoscale"),
+    }
+    return cast(dict[str, Any], json.loads(json.dumps(entries)))
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size, time of change and the hash of the beginning; of a folder, those of what lies in it."""
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file())
+        return {file.name: fingerprint(file) for file in files}
+    known = path.stat()
+    with path.open("rb") as file:
+        start = hashlib.sha256(file.read(HEADER_BYTES)).hexdigest()
+    return {"bytes": known.st_size, "changed_ns": known.st_mtime_ns, "start_sha256": start}
+
+
+def earlier_manifest(store: TileStore, options: Options) -> dict[str, Any] | None:
+    """What the run to go on with was given; None where one starts anew.
+
+    Raises:
+        OutputError: if there is an unfinished run, and nobody said what to do with it.
+    """
+    if not store.exists:
+        return None
+    if options.resume:
+        return store.manifest()
+    if options.overwrite:
+        store.clear()
+        return None
+    raise OutputError(
+        f"{store.folder} holds an unfinished run: "
+        "give --resume to go on with it, or --overwrite to start anew."
+    )
+
+
+def refuse_changed(store: TileStore, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` if something that decides pixels is not as it was, naming the first such thing."""
+    for key in {**earlier, **now}:
+        before, after = earlier.get(key), now.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict) and key == "setting":
+            refuse_changed(store, before, after)
+        shown = "" if isinstance(before, dict | list) else f" from {_short(before)} to {_short(after)}"
+        raise ConfigError(
+            f"{_capital(WORDS.get(key, key))} changed{shown} since {store.folder} was begun: "
+            "give the same as then, or --overwrite instead of --resume to start anew."
+        )
+
+
+def _choice(tissue: str) -> Any:
+    """The tissue option, a mask by its file."""
+    return tissue if tissue in ("all", "mask") else fingerprint(Path(tissue))
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:12]

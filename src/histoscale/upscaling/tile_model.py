@@ -1,0 +1,94 @@
+"""A model that upscales rectangles of a slide's output, in halves where memory is short."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from histoscale import weights
+from histoscale.errors import HistoscaleError
+from histoscale.imaging.arrays import pixel_reader, to_uint8
+from histoscale.inference import upscale_part
+from histoscale.models.any_scale import at_any_scale
+from histoscale.resources import is_out_of_memory
+from histoscale.upscaling.memory import BLOCK_PX
+from histoscale.upscaling.plan import ModelSetting, Part, SlidePlan
+
+ReadPixels: TypeAlias = Callable[[slice, slice], UInt8[np.ndarray, "h w 3"]]
+SMALLEST_PART_PX = 64
+"""A part that is not halved further when memory runs out."""
+
+
+class TileModel:
+    """Weights in place, for the tiles of one plan.
+
+    Raises:
+        WeightsError: if the weights are missing, damaged or of another architecture.
+    """
+
+    def __init__(self, plan: SlidePlan, setting: ModelSetting):
+        self._plan, self._setting = plan, setting
+        self._device = torch.device(setting.device)
+        loaded = weights.load(setting.name, self._device)
+        self._model = at_any_scale(loaded) if setting.through else loaded
+
+    def upscale(self, part: Part, read: ReadPixels) -> tuple[UInt8[np.ndarray, "H W 3"], int, int]:
+        """The pixels of a rectangle, how many they are, and in how many pieces they were computed.
+
+        Args:
+            part: of the output.
+            read: rows and columns of the input in, their pixels out.
+
+        Raises:
+            HistoscaleError: if memory holds not even a small piece.
+        """
+        rows, cols = part
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        try:
+            return self._in_one_piece(part, read), height * width, 1
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if max(height, width) <= SMALLEST_PART_PX:
+                raise HistoscaleError(
+                    f"Memory does not hold even {width} x {height} output pixels of the model: "
+                    "give fewer --workers."
+                ) from error
+        halves = [self.upscale(half, read) for half in halved(part)]
+        pixels = np.concatenate([half[0] for half in halves], axis=int(width > height))
+        return pixels, height * width, sum(half[2] for half in halves)
+
+    def _in_one_piece(self, part: Part, read: ReadPixels) -> UInt8[np.ndarray, "H W 3"]:
+        (top, bottom), (left, right) = ((side.start, side.stop) for side in part)
+        output = np.empty((bottom - top, right - left, 3), np.uint8)
+
+        def window(rows: slice, cols: slice) -> Tensor:
+            return pixel_reader(read(rows, cols))(slice(None), slice(None))
+
+        blocks = upscale_part(
+            self._model,
+            window,
+            self._plan.level_size_xy[::-1],
+            self._plan.size_xy[::-1],
+            part,
+            block_px=BLOCK_PX,
+            precision=self._setting.precision,
+            device=self._device,
+        )
+        for rows, cols, block in blocks:
+            inside = output[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+            inside[:] = to_uint8(block)[0].permute(1, 2, 0).cpu().numpy()
+        return output
+
+
+def halved(part: Part) -> tuple[Part, Part]:
+    """The two halves of a rectangle, cut across its longer side."""
+    rows, cols = part
+    if cols.stop - cols.start > rows.stop - rows.start:
+        middle = (cols.start + cols.stop) // 2
+        return (rows, slice(cols.start, middle)), (rows, slice(middle, cols.stop))
+    middle = (rows.start + rows.stop) // 2
+    return (slice(rows.start, middle), cols), (slice(middle, rows.stop), cols)

@@ -1,1 +1,0 @@
-"""Frechet distance of pictures: which features, and between what."""

@@ -1,0 +1,62 @@
+"""The run file: defaults, the one that ships, and mistakes in a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from histoscale.errors import ConfigError
+from histoscale.experiments.cancer.config import CancerRun, read_run
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_settings_in_order(run: CancerRun) -> None:
+    assert run.settings == ("original", "low resolution", "bicubic", "fast")
+    assert run.tested_against == "fast"
+    assert run.model_copy(update={"reference": ""}).tested_against == "fast"
+
+
+def test_the_run_file_that_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", str(tmp_path))
+    run = read_run(ROOT / "runs" / "cancer.toml")
+    assert len(run.seeds) >= 3
+    assert run.scale == 2
+    assert {"liif", "iste"} <= set(run.sources)
+    assert [task.name for task in run.data.tasks] == ["malignant", "gland"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("depth = 10", "depth = 11", r"classifier\.depth: input should be 10, 18, 34, 50, 101 or 152"),
+        ("steps = 3", "epochs = 3", r"unknown key classifier\.epochs; known here are depth, steps"),
+        ("seeds = [1, 2]", "seeds = [1, 1]", "a seed is named twice"),
+        ("seeds = [1, 2]", "seeds = []", "seeds: tuple should have at least 1 item"),
+        ('reference = "fast"', 'reference = "liif"', "reference liif is none of original, low resolution"),
+        ('label = "fast"', 'label = "bicubic"', "two settings are called bicubic"),
+        ('patches = "patches.csv"', 'pcam = "x"', "tasks go with a list of patches"),
+        ('name = "light"', 'name = "striped"', "two tasks have the same name"),
+        ('patches = "patches.csv"', 'patches = "p.csv"\npcam = "x"', "exactly one of patches and pcam"),
+        ("[data]", "[data", r"small\.toml is not TOML"),
+    ],
+)
+def test_mistakes(before: str, after: str, sentence: str, listed: Path) -> None:
+    text = listed.read_text()
+    assert before in text
+    listed.write_text(text.replace(before, after, 1))
+    with pytest.raises(ConfigError, match=sentence):
+        read_run(listed)
+
+
+def test_a_variable_that_is_not_set(listed: Path) -> None:
+    listed.write_text(listed.read_text().replace('root = "', 'root = "$NOT_SET_ANYWHERE'))
+    run = read_run(listed)
+    with pytest.raises(
+        ConfigError, match=r"data\.root: \$NOT_SET_ANYWHERE.* names a variable that is not set"
+    ):
+        run.data.there()
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Wanted a run file, but .*none\.toml cannot be read"):
+        read_run(tmp_path / "none.toml")

@@ -1,0 +1,126 @@
+"""The whole command on small patches: its table, going on, adding a model, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
+from histoscale.experiments.cancer import experiment
+from histoscale.experiments.cancer.experiment import cancer, tabulate
+from histoscale.experiments.cancer.predictions import read_predictions
+from histoscale.files import alone_in
+
+pytest.importorskip("monai", reason="MONAI is not installed")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The settings whose images are made, as they are; the third of a first run is stopped by Ctrl-C."""
+    real, calls = experiment.make_images, list[str]()
+
+    def watched(setting: str, *rest: object) -> object:
+        calls.append(setting)
+        if calls == ["original", "low resolution", "bicubic"]:
+            raise KeyboardInterrupt
+        return real(setting, *rest)
+
+    monkeypatch.setattr(experiment, "make_images", watched)
+    return calls
+
+
+def test_two_tasks_on_every_setting(finished: Path) -> None:
+    found = cancer(finished / "small.toml", finished / "out")
+    striped, light = found.tables
+    assert [table.task for table in found.tables] == ["striped", "light"]
+    assert (striped.patches, light.patches, striped.pictures, striped.patients) == (14, 14, 2, 2)
+    assert [row.setting for row in striped.rows] == ["original", "low resolution", "bicubic", "fast"]
+    assert len(read_predictions(finished / "out" / "predictions.csv")) == 2 * 2 * 4 * 14
+    trained = {f"{task}-seed{seed}" for task in ("striped", "light") for seed in (1, 2)}
+    files = {"run.json", "predictions.csv", "settings.csv", "tables.md"}
+    assert {path.name for path in (finished / "out").iterdir()} == trained | files
+
+
+def test_the_tables_come_from_the_csv_alone(finished: Path, tmp_path: Path) -> None:
+    for name in ("predictions.csv", "settings.csv"):
+        shutil.copy(finished / "out" / name, tmp_path)
+    tables, settings = tabulate(finished / "small.toml", tmp_path)
+    assert [setting.name for setting in settings] == [row.setting for row in tables[0].rows]
+    written = (finished / "out" / "tables.md").read_text()
+    assert (tmp_path / "tables.md").read_text() == written
+    assert "glas train (95 images)" in written
+    (tmp_path / "predictions.csv").unlink()
+    with pytest.raises(DataError, match=r"Wanted the predictions of a cancer run, but .* cannot be read"):
+        tabulate(finished / "small.toml", tmp_path)
+
+
+def test_tables_want_no_images_but_training_says_where_it_looked(listed: Path, finished: Path) -> None:
+    listed.write_text(listed.read_text().replace('root = "', 'root = "$NOT_SET_ANYWHERE'))
+    for name in ("predictions.csv", "settings.csv"):
+        shutil.copy(finished / "out" / name, listed.parent)
+    assert tabulate(listed, listed.parent).tables
+    with pytest.raises(ConfigError, match="NOT_SET_ANYWHERE"):
+        cancer(listed, listed.parent / "out")
+    assert not (listed.parent / "out").exists()
+
+
+def test_it_goes_on_where_it_was_stopped(finished: Path, again: Path, made: list[str]) -> None:
+    (again.parent / "out" / "predictions.csv").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        cancer(again, again.parent / "out")
+    assert not (again.parent / "out" / "predictions.csv").exists()
+    told: list[tuple[str, float]] = []
+    cancer(again, again.parent / "out", progress=lambda *what: told.append(what))
+    assert made == ["original", "low resolution", "bicubic", "bicubic", "fast"]
+    assert told[-1] == ("testing on fast", 1.0)
+    for name in ("predictions.csv", "tables.md"):
+        ours, theirs = ((folder / "out" / name).read_text() for folder in (again.parent, finished))
+        assert ours == theirs
+
+
+def test_a_model_is_added_without_training_again(again: Path, made: list[str]) -> None:
+    first = cancer(again, again.parent / "out")
+    again.write_text(again.read_text() + '[[models]]\nlabel = "another"\nweights = "iste-fast"\n')
+    second = cancer(again, again.parent / "out")
+    assert made == ["another"]
+    assert repr(second.tables[0].rows[:4]) == repr(first.tables[0].rows)
+    assert second.tables[0].rows[4].accuracy == second.tables[0].rows[3].accuracy
+
+
+def test_other_weights_are_asked_again(again: Path, made: list[str]) -> None:
+    settings = again.parent / "out" / "settings.csv"
+    digest = settings.read_text().splitlines()[-1].split(",")[1]
+    settings.write_text(settings.read_text().replace(digest, "0" * 12))
+    cancer(again, again.parent / "out")
+    assert made == ["fast"]
+
+
+def test_another_classifier_wants_another_folder(again: Path) -> None:
+    again.write_text(again.read_text().replace("rate = 3e-3", "rate = 1e-3"))
+    with pytest.raises(OutputError, match="with other data, seeds, scale or classifier: choose another"):
+        cancer(again, again.parent / "out")
+
+
+def test_a_folder_that_is_at_work_is_left_alone(again: Path, made: list[str]) -> None:
+    with (
+        alone_in(again.parent / "out"),
+        pytest.raises(OutputError, match=r"Another run is at work in .*out: wait"),
+    ):
+        cancer(again, again.parent / "out")
+    assert not made
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "error", "sentence"),
+    [
+        ('"iste-fast"', '"liif.safetensors"', WeightsError, r"There are no weights at liif\.safetensors"),
+        ("seeds = [1, 2]", "seeds = [1, 2]\nscale = 5", ConfigError, "divides the patches' 32 pixels, got 5"),
+    ],
+)
+def test_mistakes_come_before_the_training(
+    before: str, after: str, error: type[Exception], sentence: str, listed: Path, tmp_path: Path
+) -> None:
+    listed.write_text(listed.read_text().replace(before, after))
+    with pytest.raises(error, match=sentence):
+        cancer(listed, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

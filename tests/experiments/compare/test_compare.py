@@ -1,0 +1,288 @@
+"""The verb from weights to tables: rows, resuming, tables from the scores alone, refusals before any work."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoscale.errors import ConfigError, DataError, InputError, OutputError, WeightsError
+from histoscale.experiments.compare.compare import compare, compare_again
+from histoscale.experiments.compare.comparison import Comparison
+from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_presets
+from histoscale.experiments.compare.results import PARTIAL, SCORES, SETTINGS, TABLES
+from histoscale.experiments.scores import read_scores
+from histoscale.experiments.scoring import Job, score_jobs
+from histoscale.files import alone_in
+
+PRESET = Preset("scales", "Some", (2.0, 2.4, 3.0))
+
+
+@pytest.fixture
+def models(folder: Path) -> list[str]:
+    edsr = [f"edsr={folder}/edsr-x{scale}.safetensors" for scale in (2, 3)]
+    return [*edsr, f"net#1={folder}/a.safetensors", f"net#2={folder}/b.safetensors"]
+
+
+def run(models: Sequence[str], data: Path, output: Path, **options: Any) -> Comparison:
+    return compare(models, data, output, options.pop("presets", [PRESET]), **options)
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
+
+
+def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    made = run(models, pictures, tmp_path / "out", progress=lambda *done: seen.append(done))
+    assert seen == [(done, 9) for done in range(1, 10)]  # three pictures, three scales
+    assert set(contents(tmp_path / "out")) == {SCORES, SETTINGS, *TABLES}
+    table = made.tables[0]
+    assert list(table.rows) == ["bicubic", "edsr", "net"]
+    assert [cell.is_empty for cell in table.rows["edsr"]] == [False, False, True, True, False, False]
+    assert table.seeds["net"] == 2
+    assert (table.reference, table.n, table.group) == ("net", 3, "tissue")
+    scores = read_scores(tmp_path / "out" / SCORES)
+    used = {(s.model, s.scale, s.weights) for s in scores if s.model == "edsr"}
+    assert len({weights for _, _, weights in used}) == 2
+
+
+def test_resized_cells_are_there_and_marked(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    made = run(models[:2], pictures, tmp_path / "out", allow_resize=True, presets=find_presets([], [2.4, 3]))
+    assert [cell.through for cell in made.tables[0].rows["edsr"]] == [3, 3, 0, 0]
+    assert "‡" in (tmp_path / "out" / "tables.md").read_text()
+    strict = run(models[:2], pictures, tmp_path / "strict", presets=find_presets([], [2.4, 3]))
+    assert [cell.is_empty for cell in strict.tables[0].rows["edsr"]] == [True, True, False, False]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C."""
+
+
+def stopping_after(jobs_done: int) -> Callable[..., Any]:
+    def score(jobs: Sequence[Job], *others: Any) -> Any:
+        for done, found in enumerate(score_jobs(jobs, *others)):
+            if done == jobs_done:
+                raise Stopped
+            yield found
+
+    return score
+
+
+def test_a_stopped_comparison_goes_on_to_the_same_files(
+    models: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(models, pictures, tmp_path / "whole")
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("histoscale.experiments.compare.compare.score_jobs", stopping_after(4))
+        with pytest.raises(Stopped):
+            run(models, pictures, out)
+    assert set(contents(out)) == {PARTIAL, SETTINGS}
+    with (out / PARTIAL).open("a") as torn:
+        torn.write("tissue,,r,B,3.0,ed")
+    with pytest.raises(OutputError, match="pass --overwrite to replace it, or --resume to go on with it"):
+        run(models, pictures, out)
+    seen: list[tuple[int, int]] = []
+    run(models, pictures, out, resume=True, progress=lambda *done: seen.append(done))
+    assert seen == [(done, 9) for done in range(5, 10)]
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_models_and_scales_are_added_to_a_finished_one(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    run(models, pictures, tmp_path / "whole")
+    out = tmp_path / "out"
+    run(models[:2], pictures, out, presets=find_presets([], [2]))
+    run(models, pictures, out, resume=True)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_rows_of_other_weights_are_made_anew(
+    models: list[str], folder: Path, pictures: Path, tmp_path: Path
+) -> None:
+    one = find_presets([], [2])
+    run([f"net={folder}/a.safetensors"], pictures, tmp_path / "out", presets=find_presets([], [2, 3]))
+    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
+    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "fresh", presets=one)
+    of_net = [
+        [s for s in read_scores(tmp_path / name / SCORES) if s.model == "net"] for name in ("out", "fresh")
+    ]
+    assert of_net[0] == of_net[1]  # at x3 too, where nothing replaces the rows of the other weights
+
+
+def test_other_settings_are_not_gone_on_with(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    run(models[:1], pictures, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(OutputError, match="has crop_px None, not 40"):
+        run(models[:1], pictures, tmp_path / "out", crop_px=40, resume=True)
+    (tmp_path / "out" / SETTINGS).unlink()
+    with pytest.raises(OutputError, match="Wanted the settings of a comparison"):
+        run(models[:1], pictures, tmp_path / "out", resume=True)
+    assert contents(tmp_path / "out") == {k: v for k, v in before.items() if k != SETTINGS}
+    run(models[:1], pictures, tmp_path / "out", crop_px=40, overwrite=True)
+    assert json.loads((tmp_path / "out" / SETTINGS).read_text())["crop_px"] == 40
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"models": ["nobody"]}, WeightsError, "nobody"),
+        ({"reference": "iste"}, ConfigError, "no row iste to test against: wanted one of bicubic, edsr, net"),
+        ({"data": Path("nowhere")}, DataError, "nowhere"),
+        ({"degradations": ["F"]}, ConfigError, "got F"),
+        ({"device": "abacus"}, ConfigError, "There is no device abacus"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+    wrong: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    models: list[str],
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    given = {"models": models, "data": pictures, "output": tmp_path / "out", **wrong}
+    with pytest.raises(error, match=words):
+        run(**given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_scored_leaves_earlier_results_as_they_were(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="cannot be scored at x2"):
+        run(models[:1], pictures, out, crop_px=5)
+    assert not out.exists()
+    run(models[:1], pictures, out, presets=find_presets([], [2]))
+    (out / "features").mkdir()
+    before = contents(out)
+    with pytest.raises(InputError, match="cannot be scored at x2"):
+        run(models[:1], pictures, out, crop_px=5, overwrite=True)
+    assert contents(out) == before
+    assert (out / "features").is_dir()
+
+
+def test_an_image_that_is_too_small_is_found_before_the_others_are_scored(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (60, 20)).save(pictures / "z.png")
+    with pytest.raises(InputError, match=r"z\.png cannot be scored at x3: .* more than 18 pixels.* 20 x 60"):
+        run(models[:1], pictures, tmp_path / "out", presets=find_presets([], [3]))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mark_goes_with_the_weights_it_was_about(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    one = find_presets([], [2])
+    run([f"a={folder}/a.safetensors"], pictures, tmp_path / "out", presets=one, undertrained=["a"])
+    words = [f"a={folder}/a.safetensors", f"b={folder}/b.safetensors"]
+    made = run(words, pictures, tmp_path / "out", presets=one, resume=True)
+    assert made.tables[0].undertrained == ("a",)
+    made = run([f"a={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
+    assert made.tables[0].undertrained == ()
+
+
+def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    run(models, pictures, tmp_path / "out", reference="edsr")
+    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [PRESET], reference="edsr")
+    assert contents(tmp_path / "again") == {name: contents(tmp_path / "out")[name] for name in TABLES}
+    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
+        compare_again(tmp_path / "out" / SCORES, tmp_path / "again")
+    made = compare_again(tmp_path / "out" / SCORES, tmp_path / "again", overwrite=True)
+    assert made.presets[0].scales == PRESET.scales
+
+
+def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(
+        OutputError, match=r"^The folder .*out cannot be written: a file is in the way of .*out\.$"
+    ):
+        run(models, pictures, tmp_path / "out")
+
+
+def test_a_folder_that_is_at_work_is_left_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="Another run is at work in"):
+        run(models, pictures, tmp_path / "out")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """One picture of 81 patches: features want more than 64."""
+    path = tmp_path / "large"
+    path.mkdir()
+    rough = Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 90, 3), dtype=np.uint8))
+    rough.resize((864, 864), Image.Resampling.BICUBIC).save(path / "p.png")
+    return path
+
+
+def test_a_preset_may_have_frechet_distances(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
+    made = run(words, large, tmp_path / "out", presets=[preset])
+    assert [(one.model, one.scale, one.n) for one in made.distances] == [
+        ("bicubic", 4, 81),
+        ("liif", 4, 81),
+        ("iste", 4, 81),
+    ]
+    liif, iste = (one.distance for one in made.distances[1:])
+    claim = next(claim for claim in made.claims if claim.table == "Table 3")
+    assert claim.verdict == ("holds" if iste < liif else "does not hold")
+    assert claim.evidence == f"iste {iste:.3f}, liif {liif:.3f}"
+    assert "### Table 3: Frechet distance. large" in (tmp_path / "out" / "tables.md").read_text()
+    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [preset])
+    assert contents(tmp_path / "again") == {name: contents(tmp_path / "out")[name] for name in TABLES}
+
+
+def test_frechet_distances_are_gone_on_with(
+    folder: Path, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
+    whole = run(words, large, tmp_path / "whole", presets=[preset])
+    out, alone = tmp_path / "out", find_presets([], [4])
+    run(words[:1], large, out, presets=alone)
+    made = run(words[:1], large, out, presets=[preset], resume=True)  # scores, but no features
+    assert [one.model for one in made.distances] == ["bicubic", "liif"]
+    made = run(words, large, out, presets=[preset], resume=True)
+    assert made.distances == whole.distances
+    monkeypatch.setattr("histoscale.experiments.images.upscale", lambda *_, **__: pytest.fail("made twice"))
+    assert run(words, large, out, presets=[preset], resume=True).distances == whole.distances
+    assert run(words, large, out, presets=alone, resume=True).distances == whole.distances
+
+
+def test_distances_of_other_weights_are_not_kept(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    run([f"liif={folder}/a.safetensors"], large, tmp_path / "out", presets=[preset])
+    retrained, alone = [f"liif={folder}/b.safetensors"], find_presets([], [4])
+    made = run(retrained, large, tmp_path / "out", presets=alone, resume=True)
+    assert [one.model for one in made.distances] == ["bicubic"]
+    made = run(retrained, large, tmp_path / "out", presets=[preset], resume=True)
+    assert made.distances == run(retrained, large, tmp_path / "new", presets=[preset]).distances
+
+
+def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: Path, tmp_path: Path) -> None:
+    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+    words = [f"iste={folder}/b.safetensors"]
+    run(words, large, tmp_path / "out", presets=[preset])
+    before = Image.open(large / "p.png")
+    before.transpose(Image.Transpose.ROTATE_90).save(large / "p.png")
+    run(words, large, tmp_path / "out", presets=find_presets([], [4]), overwrite=True)
+    made = run(words, large, tmp_path / "out", presets=[preset], resume=True)
+    assert made.distances == run(words, large, tmp_path / "new", presets=[preset]).distances
+
+
+def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="inception extractor wants"):
+        run(models, pictures, tmp_path / "out", presets=[PRESETS["table3"]], extractor="inception")
+    assert not (tmp_path / "out").exists()
+
+
+def test_features_that_no_preset_wants_are_not_missed(
+    models: list[str], pictures: Path, tmp_path: Path
+) -> None:
+    assert run(models, pictures, tmp_path / "out", extractor="inception").distances == ()

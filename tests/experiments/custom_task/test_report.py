@@ -1,0 +1,8 @@
+"""The account in Markdown: what a task calls its measures breaks no table."""
+
+from histoscale.experiments.custom_task.report import MeasureTable, markdown
+
+
+def test_a_bar_in_a_name_is_no_column() -> None:
+    text = markdown("mine", 2.0, [MeasureTable("a|b", 3, 0, ())], ())
+    assert "| setting | a/b | of the original's | recovered |" in text

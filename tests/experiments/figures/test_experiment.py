@@ -1,0 +1,146 @@
+"""The page from weights to files: what it shows is there, whose it is, and mistakes before any work."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from histoscale.errors import ConfigError, DataError, HistoscaleError, InputError, OutputError, ScaleError
+from histoscale.experiments.figures import experiment as module
+from histoscale.experiments.figures.experiment import INDEX, figures
+from histoscale.experiments.figures.figure import LeftOut
+
+
+def draw(words: Sequence[str], data: Path, output: Path, **options: Any) -> str:
+    figures(words, data, output, **{"crop_px": 64, "scale": 2.0, "limit": 1, "device": "cpu", **options})
+    return (output / INDEX).read_text(encoding="utf-8")
+
+
+def shown(page: str) -> set[str]:
+    return set(re.findall(r'<img src="([^"]+)"', page))
+
+
+def test_the_page_shows_every_picture_beside_it(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    seen: list[tuple[int, int]] = []
+    text = draw(list(words.values()), data, out, progress=lambda *done: seen.append(done))
+    assert {path.name for path in out.iterdir()} == {INDEX, *shown(text)}
+    assert len(shown(text)) == 2 + 1 + 2 + 1 + 2 + 2  # Figs. 6 to 10 and the gallery
+    assert seen == [(done, 8) for done in range(1, 9)]
+    assert "<script" not in text
+    assert "http" not in text
+    assert re.findall(r'href="#([\w-]+)"', text) == re.findall(r'<h2 id="([\w-]+)"', text)
+    for name in shown(text):
+        with Image.open(out / name) as picture:
+            assert re.split(r" \(|;", picture.info["Description"])[0] in text
+            width = re.search(rf'src="{name}" width="(\d+)"', text)
+            assert width is not None
+            assert abs(picture.width / 2 - int(width[1])) <= 1
+
+
+def test_weights_are_named_by_digest(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    text = draw([words["edsr"]], data, tmp_path / "out")
+    (sha256,) = re.findall(r"<code>([0-9a-f]{64})</code>", text)
+    assert f"Weights: edsr {sha256[:12]}</span>" in text
+    assert "1\u202f200 steps" in text
+
+
+def test_what_cannot_be_drawn_is_said(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    entries = figures([words["edsr"]], data, tmp_path / "out", crop_px=64, scale=2, limit=1)
+    left_out = [entry for entry in entries if isinstance(entry, LeftOut)]
+    assert [entry.section[:7] for entry in left_out] == [
+        "Fig. 1d",
+        "Fig. 7:",
+        "Fig. 8:",
+        "Fig. 9:",
+        "Fig. 10",
+    ]
+    text = (tmp_path / "out" / INDEX).read_text(encoding="utf-8")
+    assert all(f'<p class="remark">{entry.reason}</p>' in text for entry in left_out)
+
+
+def test_images_are_evenly_chosen_or_named(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    text = draw([words["edsr"]], data, tmp_path / "even", limit=2)
+    gallery = text[text.index(">Gallery</h2>") :]
+    assert re.findall(r"[ab] ([ab]\d): 64", gallery) == ["a1", "a2", "b1"]
+    assert "3 images of split test, evenly chosen" in text
+    assert "none picked by hand" in text
+    text = draw([words["edsr"]], data, tmp_path / "named", images=["a3"])
+    assert "1 image of split test, chosen by name" in text
+    assert "a a3: 64 x 64 px" in text
+
+
+def test_a_page_is_replaced_with_all_that_it_showed(
+    words: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    draw([words["edsr"]], data, out, limit=3)
+    (out / "mine.png").write_bytes(b"a person's own")
+    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
+        draw([words["edsr"]], data, out)
+    text = draw([words["edsr"]], data, out, overwrite=True)
+    assert {path.name for path in out.iterdir()} == {INDEX, "mine.png", *shown(text)}
+
+
+def test_a_label_is_escaped(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a<b>&c"
+    odd.mkdir()
+    with Image.open(data / "a1.png") as picture:
+        picture.save(odd / "a<i>.png")
+    text = draw([words["edsr"]], odd, tmp_path / "out")
+    assert "a&lt;b&gt;&amp;c a&lt;i&gt;: 64" in text
+    assert "a<i>" not in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "sentence"),
+    [
+        ({"words": []}, ConfigError, "at least one model, as LABEL=WEIGHTS, got none"),
+        ({"images": ["z9"]}, ConfigError, "no image z9 in the data: wanted one of a1, a2, a3"),
+        ({"crop_px": 96}, InputError, "at least 96 x 96 pixels, the crop, but .* has 100 x 90"),
+        ({"crop_px": 63}, ConfigError, "a crop of 64 to 512 pixels a side, got 63"),
+        ({"scale": 0.5}, ScaleError, "scales of at least 1, got 0.5"),
+        ({"scale": float("nan")}, ScaleError, "scales of at least 1, got nan"),
+        ({"scale": 8.0}, ScaleError, "A crop of 64 pixels is too small to be made smaller by 8"),
+        ({"degradation": "F"}, ConfigError, "got F"),
+        ({"data": Path("nowhere")}, DataError, "nowhere"),
+        ({"device": "abacus"}, ConfigError, "no device abacus"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_written(
+    wrong: dict[str, Any],
+    error: type[HistoscaleError],
+    sentence: str,
+    words: dict[str, str],
+    data: Path,
+    tmp_path: Path,
+) -> None:
+    given = {"words": [words["edsr"]], "data": data, "output": tmp_path / "out", **wrong}
+    with pytest.raises(error, match=sentence):
+        draw(**given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_a_file(words: dict[str, str], data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        draw([words["edsr"]], data, tmp_path / "out")
+
+
+def test_a_stop_leaves_the_earlier_page_as_it_was(
+    words: dict[str, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    draw([words["edsr"]], data, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "page", stop)
+    with pytest.raises(KeyboardInterrupt):
+        draw([words["edsr"]], data, out, overwrite=True, limit=2)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

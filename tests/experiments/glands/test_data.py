@@ -1,0 +1,156 @@
+"""Images and annotations are found, split in either way, and refused in a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jaxtyping import Float, Int
+from PIL import Image
+
+from histoscale.errors import DataError
+from histoscale.experiments.glands.config import BICUBIC, LR, ORIGINAL, GlandData, GlandRun, read_gland_run
+from histoscale.experiments.glands.data import (
+    TEST,
+    GlandImage,
+    Pictures,
+    find_glands,
+    leak,
+    of_part,
+    read_labels,
+)
+
+
+def test_the_manifest_splits_by_patient(run_file: Path) -> None:
+    images = find_glands(read_gland_run(run_file).data)
+    assert [(image.id, image.part) for image in of_part(images, TEST)] == [("d", "test"), ("e", "test")]
+    assert leak(images) == ""
+
+
+def test_the_official_split_has_two_test_parts_and_its_leak_is_told(run_file: Path) -> None:
+    data = read_gland_run(run_file).data.model_copy(update={"split": "official"})
+    images = find_glands(data)
+    assert [(image.id, image.part) for image in of_part(images, TEST)] == [
+        ("b", "testA"),
+        ("c", "testB"),
+        ("e", "testA"),
+    ]
+    assert leak(images) == "Leak: 1 of 3 test images are of 1 patient who also gave training images."
+
+
+def test_glas_at_hand(data_root: Path) -> None:
+    manifest = find_glands(GlandData(root=data_root))
+    assert [len(of_part(manifest, part)) for part in ("train", "val", "test")] == [95, 24, 31]
+    assert leak(manifest) == ""
+    official = find_glands(GlandData(root=data_root, split="official"))
+    assert [len(of_part(official, part)) for part in ("train", "testA", "testB")] == [75, 55, 20]
+    assert leak(official).startswith("Leak: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("mask,", "annotation,", r"lacks the column\(s\) mask"),
+        (",test,", ",rest,", "has no annotated test image of drawn in column split"),
+        ("drawn,train,b", "drawn,train,a", "has a twice"),
+    ],
+)
+def test_a_wrong_manifest_is_explained(run_file: Path, old: str, new: str, words: str) -> None:
+    data = read_gland_run(run_file).data
+    manifest = data.root / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(old, new))
+    with pytest.raises(DataError, match=words):
+        find_glands(data)
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Wanted a manifest"):
+        find_glands(GlandData(root=tmp_path))
+
+
+def test_a_colourful_annotation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    with pytest.raises(DataError, match=r"one number a pixel.*mask\.png"):
+        read_labels(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_labels(tmp_path / "none.png")
+
+
+# All kinds of images show the same field; enlarged ones are made once.
+
+
+def centre(labels: Int[np.ndarray, "h w"], label: int) -> Float[np.ndarray, "2"]:
+    middle: np.ndarray = np.argwhere(labels == label).mean(axis=0)
+    return middle
+
+
+def shrunk(run: GlandRun, scale: int, shrink: int) -> GlandRun:
+    data = run.data.model_copy(update={"scale": scale})
+    return run.model_copy(update={"data": data, "network": run.network.model_copy(update={"shrink": shrink})})
+
+
+@pytest.fixture
+def run(run_file: Path) -> GlandRun:
+    return read_gland_run(run_file)
+
+
+@pytest.fixture
+def image(run: GlandRun) -> GlandImage:
+    return find_glands(run.data)[0]
+
+
+def test_sizes(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    pictures = Pictures(run, tmp_path / "images")
+    pictures.enlarge(image, run.models[0])
+    whole, small = (64, 82), (32, 41)
+    for kind, size in ((ORIGINAL, whole), (BICUBIC, whole), ("fast", whole), (LR, small)):
+        assert pictures.picture(image, kind).shape == (*size, 3), kind
+        seen = whole if kind != LR else small
+        assert pictures.seen(image, kind).shape[:2] == seen, kind
+        assert pictures.labels(image, pictures.step(kind)).shape == seen, kind
+
+
+def test_what_a_unet_sees_is_a_mean_and_low_resolution_is_not_made_smaller_still(
+    run: GlandRun, image: GlandImage, tmp_path: Path
+) -> None:
+    pictures = Pictures(shrunk(run, scale=4, shrink=2), tmp_path)
+    original = pictures.picture(image, ORIGINAL).astype(float)
+    means = original.reshape(32, 2, 40, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pictures.seen(image, ORIGINAL) - means).max() <= 0.5
+    assert pictures.seen(image, BICUBIC).shape == (32, 40, 3)
+    assert np.array_equal(pictures.seen(image, LR), pictures.picture(image, LR))
+    assert [pictures.step(kind) for kind in (ORIGINAL, BICUBIC, LR)] == [2, 2, 4]
+
+
+def test_low_resolution_is_plain_bicubic(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    with Image.open(image.path) as picture:
+        expected = picture.crop((0, 0, 82, 64)).resize((41, 32), Image.Resampling.BICUBIC)
+    lr = Pictures(run, tmp_path).picture(image, LR)
+    assert np.abs(lr.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, tmp_path: Path, step: int) -> None:
+    """Over many glands: the middle of one may move by more when it is sampled at every fourth pixel."""
+    pictures = Pictures(shrunk(run, scale=4, shrink=2), tmp_path)
+    moved = []
+    for image in find_glands(run.data):
+        large = pictures.labels(image)
+        enlarged = np.kron(pictures.labels(image, step), np.ones((step, step), np.int64))
+        moved += [centre(enlarged, label) - centre(large, label) for label in (1, 2, 3)]
+    assert np.abs(np.mean(moved, axis=0)).max() < 1
+
+
+def test_images_are_enlarged_once(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    pictures = Pictures(run, tmp_path / "images")
+    pictures.enlarge(image, run.models[0])
+    made = pictures.file(image, "fast").stat().st_mtime_ns
+    pictures.enlarge(image, run.models[0])
+    assert pictures.file(image, "fast").stat().st_mtime_ns == made
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_an_annotation_of_another_size(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(image.mask)
+    with pytest.raises(DataError, match=r"Wanted an annotation of 65 x 82 pixels.*got 9 x 9"):
+        Pictures(run, tmp_path).labels(image)

@@ -1,0 +1,111 @@
+"""A U-Net learns, goes on bit for bit where it was stopped, and is not taken for another recipe's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from histoscale.errors import OutputError, WeightsError
+from histoscale.experiments.glands.config import LR, ORIGINAL, GlandRun, GlandTraining, read_gland_run
+from histoscale.experiments.glands.data import Pictures, find_glands
+from histoscale.experiments.glands.training import (
+    METRICS,
+    NETWORK,
+    STATE,
+    Task,
+    load_network,
+    rate_share,
+    task_of,
+    train_unet,
+)
+from histoscale.training.curves import read_metrics
+
+
+class StopError(Exception):
+    """Stands for a kill."""
+
+
+def run_of(run_file: Path, **training: object) -> GlandRun:
+    run = read_gland_run(run_file)
+    return run.model_copy(update={"training": run.training.model_copy(update=training)})
+
+
+def train(task: Task, stop_at: int = 0) -> None:
+    def report(step: int) -> None:
+        if step == stop_at:
+            raise StopError
+
+    train_unet(
+        task, Pictures(task.run, task.folder.parents[1] / "images"), find_glands(task.run.data), report
+    )
+
+
+def test_it_learns(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=40), 1, ORIGINAL, tmp_path / "out")
+    train(task)
+    lines = read_metrics(task.folder / METRICS)
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.7 * losses[0]
+    assert [line["step"] for line in lines if "dice" in line] == [30]
+    assert task.is_finished
+    assert not (task.folder / STATE).exists()
+
+
+def test_it_resumes_bit_for_bit(run_file: Path, tmp_path: Path) -> None:
+    run = run_of(run_file, steps=8, log_every=1)
+    whole, broken = (task_of(run, 1, LR, tmp_path / name) for name in ("whole", "broken"))
+    train(whole)
+    with pytest.raises(StopError):
+        train(broken, stop_at=5)
+    assert not broken.is_finished
+    train(broken)
+    ours, theirs = (load_network(task).state_dict() for task in (whole, broken))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert (whole.folder / METRICS).read_text() == (broken.folder / METRICS).read_text()
+
+
+def test_seeds_differ(run_file: Path, tmp_path: Path) -> None:
+    run = run_of(run_file, steps=2)
+    tasks = [task_of(run, seed, ORIGINAL, tmp_path) for seed in (1, 2)]
+    for task in tasks:
+        train(task)
+    one, two = ((task.folder / NETWORK).read_bytes() for task in tasks)
+    assert one != two
+
+
+def test_a_damaged_recipe_and_a_file_in_the_way_are_one_sentence(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
+    train(task)
+    (task.folder / "recipe.json").write_text('{"kind": ')
+    with pytest.raises(OutputError, match=r"recipe\.json is damaged, wanted the recipe of a training: .+\.$"):
+        train(task)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        OutputError, match=r"file/.*original-seed1 cannot be written: a file is in the way of .*seed1\.$"
+    ):
+        train(task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path / "file"))
+
+
+def test_another_recipe_is_refused(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
+    train(task)
+    train(task)
+    with pytest.raises(OutputError, match="original-seed1 was trained by another recipe"):
+        train(task._replace(run=run_of(run_file, steps=2)))
+
+
+def test_a_damaged_network_is_told(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
+    train(task)
+    (task.folder / NETWORK).write_bytes(b"none")
+    with pytest.raises(WeightsError, match=r"network\.safetensors cannot be read"):
+        load_network(task)
+
+
+def test_the_step_size_rises_and_falls() -> None:
+    table = GlandTraining(steps=100, warmup=0.1)
+    shares = [rate_share(step, table) for step in range(100)]
+    assert shares.index(max(shares)) == 10
+    assert max(shares) == 1.0
+    assert 0 < shares[0] < 0.2
+    assert shares[-1] < 0.01

@@ -1,0 +1,34 @@
+"""Jobs side by side: results come, errors come, and nobody waits for a dead process."""
+
+import os
+import signal
+
+import pytest
+
+from histoscale.errors import DataError, HistoscaleError
+from histoscale.experiments.parallel import side_by_side
+
+
+def double(number: int) -> int:
+    if number < 0:
+        raise DataError("Wanted a positive number.")
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come(workers: int) -> None:
+    found: list[int] = []
+    side_by_side(double, [1, 2, 3], workers, found.append, lambda: None)
+    assert sorted(found) == [2, 4, 6]
+
+
+def test_an_error_comes_as_it_is() -> None:
+    with pytest.raises(DataError, match="positive number"):
+        side_by_side(double, [-1], 2, lambda _: None, lambda: None)
+
+
+def test_a_killed_process_is_told() -> None:
+    with pytest.raises(HistoscaleError, match="ended from outside"):
+        side_by_side(double, [0], 2, lambda _: None, lambda: None)

@@ -1,0 +1,75 @@
+"""Rows in CSV files: exact, added to, and read although the last one is torn."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from histoscale.errors import DataError
+from histoscale.experiments.results import append_rows, read_rows, write_rows
+
+
+class Tuple(NamedTuple):
+    name: str
+    is_good: bool
+    figure: float
+    n: int = 7
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    is_good: bool
+    figure: float
+    n: int = 7
+
+
+ROWS = [("plain", True, 1 / 3, 1), ('a "b", c\nd', False, math.inf, -2), ("", True, 1e-300, 0)]
+
+
+@pytest.mark.parametrize("kind", [Tuple, Record])
+def test_rows_read_back_exactly(kind: type, tmp_path: Path) -> None:
+    rows, path = [kind(*row) for row in ROWS], tmp_path / "rows.csv"
+    write_rows(path, kind, rows[:1])
+    append_rows(path, rows[1:])
+    assert read_rows(path, kind, "rows") == rows
+    assert path.read_text().splitlines()[:2] == ["name,is_good,figure,n", "plain,1,0.3333333333333333,1"]
+
+
+def test_no_rows_are_a_heading(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv", Tuple, [])
+    assert read_rows(tmp_path / "rows.csv", Tuple, "rows") == []
+
+
+def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
+    rows, path = [Tuple("a", True, 0.25), Tuple("b", False, 12.5)], tmp_path / "rows.csv"
+    write_rows(path, Tuple, rows)
+    path.write_text(path.read_text()[:-3])
+    assert read_rows(path, Tuple, "rows") == rows[:1]
+
+
+def test_a_column_with_a_default_may_be_missing(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("name,is_good,figure,gone\na,0,2.5,x\n")
+    assert read_rows(tmp_path / "old.csv", Record, "rows") == [Record("a", False, 2.5)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,figure\na,1\n",
+        "name,is_good,figure\na,1,two\n",
+        "name,is_good,figure\na,yes,2\n",
+        pytest.param(f'name,is_good,figure\n"{"a" * 200_000}\n', id="a quotation mark that never closes"),
+    ],
+)
+def test_something_else_is_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(DataError, match=r"^Wanted the rows, got something else in .*x\.csv\.$"):
+        read_rows(tmp_path / "x.csv", Tuple, "the rows")
+
+
+def test_a_missing_file_is_not_called_something_else(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^Wanted the rows, but .*x\.csv cannot be read \(No such file"):
+        read_rows(tmp_path / "x.csv", Tuple, "the rows")

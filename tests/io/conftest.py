@@ -1,0 +1,32 @@
+"""A slide to be written."""
+
+import numpy as np
+import pytest
+from PIL import ImageCms
+
+from histoscale.io.metadata import SUPER_RESOLVED, Provenance
+from histoscale.io.slide import Mpp
+from histoscale.io.writers.base import FinishedSlide
+
+
+@pytest.fixture(scope="session")
+def finished_pixels() -> np.ndarray:
+    """Three levels with odd sides, and no two tiles alike."""
+    y, x = np.mgrid[:1301, :2101].astype(np.float32)
+    waves = (np.sin(x / 300) * np.cos(y / 200), np.sin(y / 150), np.cos((x + 2 * y) / 400))
+    return (127.5 + 120 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+@pytest.fixture
+def finished_slide(finished_pixels: np.ndarray) -> FinishedSlide:
+    """A slide with everything that a file can carry."""
+    mpp, profile = Mpp(0.25, 0.2600001), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    record = Provenance("1.0", SUPER_RESOLVED, "a & b.svs", (2.0, 2.0), mpp, 40.0, "iste-fast", "ab" * 32)
+    label, macro = np.full((40, 50, 3), 200, np.uint8), np.full((30, 90, 3), 100, np.uint8)
+
+    def read(l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> np.ndarray:
+        (x, y), (width, height) = l0_xy, size_xy
+        return finished_pixels[y : y + height, x : x + width]
+
+    associated = {"label": label, "macro": macro}
+    return FinishedSlide((2101, 1301), read, record, mpp, 40.0, profile, associated=associated)

@@ -1,0 +1,170 @@
+"""OME-Zarr of both versions, as folders that other programs write."""
+
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import zarr
+
+from histoscale.errors import InputError
+from histoscale.io.formats import describe, is_slide_folder, open_slide, read
+from histoscale.io.metadata import SUPER_RESOLVED, Provenance
+from histoscale.io.slide import Mpp
+from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.ome_zarr import write_ome_zarr
+from histoscale.io.zarr_reader import ZarrSlide
+
+RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
+
+
+def save(
+    folder: Path, array: np.ndarray = RGB, axes: str = "yxc", version: str = "0.5", **options: Any
+) -> Path:
+    """Two levels; the scale is 0.5 along x and 0.6 along y."""
+    zarr_format: Literal[2, 3] = 2 if version == "0.4" else 3
+    group = zarr.create_group(folder, zarr_format=zarr_format)
+    chunks = tuple(64 if axis in "yx" else side for axis, side in zip(axes, array.shape, strict=True))
+    halving = tuple(slice(None, None, 2 if axis in "yx" else 1) for axis in axes)
+    group.create_array("0", data=array, chunks=chunks, **options)
+    group.create_array("1", data=array[halving].copy(), chunks=chunks, **options)
+    kinds = {"t": {"type": "time"}, "c": {"type": "channel"}}
+    space = {"type": "space", "unit": "micrometer"}
+    sides = [{"x": 0.5, "y": 0.6}.get(axis, 1.0) for axis in axes]
+    multiscale = {
+        "axes": [{"name": axis, **kinds.get(axis, space)} for axis in axes],
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": sides}]},
+            {"path": "1", "coordinateTransformations": [{"type": "scale", "scale": [2 * s for s in sides]}]},
+        ],
+    }
+    if version == "0.4":
+        group.attrs["multiscales"] = [multiscale | {"version": "0.4"}]
+    else:
+        group.attrs["ome"] = {"version": version, "multiscales": [multiscale]}
+    return folder
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("axes", ["yxc", "cyx", "tczyx"])
+def test_regions_are_slices_of_the_whole(tmp_path: Path, version: str, axes: str) -> None:
+    array = RGB if axes == "yxc" else np.moveaxis(RGB, -1, 0)
+    folder = save(tmp_path / "x.zarr", array if axes != "tczyx" else array[None, :, None], axes, version)
+    assert np.array_equal(read(folder).pixels, RGB)
+    with open_slide(folder) as slide:
+        assert isinstance(slide, ZarrSlide)
+        assert slide.levels_xy == ((301, 203), (151, 102))
+        assert slide.description.mpp == pytest.approx((0.5, 0.6))
+        for x, y, w, h in [(0, 0, 301, 203), (5, 7, 1, 1), (60, 50, 70, 90), (290, 190, 11, 13)]:
+            assert np.array_equal(slide.read_region(0, (x, y), (w, h)), RGB[y : y + h, x : x + w])
+        assert np.array_equal(slide.read_region(1, (60, 50), (70, 40)), RGB[::2, ::2][50:90, 60:130])
+
+
+def test_grey_becomes_three_channels(tmp_path: Path) -> None:
+    with open_slide(save(tmp_path / "x.zarr", RGB[..., 0].copy(), "yx")) as slide:
+        assert np.array_equal(slide.read_region(0, (9, 8), (70, 60)), RGB[8:68, 9:79, :1].repeat(3, axis=2))
+
+
+def test_description(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.ome.zarr", shards=(128, 128, 3), compressors=zarr.codecs.ZstdCodec())
+    found = describe(folder / "zarr.json")
+    assert (found.path, found.format, found.size_xy) == (folder, "OME-Zarr 0.5", (301, 203))
+    assert (found.channels, found.bits, found.compression) == ("RGB", 8, "zstd")
+    assert found.mpp_source == "OME-Zarr scale"
+    assert is_slide_folder(folder)
+    assert not is_slide_folder(tmp_path)
+
+
+def test_an_image_within_the_layout_of_bioformats2raw(tmp_path: Path) -> None:
+    zarr.create_group(tmp_path / "x.zarr", attributes={"ome": {"bioformats2raw.layout": 3}})
+    save(tmp_path / "x.zarr" / "0")
+    (tmp_path / "x.zarr" / "OME").mkdir()
+    (tmp_path / "x.zarr" / "OME" / "METADATA.ome.xml").write_text(
+        '<OME><Instrument><Objective NominalMagnification="40"/></Instrument><Image><Pixels/></Image></OME>'
+    )
+    found = describe(tmp_path / "x.zarr")
+    assert (found.size_xy, found.power) == ((301, 203), 40)
+    assert found.notes == ("the objective power of 40 contradicts 0.5477 um/px, which is that of 18.3x",)
+
+
+def test_a_scale_of_all_levels_multiplies_their_own(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.zarr", version="0.4")
+    group = zarr.open_group(folder)
+    multiscale = group.attrs["multiscales"][0]  # type: ignore[index]
+    scale = {"type": "scale", "scale": [10.0, 100.0, 1.0]}
+    group.attrs["multiscales"] = [multiscale | {"coordinateTransformations": [scale]}]  # type: ignore[operator]
+    assert describe(folder).mpp == pytest.approx((50, 6))
+
+
+def test_a_scale_without_a_unit_is_not_believed(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.zarr")
+    metadata = folder / "zarr.json"
+    metadata.write_text(metadata.read_text().replace("micrometer", "furlong"))
+    assert describe(folder).mpp is None
+
+
+@pytest.mark.parametrize(
+    ("array", "axes", "sentence"),
+    [
+        (np.zeros((4, 9, 9), np.uint8), "cyx", "has 4 channels"),
+        (np.zeros((3, 9, 9), np.uint8), "zyx", "holds 3 focal planes"),
+        (np.zeros((2, 9, 9), np.uint8), "tyx", "holds 2 time points"),
+        (np.zeros((9, 9), np.uint16), "yx", "has uint16 samples"),
+    ],
+)
+def test_refusals(tmp_path: Path, array: np.ndarray, axes: str, sentence: str) -> None:
+    folder = save(tmp_path / "x.zarr", array, axes)
+    with pytest.raises(InputError, match=sentence):
+        open_slide(folder)
+    assert sentence in (describe(folder).refusal or "")
+
+
+def test_a_zarr_folder_that_is_no_image(tmp_path: Path) -> None:
+    zarr.create_group(tmp_path / "x.zarr")
+    with pytest.raises(InputError, match="without OME-Zarr's multiscales"):
+        open_slide(tmp_path / "x.zarr")
+
+
+def test_metadata_that_name_a_missing_level(tmp_path: Path) -> None:
+    shutil.rmtree(save(tmp_path / "x.zarr") / "1")
+    with pytest.raises(InputError, match="is damaged or incomplete"):
+        open_slide(tmp_path / "x.zarr")
+
+
+def test_a_damaged_chunk_is_named_and_disturbs_no_other(tmp_path: Path) -> None:
+    folder = save(tmp_path / "x.zarr", compressors=zarr.codecs.ZstdCodec(checksum=True))
+    chunk = folder / "0" / "c" / "1" / "1" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[40:90] = bytes(50)
+    chunk.write_bytes(content)
+    with open_slide(folder) as slide:
+        assert np.array_equal(slide.read_region(0, (0, 0), (64, 64)), RGB[:64, :64])
+        with pytest.raises(InputError, match=r"in 20 x 10 px at \(60, 60\) of level 0: ") as damage:
+            slide.read_region(0, (60, 60), (20, 10))
+        assert str(damage.value).count(". ") == 0
+        assert np.array_equal(slide.read_region(0, (128, 64), (64, 64)), RGB[64:128, 128:192])
+
+
+def test_what_we_write_is_read(tmp_path: Path) -> None:
+    record = Provenance("0.1.0", SUPER_RESOLVED, "a.svs", (4.0, 4.0), Mpp(0.25, 0.25), 40.0)
+    label = RGB[:50, :70].copy()
+    slide = FinishedSlide(
+        size_xy=(301, 203),
+        read=lambda xy, size: RGB[xy[1] : xy[1] + size[1], xy[0] : xy[0] + size[0]],
+        provenance=record,
+        mpp=Mpp(0.25, 0.25),
+        power=40.0,
+        icc_profile=b"profile",
+        associated={"label": label},
+    )
+    write_ome_zarr(tmp_path / "x.zarr", slide, Encoding("zstd", tile_px=64), tmp_path, overwrite=False)
+    with open_slide(tmp_path / "x.zarr") as written:
+        found = written.description
+        assert np.array_equal(written.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
+        assert np.array_equal(written.associated_image("label"), label)
+        with pytest.raises(InputError, match="no associated image 'macro'"):
+            written.associated_image("macro")
+    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, b"profile")
+    assert (found.associated, found.notes) == (("label",), ())
+    assert (found.provenance or {})["note"] == SUPER_RESOLVED

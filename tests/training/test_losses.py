@@ -1,0 +1,226 @@
+"""Each loss against its definition, and the sentences for a model that cannot answer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from histoscale.config import LossTable, Run
+from histoscale.data.pairs import Pair
+from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
+from histoscale.errors import ConfigError
+from histoscale.imaging.coords import output_positions
+from histoscale.imaging.resize import bicubic_resize
+from histoscale.models.baselines.bicubic import Bicubic
+from histoscale.models.baselines.li2021 import Li2021
+from histoscale.models.baselines.swdnet import SWDNet, haar
+from histoscale.models.catalog import build
+from histoscale.models.iste.plus import ISTEPlus
+from histoscale.training import losses
+from histoscale.training.losses import (
+    AdversarialObjective,
+    Objective,
+    ResidualObjective,
+    WaveletObjective,
+    blurred_by_curriculum,
+    mean_factor,
+    objective_for,
+)
+
+PLUS = {"blocks": 1, "channels": 8, "waves": 3, "width": 8, "hidden": 8, "window_px": 6}
+SWDNET = {"scale": 2, "channels": 4, "blocks": 1, "width": 4}
+
+
+def pair(scale: int = 2, side: int = 8) -> Pair:
+    lr = torch.randint(256, (2, 3, side, side), dtype=torch.uint8)
+    target = torch.randint(256, (2, 3, side * scale, side * scale), dtype=torch.uint8)
+    none = torch.empty(2, 0, 2, dtype=torch.float64)
+    return Pair(lr, target, none, torch.full((2, 2), 1 / scale, dtype=torch.float64))
+
+
+def run(name: str, arguments: dict[str, Any], **tables: Any) -> Run:
+    data = {"root": "/", "scales": [2], "patch_px": 8, **tables.pop("data", {})}
+    values = {"data": data, "training": {"steps": 1}, "validation": {"scales": [2]}, **tables}
+    return Run.model_validate({"name": "x", "model": {"name": name, "arguments": arguments}, **values})
+
+
+def test_equation_1_is_the_mean_error_on_the_doubled_range() -> None:
+    one = pair()
+    wanted = 2 * (bicubic_resize(one.lr / 255, (16, 16)) - one.target / 255).abs().mean()
+    torch.testing.assert_close(Objective(Bicubic())(one, 0.0), wanted)
+
+
+def test_wavelets_come_after_the_spatial_stage() -> None:
+    model = SWDNet(**SWDNET)
+    one, objective = pair(), WaveletObjective(model, LossTable(kind="wavelets", spatial_share=0.5))
+    target = one.target / 255
+    early = objective(one, 0.49)
+    torch.testing.assert_close(early, (model.spatial(one.lr / 255) - target).abs().sum())
+    early.backward()
+    assert {p.grad is None for p in model.wavelets.parameters()} == {True}
+    assert {p.grad is None for p in model.spatial.parameters()} == {False}
+    stages = model.stages(one.lr / 255)
+    late = (stages.coefficients - haar(target)).abs().sum()
+    late = late + 0.1 * (stages.output - target).abs().sum() + 0.1 * (stages.spatial - target).abs().sum()
+    torch.testing.assert_close(objective(one, 0.5), late)
+
+
+def test_each_of_two_adversaries_learns_from_its_own_share_of_the_loss() -> None:
+    model = Li2021(2, 4)
+    one, objective = (
+        pair(),
+        AdversarialObjective(model, LossTable(kind="adversarial", adversarial_weight=0.3)),
+    )
+    with torch.no_grad():
+        for parameter in objective.adversary.parameters():
+            parameter.mul_(4)  # so that its verdict depends on the picture
+    loss = objective(one, 0.0)
+    loss.backward()
+    target, enlarged = one.target / 255, bicubic_resize(one.lr / 255, (16, 16))
+    made = model.sharpen(enlarged)
+    generator = 0.3 * (objective.adversary(made, enlarged) - 1).square().mean()
+    generator = generator + 0.7 * (made - target).abs().mean()
+    real, false = objective.adversary(target, enlarged), objective.adversary(made.detach(), enlarged)
+    judge = ((real - 1).square().mean() + false.square().mean()) / 2
+    torch.testing.assert_close(loss, generator + judge)
+    for network, own in ((model, generator), (objective.adversary, judge)):
+        parameters = list(network.parameters())
+        wanted = torch.autograd.grad(own, parameters, retain_graph=True)
+        for parameter, gradient in zip(parameters, wanted, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_the_curriculum_makes_its_own_inputs() -> None:
+    model = Li2021(4, 4)
+    objective = AdversarialObjective(model, LossTable(kind="adversarial", curriculum=True))
+    one = pair(4, side=4)
+    torch.manual_seed(1)
+    first = objective(one, 0.0)
+    torch.manual_seed(1)
+    other = one._replace(lr=torch.zeros_like(one.lr))
+    assert torch.equal(objective(other, 0.0), first)
+    torch.manual_seed(1)
+    assert not torch.equal(objective(one, 0.5), first)
+
+
+def plus_and_its_loss() -> tuple[ISTEPlus, ResidualObjective]:
+    model = ISTEPlus(**PLUS)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model, ResidualObjective(model, LossTable(kind="residual", base_share=0.3, points=50))
+
+
+def test_the_base_of_iste_plus_learns_alone_at_first() -> None:
+    model, objective = plus_and_its_loss()
+    one = pair(3)
+    early = objective(one, 0.29)
+    torch.testing.assert_close(early, Objective(model.base)(one, 0.0))
+    early.backward()
+    assert {p.grad is None for p in model.branches.parameters()} == {True}
+    assert {p.grad is None for p in model.base.parameters()} == {False}
+
+
+def test_then_the_sum_learns_at_some_pixels_and_the_base_at_all() -> None:
+    model, objective = plus_and_its_loss()
+    one, n = pair(3), 24
+    torch.manual_seed(1)
+    late = objective(one, 0.3)
+    torch.manual_seed(1)
+    chosen = torch.randint(n * n, (2, 50))
+    axis = output_positions(n, 8)
+    positions = torch.stack((axis[chosen // n], axis[chosen % n]), dim=-1)
+    pixels = one.target.flatten(2).gather(2, chosen[:, None].expand(-1, 3, -1)).transpose(1, 2)
+    sampled = Objective(model)(Pair(one.lr, pixels, positions, one.cell), 0.0)
+    torch.testing.assert_close(late, sampled + Objective(model.base)(one, 0.0))
+    late.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_run_file_chooses() -> None:
+    plus = run("iste-plus", PLUS, loss={"kind": "residual"})
+    assert type(objective_for(plus, ISTEPlus(**PLUS))) is ResidualObjective
+    swdnet = run("swdnet", SWDNET, loss={"kind": "wavelets"})
+    assert type(objective_for(swdnet, build("swdnet", **SWDNET))) is WaveletObjective
+    li = run("li2021", {"scale": 2}, loss={"kind": "adversarial"})
+    assert type(objective_for(li, Li2021(2, 4))) is AdversarialObjective
+    assert type(objective_for(run("bicubic", {}), Bicubic())) is Objective
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "tables", "message"),
+    [
+        ("edsr", {}, {"loss": {"kind": "wavelets"}}, "wavelets is the loss of swdnet, wanted l1 for edsr"),
+        (
+            "edsr",
+            {},
+            {"loss": {"kind": "adversarial"}},
+            "adversarial is the loss of li2021, wanted l1 for edsr",
+        ),
+        ("swdnet", {}, {"loss": {"kind": "wavelets"}, "data": {"patch_px": 10}}, "multiple of 4 .* got 10"),
+        (
+            "edsr",
+            {},
+            {"loss": {"kind": "residual"}},
+            "residual is the loss of iste-plus, wanted l1 for edsr",
+        ),
+        ("edsr", {}, {"data": {"queries": 9}}, r"data\.queries: edsr only answers whole .* wanted 0, got 9"),
+        (
+            "edsr",
+            {},
+            {"data": {"scales": []}},
+            r"data\.scales: this edsr makes x2 only: .*\[2\], got a range",
+        ),
+        ("edsr", {}, {"data": {"scales": [2, 3]}}, r"data\.scales: .* got 2, 3"),
+        ("edsr", {}, {"validation": {}}, r"validation\.scales: .* got 2, 3, 4"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    name: str, arguments: dict[str, Any], tables: dict[str, Any], message: str
+) -> None:
+    arguments = {"scale": 2, **arguments}
+    with torch.device("meta"):
+        model = build(name, **arguments)
+    with pytest.raises(ConfigError, match=message) as caught:
+        objective_for(run(name, arguments, **tables), model)
+    assert "\n" not in str(caught.value)
+
+
+def test_residual_draws_its_own_pixels() -> None:
+    sampled = run("iste-plus", PLUS, loss={"kind": "residual"}, data={"queries": 9})
+    with pytest.raises(ConfigError, match=r"data\.queries: residual draws .* wanted 0, got 9"):
+        objective_for(sampled, ISTEPlus(**PLUS))
+
+
+# The growing factor, and what it does to pictures.
+
+
+def test_the_mean_grows_from_two_to_the_largest_by_half_way() -> None:
+    assert mean_factor(0, 4) == 2
+    assert mean_factor(0.25, 4) == pytest.approx(np.log2(10))
+    assert mean_factor(0.5, 4) == mean_factor(0.9, 4) == 4
+    assert mean_factor(0.25, 3) == pytest.approx(np.log2(6))
+    assert {mean_factor(share, 2) for share in (0, 0.3, 1)} == {2}
+
+
+def test_pictures_are_degraded_as_test_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "SPREAD", 0.0)
+    picture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+    target = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    made = blurred_by_curriculum(target, 1.0, 3)[0].permute(1, 2, 0).numpy() * 255
+    wanted = enlarge_bicubic(degrade(picture, (8, 8), 3.0), (24, 24))
+    assert np.abs(made.clip(0, 255) - wanted).max() < 4
+
+
+def test_each_picture_has_a_factor_of_its_own_of_at_least_one() -> None:
+    rng = np.random.default_rng(0)
+    target = torch.from_numpy(rng.random((1, 3, 16, 16), dtype=np.float32)).repeat(6, 1, 1, 1)
+    made = blurred_by_curriculum(target, 0.0, 4)
+    assert made.shape == target.shape
+    blur = (made - target).abs().mean(dim=(1, 2, 3))
+    assert len(set(blur.tolist())) > 3
+    torch.manual_seed(5)
+    again = blurred_by_curriculum(target, 0.0, 4)
+    torch.manual_seed(5)
+    assert torch.equal(blurred_by_curriculum(target, 0.0, 4), again)

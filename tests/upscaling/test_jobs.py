@@ -1,0 +1,141 @@
+"""Many files: pairing, failures, names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoscale.errors import InputError, OutputError
+from histoscale.upscaling.engine import Engine
+from histoscale.upscaling.geometry import Wish
+from histoscale.upscaling.jobs import Job, plan_jobs, upscale_files
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.results import Failure, Outcome, SlideOutcome
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one damaged, and things to leave alone."""
+    folder = tmp_path / "in"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a.png", "c.JPG"):
+        Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(folder / name)
+    (folder / "b.png").write_bytes(b"no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+def test_one_file_becomes_one_file(tmp_path: Path) -> None:
+    assert plan_jobs([tmp_path / "a.png"], tmp_path / "b.tif") == [
+        Job(tmp_path / "a.png", tmp_path / "b.tif")
+    ]
+
+
+@pytest.mark.parametrize("output", ["out", "out/"])
+def test_a_name_without_suffix_is_a_folder(tmp_path: Path, output: str) -> None:
+    (job,) = plan_jobs([tmp_path / "a.png"], tmp_path / output)
+    assert job.target == tmp_path / "out" / "a.png"
+
+
+def test_an_existing_folder_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "x2.7").mkdir()
+    (job,) = plan_jobs([Path("a.png")], tmp_path / "x2.7")
+    assert job.target == tmp_path / "x2.7" / "a.png"
+
+
+def test_a_folder_gives_its_pictures(folder: Path, tmp_path: Path) -> None:
+    jobs = plan_jobs([folder], tmp_path / "out")
+    assert [(job.source.name, job.target.name) for job in jobs] == [
+        (n, n) for n in ("a.png", "b.png", "c.JPG")
+    ]
+
+
+def test_formats_that_are_only_read_get_another_suffix() -> None:
+    jobs = plan_jobs([Path("a.svs"), Path("b.bmp")], Path("out"))
+    assert [job.target for job in jobs] == [Path("out/a.ome.tiff"), Path("out/b.png")]
+
+
+def test_a_folder_that_is_one_slide(data_root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study.7"
+    folder.mkdir()
+    dicom = data_root / "wsi" / "dicom" / "multiframe_camelyon_challenge_image.dcm"
+    (folder / "level.dcm").symlink_to(dicom)
+    assert plan_jobs([folder], tmp_path / "b.dcm") == [Job(folder, tmp_path / "b.dcm")]
+    assert plan_jobs([folder], tmp_path / "out") == [Job(folder, tmp_path / "out" / "study.7.ome.tiff")]
+    (folder / "a.svs").write_bytes(b"")
+    names = [job.source.name for job in plan_jobs([folder], tmp_path / "out")]
+    assert names == ["a.svs", "level.dcm"]
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no picture"):
+        plan_jobs([tmp_path], tmp_path / "out")
+
+
+def test_two_inputs_of_one_name() -> None:
+    with pytest.raises(OutputError, match=r"Two of the inputs would become out/a\.png"):
+        plan_jobs([Path("x/a.png"), Path("y/a.png")], Path("out"))
+
+
+def test_several_inputs_and_one_file(source: Path) -> None:
+    with pytest.raises(OutputError, match="a folder is wanted for several"):
+        plan_jobs([source, Path("b.png")], source)
+
+
+def test_an_input_is_never_its_own_output(source: Path) -> None:
+    for output in (source, source.parent, source.parent / "." / source.name):
+        with pytest.raises(OutputError, match="replaced by its own output"):
+            plan_jobs([source], output)
+    link = source.with_name("link.png")
+    link.symlink_to(source)
+    with pytest.raises(OutputError, match="replaced by its own output"):
+        plan_jobs([source], link)
+
+
+def test_a_failure_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+    jobs = plan_jobs([folder], tmp_path / "out")
+    results = list(upscale_files(jobs, Options(Wish(scale=0.5)), Engine("nobody")))
+    assert [type(result) for result in results] == [Outcome, Failure, Outcome]
+    assert isinstance(results[1], Failure)
+    assert "b.png is no picture" in results[1].sentence
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.JPG"]
+
+
+def test_progress_names_the_file(source: Path, engine: Engine) -> None:
+    seen: list[tuple[str, int, int]] = []
+    jobs = plan_jobs([source], source.with_name("b.png"))
+    (result,) = upscale_files(
+        jobs, Options(Wish(scale=2)), engine, lambda path, done, total: seen.append((path.name, done, total))
+    )
+    assert isinstance(result, Outcome)
+    assert seen[-1] == ("a.png", 9600, 9600)
+
+
+def test_what_stops_at_the_first_failure(folder: Path, tmp_path: Path) -> None:
+    jobs, options = plan_jobs([folder], tmp_path / "out"), Options(Wish(scale=0.5), skip_errors=False)
+    results = list(upscale_files(jobs, options, Engine("nobody")))
+    assert [type(result) for result in results] == [Outcome, *[Failure] * (len(jobs) - 1)]
+    assert [result.was_tried for result in results[1:]] == [True, *[False] * (len(jobs) - 2)]
+    assert [result.source for result in results] == [job.source for job in jobs]
+
+
+def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Path) -> None:
+    jobs = plan_jobs([source], source.with_name("b.ome.tiff"))
+    options = Options(Wish(scale=0.5), workers=1, resume=True)
+    (result,) = upscale_files(jobs, options, Engine("nobody"))
+    assert isinstance(result, SlideOutcome)
+    told: list[str] = []
+    assert (
+        list(upscale_files(jobs, options, Engine("nobody"), announce=lambda _, words: told.append(words)))
+        == []
+    )
+    assert "is there already" in told[0]
+
+
+def test_an_ome_zarr_is_a_file_not_a_folder_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a.ome.zarr").mkdir(parents=True)
+    for given in (tmp_path / "in" / "a.ome.zarr", tmp_path / "in"):
+        (job,) = plan_jobs([given], tmp_path / "out")
+        assert job == (tmp_path / "in" / "a.ome.zarr", tmp_path / "out" / "a.ome.zarr")

@@ -1,0 +1,186 @@
+"""The record for programs, and where reports lie."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histoscale.errors import OutputError
+from histoscale.io.annotations import Rectangle
+from histoscale.io.formats import open_slide
+from histoscale.io.slide import Mpp
+from histoscale.io.tile_store import TileStore
+from histoscale.io.tissue import TissueMask
+from histoscale.metrics.seams import Jumps
+from histoscale.upscaling.plan import SlidePlan
+from histoscale.upscaling.report import (
+    look_at,
+    measured_seams,
+    report_stem,
+    share_of_tissue,
+    to_json,
+    write_report,
+)
+from histoscale.upscaling.results import Failure, Run, SlideOutcome, Work
+
+STARTED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+RUN = Run("histoscale upscale a.svs -o b.ome.tiff --scale 4", STARTED, 12.3456)
+
+
+def written(**measured: object) -> SlideOutcome:
+    mpp = Mpp(0.5, 0.5), Mpp(0.125, 0.125)
+    return SlideOutcome(
+        Path("a.svs"), Path("b.ome.tiff"), (100, 50), (400, 200), *mpp, "iste-fast fp32", 2.0, **measured
+    )
+
+
+def test_the_record_counts_and_tells_everything() -> None:
+    slide = written(work=Work(1.0, 6.0, 0.0, 1.0), seams=Jumps(3.0, 2.0), tissue_share=0.5, peak_mib=800.0)
+    record = json.loads(to_json([slide, Failure(Path("c.svs"), "c.svs is empty.")], RUN))
+    assert (record["written"], record["failed"], record["seconds"]) == (1, 1, 12.346)
+    assert record["started"] == "2026-03-04T05:06:07+00:00"
+    first, second = record["slides"]
+    assert first["target_size_px"] == [400, 200]
+    assert first["target_mpp"] == [0.125, 0.125]
+    assert first["megapixels_per_second"] == 0.04
+    assert first["work"]["model"] == {"seconds": 6.0, "share": 0.75}
+    assert first["seams"] == {"across": 3.0, "inside": 2.0, "ratio": 1.5}
+    assert second == {"status": "failed", "source": "c.svs", "sentence": "c.svs is empty."}
+
+
+def test_what_was_not_tried_has_not_failed() -> None:
+    results = [
+        Failure(Path("a.svs"), "a.svs is empty."),
+        Failure(Path("b.svs"), "Not tried.", was_tried=False),
+    ]
+    record = json.loads(to_json(results, RUN))
+    assert (record["failed"], record["untried"]) == (1, 1)
+    assert [slide["status"] for slide in record["slides"]] == ["failed", "untried"]
+
+
+def test_what_is_unknown_is_null_and_so_is_an_infinite_ratio() -> None:
+    record = json.loads(to_json([written(seams=Jumps(2.0, 0.0))], RUN))["slides"][0]
+    assert record["seams"] == {"across": 2.0, "inside": 0.0, "ratio": None}
+    assert record["model"] is None
+    assert record["work"] is None
+    assert record["tissue_share"] is None
+
+
+def test_shares_of_no_work_are_none() -> None:
+    assert Work().shares == (0, 0, 0, 0)
+    assert Work(1, 4, 2, 1).shares == (0.125, 0.5, 0.25, 0.125)
+
+
+def test_a_report_lies_beside_a_single_output() -> None:
+    assert report_stem([Path("out/b.ome.tiff")], None, STARTED) == Path("out/b.ome.tiff.report")
+
+
+def test_reports_in_a_folder_never_meet() -> None:
+    several = [Path("out/a/x.tiff"), Path("out/b/y.tiff")]
+    assert report_stem(several, None, STARTED) == Path("out/report-20260304-050607")
+    assert report_stem(several, Path("reports"), STARTED) == Path("reports/report-20260304-050607")
+    assert report_stem(several[:1], Path("reports"), STARTED) == Path("reports/report-20260304-050607")
+
+
+def test_both_files_are_written_and_replace_older_ones(tmp_path: Path) -> None:
+    stem = tmp_path / "new" / "b.ome.tiff.report"
+    for _ in range(2):
+        page, record = write_report(stem, [written()], RUN)
+    assert (page.name, record.name) == ("b.ome.tiff.report.html", "b.ome.tiff.report.json")
+    assert json.loads(record.read_text(encoding="utf-8"))["written"] == 1
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert sorted(stem.parent.iterdir()) == [page, record]
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="was not written"):
+        write_report(tmp_path / "file" / "report", [written()], RUN)
+
+
+# Looking at a written slide: seams as stored, the share of tissue, and two views of the same field.
+
+
+TILE_PX = 128
+FIELD = Rectangle((0, 0), (160, 192))
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """Smooth noise, 160 wide and 192 high."""
+    return np.asarray(
+        Image.fromarray(np.random.default_rng(0).integers(60, 200, (96, 80, 3), np.uint8)).resize((160, 192))
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path, picture: np.ndarray) -> Path:
+    path = tmp_path / "source.png"
+    Image.fromarray(picture).save(path)
+    return path
+
+
+@pytest.fixture
+def plan(source: Path) -> SlidePlan:
+    return SlidePlan(source, 0, (0, 0), (160, 192), (0, 0, 160, 192), (640, 768), TILE_PX, "model")
+
+
+def stored(plan: SlidePlan, picture: np.ndarray, folder: Path, seam: int = 0) -> TileStore:
+    """The picture enlarged, every second column of tiles brighter by ``seam``."""
+    store = TileStore(folder)
+    store.create(plan.size_xy[::-1], TILE_PX, {})
+    pixels = np.asarray(Image.fromarray(picture).resize(plan.size_xy, Image.Resampling.BICUBIC)).copy()
+    for column in range(TILE_PX, 640, 2 * TILE_PX):
+        pixels[:, column : column + TILE_PX] += np.uint8(seam)
+    store.write(slice(0, 768), slice(0, 640), pixels)
+    return store
+
+
+def test_seams_are_measured_in_the_store(plan: SlidePlan, picture: np.ndarray, tmp_path: Path) -> None:
+    clean = measured_seams(plan, stored(plan, picture, tmp_path / "clean"))
+    seamed = measured_seams(plan, stored(plan, picture, tmp_path / "seamed", seam=20))
+    assert clean is not None
+    assert seamed is not None
+    assert clean.ratio == pytest.approx(1, abs=0.1)
+    assert seamed.ratio > clean.ratio + 0.2
+
+
+def test_the_share_of_tissue_is_that_of_the_saved_mask(tmp_path: Path) -> None:
+    cells = np.zeros((10, 17), bool)
+    cells[:5, :] = cells[5, :2] = True
+    TissueMask(cells).save(tmp_path / "tissue.png")
+    assert share_of_tissue(tmp_path / "tissue.png") == pytest.approx(87 / 170)
+
+
+def test_both_views_show_the_same_field(
+    plan: SlidePlan, picture: np.ndarray, source: Path, tmp_path: Path
+) -> None:
+    field = Rectangle((0, 96), (160, 96))
+    target = tmp_path / "target.png"
+    Image.fromarray(picture[96:]).resize((640, 384), Image.Resampling.BICUBIC).save(target)
+    store = stored(plan, picture, tmp_path / "store")
+    with open_slide(source) as slide:
+        found = look_at(slide, field, plan, store, target)
+    assert found.tissue_share is None
+    assert found.seams is not None
+    before, after = (Image.open(io.BytesIO(view or b"")) for view in found.views)
+    assert (before.size, after.size) == ((160, 96), (480, 288))
+    difference = np.asarray(after.resize(before.size), int) - np.asarray(before)
+    assert np.abs(difference).mean() < 15  # JPEG; another field would be at 40
+
+
+def test_a_view_that_fails_is_left_out(
+    plan: SlidePlan, picture: np.ndarray, source: Path, tmp_path: Path
+) -> None:
+    reduced = replace(plan, method="reduce")
+    store = stored(plan, picture, tmp_path / "store")
+    with open_slide(source) as slide:
+        found = look_at(slide, FIELD, reduced, store, tmp_path / "gone.ome.tiff")
+    assert found.views.target is None
+    assert found.views.source is not None
+    assert found.seams is None  # no model, no seams of it
