@@ -52,7 +52,7 @@ def main() -> None:
     parts = (
         "# Frechet distances of histoscale-tissue features",
         f"`{command}`, split {options.split}, at most {options.limit} images of a set. Not an FID: the "
-        "features are our own ([docs](../../docs/frechet.md)).",
+        "features are our own ([docs](../../docs/research/frechet.md)).",
         spoilt_table(records),
         enlarged_tables(options.data, options.split, options.limit, options.models),
     )

@@ -19,11 +19,13 @@ from histoscale.models.catalog import MODELS, build
 from histoscale.models.encoders.registry import ENCODERS, build_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
+PRINTED = ("tables.md", "trainings.md", "card.md")
+"""Documents that commands write; ``tests/test_results.py`` holds them."""
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in PRINTED),
     ROOT / "runs" / "README.md",
 ]
 PATH = re.compile(r"^(?:src|tests|docs|runs|scripts|benchmarks|examples)/[\w./-]*$")
@@ -32,6 +34,10 @@ ITEMS = (
     + [f"Table {n}" for n in range(1, 10)]
     + [f"Fig. {n}" for n in range(1, 12)]
 )
+
+
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
 
 
 def table_rows(document: Path) -> list[list[str]]:
@@ -96,17 +102,19 @@ def commands(document: Path) -> list[str]:
 
 
 NUMBERED = re.compile(r"(Eq\.|Table|Fig\.) ")
-PAPER = {row[0]: row for row in table_rows(ROOT / "docs" / "paper.md") if NUMBERED.match(row[0])}
+PAPER = {
+    row[0]: row for row in table_rows(ROOT / "docs" / "reference" / "paper.md") if NUMBERED.match(row[0])
+}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", document.read_text(encoding="utf-8"))
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_code_that_documents_name_exists(document: Path) -> None:
     spans = code_spans(document.read_text(encoding="utf-8"))
     named = [span for span in spans if PATH.match(span.partition("::")[0]) and "NAME" not in span]
@@ -137,20 +145,28 @@ def test_equations_are_where_the_map_says(item: str) -> None:
 
 
 def test_every_model_has_a_row() -> None:
-    rows = [row for row in table_rows(ROOT / "docs" / "models.md") if len(row) == 4 and row[2] != "64"]
+    rows = [
+        row
+        for row in table_rows(ROOT / "docs" / "reference" / "models.md")
+        if len(row) == 4 and row[2] != "64"
+    ]
     printed = {name.strip("`"): parameters for name, parameters, *_ in rows}
     assert printed == {name: thousands(count_parameters(build(name))) for name in MODELS}
 
 
 def test_every_encoder_has_a_row() -> None:
-    rows = [row for row in table_rows(ROOT / "docs" / "models.md") if len(row) == 4 and row[2] == "64"]
+    rows = [
+        row
+        for row in table_rows(ROOT / "docs" / "reference" / "models.md")
+        if len(row) == 4 and row[2] == "64"
+    ]
     printed = {name.strip("`"): parameters for name, parameters, *_ in rows}
     assert printed == {name: thousands(count_parameters(build_encoder(name))) for name in ENCODERS}
 
 
 def test_the_run_file_of_the_tutorial_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", str(tmp_path))
-    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
     (tmp_path / "run.toml").write_text(re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)[-1])
     run = read_run(tmp_path / "run.toml")
     assert isinstance(build(run.model.name, **run.model.arguments), Thera)
@@ -158,7 +174,7 @@ def test_the_run_file_of_the_tutorial_is_one(tmp_path: Path, monkeypatch: pytest
 
 def test_the_tutorial_shows_the_file_as_it_is() -> None:
     """Statements of its listing, annotations and comments left out, stand in the model's file."""
-    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "models.md").read_text(encoding="utf-8")
     listing = next(b for b in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if "class Thera" in b)
     source = (ROOT / "src/histoscale/models/baselines/thera.py").read_text(encoding="utf-8")
     there = set(statements(source))
