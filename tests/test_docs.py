@@ -121,6 +121,10 @@ def test_code_that_documents_name_exists(document: Path) -> None:
     assert [span for span in named if resolve(span) is None] == []
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
 def test_the_paper_is_mapped_whole() -> None:
     assert list(PAPER) == ITEMS
 
