@@ -20,6 +20,7 @@ from PIL import Image
 from histoscale import weights
 from histoscale.data.manifest import centre_crop, find_images, read_rgb
 from histoscale.data.pillow_degradation import compress_jpeg, degrade, enlarge_bicubic
+from histoscale.files import write_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
 from histoscale.metrics.psnr import psnr_whole
@@ -90,7 +91,7 @@ def main() -> None:
     title = f"# Share of earlier weights\n\n{date.today()}, {len(pictures)} validation images, "
     note = f"middle {HR_PX} px, whole in 8 bit, bf16: gain over bicubic in dB, and the least of an image.\n\n"
     text = title + note + "\n".join(rows) + "\n"
-    (Path(__file__).parent / "results" / "blend.md").write_text(text, encoding="utf-8")
+    write_text(Path(__file__).parent / "results" / "blend.md", text)
     print(text)
 
 

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from histoscale.files import write_text
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.models.base import as_grid
@@ -221,7 +222,7 @@ def main() -> None:
     )
     text = "\n".join([head, *table(arguments.weights, arguments.only)]) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(text, encoding="utf-8")
+    write_text(arguments.output, text)
 
 
 def cpu_name() -> str:

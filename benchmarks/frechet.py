@@ -26,6 +26,7 @@ from histoscale.experiments.compare.paper_tables import Preset
 from histoscale.experiments.compare.report import frechet_markdown
 from histoscale.experiments.frechet_distance import PATCH_PX, compare_pictures, gather, load_extractor
 from histoscale.experiments.images import spread
+from histoscale.files import write_text
 from histoscale.metrics.frechet import frechet_distance
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +59,7 @@ def main() -> None:
     )
     text = "\n\n".join(parts)
     print(text)
-    (ROOT / "benchmarks" / "results" / "frechet.md").write_text(text, encoding="utf-8")
+    write_text(ROOT / "benchmarks" / "results" / "frechet.md", text)
 
 
 def spoilt_table(records: Sequence[ImageRecord]) -> str:

@@ -18,6 +18,7 @@ from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.data.manifest import centre_crop, find_images, read_rgb
 from histoscale.data.pillow_degradation import degrade
+from histoscale.files import write_text
 from histoscale.inference import upscale
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
@@ -121,7 +122,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     target = Path(__file__).parent / "results" / "keys.md"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(text)
+    write_text(target, text)
     print(text)
 
 

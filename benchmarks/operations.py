@@ -18,6 +18,7 @@ from engine import crop
 from torch.utils.flop_counter import FlopCounterMode
 
 from histoscale.experiments.tables import markdown_table
+from histoscale.files import write_text
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 from histoscale.models.baselines.liif import LIIF
@@ -95,7 +96,7 @@ def main() -> None:
     )
     text = f"{head}\n{table(measure())}\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(text, encoding="utf-8")
+    write_text(arguments.output, text)
     print(text)
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from histoscale import weights
 from histoscale.data.manifest import read_rgb
 from histoscale.experiments.images import enlarge, make_pair
+from histoscale.files import atomic_write
 from histoscale.imaging.degrade import DEGRADATIONS
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.metrics.ssim import ssim
@@ -161,14 +162,15 @@ def quality(made: np.ndarray, truth: np.ndarray) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG of at most `LARGEST_KIB`: in full colour if that fits, else with a palette."""
-    figure.savefig(path, dpi=100)
-    with Image.open(path) as drawn:
-        picture = drawn.convert("RGB")
-    picture.save(path, optimize=True)
-    colours = 256
-    while path.stat().st_size > LARGEST_KIB * 1024 and colours >= 64:
-        picture.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
-        colours //= 2
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+        with Image.open(temporary) as drawn:
+            picture = drawn.convert("RGB")
+        picture.save(temporary, optimize=True)
+        colours = 256
+        while temporary.stat().st_size > LARGEST_KIB * 1024 and colours >= 64:
+            picture.quantize(colours, dither=Image.Dither.NONE).save(temporary, optimize=True)
+            colours //= 2
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 
 from histoscale import weights
 from histoscale.data.manifest import read_rgb
+from histoscale.files import write_text
 from histoscale.imaging.coords import rounded_size
 from histoscale.inference import Precision, upscale
 from histoscale.models.base import SuperResolver
@@ -92,7 +93,7 @@ def main() -> None:
         lines += rows_of(name, picture, SCALES)
     target = Path(__file__).parent / "results" / "seams.md"
     target.parent.mkdir(exist_ok=True)
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(target, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from jaxtyping import Bool
 from synthetic_slide import BLOCK_PX, Mosaic, with_rim
 
 from histoscale import weights
+from histoscale.files import write_text
 from histoscale.io.formats import open_slide
 from histoscale.models.catalog import build
 
@@ -290,7 +291,7 @@ class Results:
         sections = {section.partition("\n")[0]: section.partition("\n")[2].strip() for section in known}
         sections[title] = "\n".join(lines).strip()
         shown = (f"## {name}\n\n{sections[name]}" for name in self._titles if name in sections)
-        self._path.write_text("\n\n".join(("# Slides", *shown)) + "\n", encoding="utf-8")
+        write_text(self._path, "\n\n".join(("# Slides", *shown)) + "\n")
 
 
 def circumstances(workers: int, arguments: list[str]) -> str:

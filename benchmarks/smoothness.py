@@ -25,6 +25,7 @@ from PIL import Image
 from histoscale import weights
 from histoscale.data.manifest import ImageRecord, find_images, read_rgb
 from histoscale.experiments.images import enlarge, make_pair, spread
+from histoscale.files import write_text
 from histoscale.models.base import SuperResolver
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,8 +53,9 @@ def main() -> None:
                     lines.append(f"| {' | '.join([*cells, *(f'{figure:.3f}' for figure in figures)])} |")
     table = "\n".join([*lines, "", *block_table(models)])
     print(table)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(f"# Smoothness across cell borders\n\n{introduction(arguments)}\n\n{table}\n")
+    write_text(
+        arguments.output, f"# Smoothness across cell borders\n\n{introduction(arguments)}\n\n{table}\n"
+    )
     if arguments.pictures:
         for record in records:
             save_enlargement(record, models, arguments.pictures)

@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import grid_sample, unfold
 
+from histoscale.files import write_text
 from histoscale.imaging.coords import normalise, output_positions
 from histoscale.inference import Precision, upscale
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
@@ -243,7 +244,7 @@ def main() -> None:
     for seconds in measure(rows, arguments.sides, arguments.rounds):
         lines = table(rows, arguments.sides, seconds) + ratios(arguments.sides, seconds)
         text = "\n".join([head, *lines]) + "\n"
-        arguments.output.write_text(text, encoding="utf-8")
+        write_text(arguments.output, text)
     print(text)
 
 

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from histoscale.experiments.scores import BICUBIC, paired_test, read_scores, summarise
+from histoscale.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, YARDSTICK = "iste-fast", "iste-fast-pilot"
@@ -46,7 +47,7 @@ def main() -> None:
         row = f"| {dataset} | {degradation} | x{scale:g} | {gain[0]:+.2f} | {gain[1]:+.2f} |"
         lines.append(f"{row} {test.difference:+.3f} | {test.low:+.3f} to {test.high:+.3f} | {test.p:.1g} |")
     text = "\n".join(lines) + "\n"
-    (ROOT / "benchmarks" / "results" / "yardstick.md").write_text(text, encoding="utf-8")
+    write_text(ROOT / "benchmarks" / "results" / "yardstick.md", text)
     print(text)
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from histoscale.data.manifest import read_rgb
 from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
+from histoscale.files import atomic_write, write_text
 from histoscale.models.base import count_parameters
 from histoscale.models.extractors.tissue import TissueFeatures
 
@@ -195,9 +196,10 @@ def main() -> None:
         for name, tensor in features.to(memory_format=torch.contiguous_format).state_dict().items()
     }
     content = save(stored)
-    target.write_bytes(content)
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(content)
     card = make_card(content, kinds, metrics)
-    target.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_text(target.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
     print(metrics)
 
 

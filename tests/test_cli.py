@@ -116,7 +116,7 @@ def test_existing_outputs_are_kept(source: Path) -> None:
     target.write_bytes(b"old")
     result = call("upscale", source, "-o", target, "--scale", 0.5)
     assert result.exit_code == 1
-    assert "exists already: give --overwrite" in result.stderr
+    assert "exists already: pass --overwrite" in result.stderr
     assert target.read_bytes() == b"old"
     assert call("upscale", source, "-o", target, "--scale", 0.5, "--overwrite").exit_code == 0
     assert Image.open(target).size == (30, 20)
@@ -304,7 +304,7 @@ def test_tile_makes_data_sets_like_the_papers(
     assert len((output / "manifest.csv").read_text().splitlines()) == total + 1
     again = call("tile", *stained, "-o", output, *words)
     assert (again.exit_code, again.stdout) == (1, "")
-    assert again.stderr.endswith("exists already: give --overwrite to replace it.\n")
+    assert again.stderr.endswith("exists already: pass --overwrite to replace it.\n")
     assert call("tile", *stained, "-o", output, *words, "--overwrite").exit_code == 0
 
 

@@ -1,273 +1,285 @@
-"""A file or folder appears whole or not at all: written under another name beside it, then renamed."""
+"""Write results so that each appears whole or not at all, and keep two runs out of one folder.
+
+A result is written under a temporary name beside its own, brought to the disk, then renamed.
+"""
 
 import errno
 import glob
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from histoscale.errors import OutputError
 
+LOCK = ".lock"
+"""Name of the file in a folder of results that the run at work there holds."""
+STEM_BYTES, SUFFIX_BYTES = 100, 30
+"""What a temporary name keeps of the target's; file systems take 255 bytes a name."""
+TOKEN = re.compile(r"[0-9a-f]{16}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""How a network file system says that it knows no locks."""
+
+
+# Write.
 
 
 @contextmanager
-def replacing(target: Path, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """A binary file that becomes ``target`` when the block ends, and leaves nothing if the block fails.
+def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Give a temporary file to write, which becomes ``target`` when the block ends without an error.
+
+    The file exists already, is empty and has the suffix of ``target``. After an error it is gone, and
+    ``target`` is as it was.
+
+    Args:
+        target: the file; its folder is made where it is missing.
+        overwrite: whether a file that came under that name meanwhile may be replaced.
 
     Raises:
-        OutputError: if the disk is full, the folder cannot be written, or ``target`` exists in spite of
-            ``overwrite`` being off.
+        OutputError: if the disk is full, the folder cannot be written, or ``target`` exists and
+            ``overwrite`` is off.
     """
-    partial = _beside(target)
-    try:
+    temporary = _temporary(target)
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if not overwrite:
-            refuse_existing(target)
-        partial.replace(target)
-        sync(target.parent)
-    except OSError as error:
-        raise OutputError(_sentence(target, error)) from error
-    finally:
-        if target.parent.is_dir():
-            partial.unlink(missing_ok=True)
+        # Exclusive and without following links: nobody can plant a link that the content then goes through.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        os.close(os.open(temporary, flags, 0o666))
+        try:
+            yield temporary
+            sync(temporary)
+            if not overwrite:
+                refuse_existing(target)
+            temporary.replace(target)
+            sync(target.parent)
+        finally:
+            _remove(temporary)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text in UTF-8 as `atomic_write` does."""
+    with atomic_write(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def replacing_folder(target: Path, overwrite: bool = True) -> Iterator[Path]:
-    """A new folder that becomes ``target`` when the block ends, and leaves nothing if the block fails.
+def atomic_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Give a temporary folder to fill, which becomes ``target`` when the block ends without an error.
+
+    Args:
+        target: the folder; an earlier one is deleted once the new one has taken its place.
+        overwrite: as in `atomic_write`.
 
     Raises:
-        OutputError: as `replacing` does.
+        OutputError: as `atomic_write` does.
     """
-    partial = _beside(target)
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        for path in partial.rglob("*"):
-            sync(path)
-        if not overwrite:
-            refuse_existing(target)
-        _exchange(partial, target)
-        sync(target.parent)
-    except OSError as error:
-        raise OutputError(_sentence(target, error)) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    temporary = _temporary(target)
+    with writing(target):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            _sync_all(temporary)
+            if not overwrite:
+                refuse_existing(target)
+            _exchange(temporary, target)
+            sync(target.parent)
+        finally:
+            _remove(temporary)
 
 
-def _exchange(partial: Path, target: Path) -> None:
-    """A folder takes the place of another, which is deleted when that has succeeded."""
-    if not target.exists():
-        partial.rename(target)
-        return
-    old = _beside(target)
-    target.rename(old)
-    try:
-        partial.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def atomic_files(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; its files move into ``folder`` together when the block ends.
+
+    After an error none of them does. Files of other names in ``folder`` stay.
+
+    Raises:
+        OutputError: as `atomic_write` does.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(folder / "files")
+        temporary.mkdir()
+        try:
+            yield temporary
+            _sync_all(temporary)
+            for file in sorted(temporary.iterdir()):
+                file.replace(folder / file.name)
+            sync(folder)
+        finally:
+            _remove(temporary)
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name[:100]}-{secrets.token_hex(4)}.part")
+def sync(path: Path) -> None:
+    """Make what was last written to a file, or renamed in a folder, survive a power cut.
+
+    Raises:
+        OSError: if the content of a file did not reach the disk.
+    """
+    is_folder = path.is_dir()
+    with suppress(OSError) if is_folder else nullcontext():  # Windows opens no folders
+        handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def remove_leftovers(target: Path) -> None:
-    """Delete what killed processes left beside ``target``; for who knows that nobody is writing it now."""
-    for path in target.parent.glob(f".{glob.escape(target.name[:100])}-????????.part"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
+    """Delete what killed runs left beside ``target``; only for who holds the `lock` of its folder.
+
+    A link under such a name is deleted, not what it points to.
+    """
+    stem, suffix = _kept_of(target)
+    for path in target.parent.glob(f".{glob.escape(stem)}.*.part{glob.escape(suffix)}"):
+        if TOKEN.fullmatch(path.name[len(stem) + 2 : len(path.name) - len(f".part{suffix}")]):
+            _remove(path)
+
+
+def _temporary(target: Path) -> Path:
+    """A name beside ``target`` that nobody can guess, hidden and with the same suffix."""
+    stem, suffix = _kept_of(target)
+    return target.with_name(f".{stem}.{secrets.token_hex(8)}.part{suffix}")
+
+
+def _kept_of(target: Path) -> tuple[str, str]:
+    """Stem and suffix of a temporary name, cut between characters."""
+    stem, suffix = target.stem, target.suffix
+    if len(os.fsencode(suffix)) > SUFFIX_BYTES:  # a name with a dot in it, but no suffix
+        stem, suffix = target.name, ""
+    while len(os.fsencode(stem)) > STEM_BYTES:
+        stem = stem[:-1]
+    return stem, suffix
+
+
+def _sync_all(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def _exchange(temporary: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is deleted when that has succeeded."""
+    if not os.path.lexists(target):
+        temporary.rename(target)
+        return
+    old = _temporary(target)
+    target.rename(old)
+    try:
+        temporary.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, a link or a whole folder where it can be deleted."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
             path.unlink(missing_ok=True)
 
 
-def refuse_existing(target: Path) -> None:
-    """Raise `OutputError` if there is something under that name."""
-    if target.exists() or target.is_symlink():
-        raise OutputError(f"{target} exists already: give --overwrite to replace it.")
+# Refuse: in one sentence that names the file, where it can be before the work.
+
+
+@contextmanager
+def writing(what: object, advice: str = "") -> Iterator[None]:
+    """Turn an error of the disk in the block into one sentence.
+
+    Args:
+        what: what is written: a path, or words with one in them.
+        advice: what to do then.
+
+    Raises:
+        OutputError: in place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            reason = "no space is left on the disk"
+        elif error.errno in IN_THE_WAY and error.filename:
+            reason = f"a file is in the way of {error.filename}"
+        else:
+            reason = error.strerror or str(error)
+        raise OutputError(f"{what} cannot be written: {reason}{advice and '; '}{advice}.") from error
+
+
+def refuse_existing(*targets: Path) -> None:
+    """Raise `OutputError` if there is something under one of these names, be it a dangling link."""
+    for target in targets:
+        if os.path.lexists(target):
+            raise OutputError(f"{target} exists already: pass --overwrite to replace it.")
 
 
 def refuse_unwritable(target: Path, is_folder: bool = False) -> None:
-    """Find out before hours of work whether the folder takes files.
+    """Find out before hours of work whether ``target`` can be written.
 
     Args:
+        target: the file or folder to be written; its own folder may be missing as yet.
         is_folder: whether ``target`` will be a folder.
 
     Raises:
         OutputError: if ``target`` is of the other kind or its folder cannot be written.
     """
     if target.is_dir() and not is_folder:
-        raise OutputError(f"{target} is a folder, and a file of that name was wanted.")
+        raise OutputError(f"{target} is a folder: choose the name of a file.")
     if target.is_file() and is_folder:
-        raise OutputError(f"{target} is a file, and a folder of that name was wanted.")
+        raise OutputError(f"{target} is a file: choose the name of a folder.")
     folder = target.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
         raise OutputError(f"{target} cannot be written: {folder} is not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{target} cannot be written: {folder} is read-only for you.")
+        raise OutputError(f"{target} cannot be written: {folder} is read-only.")
 
 
-def sync(path: Path) -> None:
-    """Make what was written or renamed last through a power cut, where the system can."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
-def _sentence(target: Path, error: OSError) -> str:
-    if error.errno in NO_SPACE:
-        return f"{target} was not written: no space is left on the disk."
-    return f"{target} was not written: {error.strerror or error}."
-
-
-# One run at a time in a folder: a file in it is held by a process, and free as soon as that is dead.
-
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows, where nobody is kept out
-    fcntl = None
+# Lock.
 
 
 @contextmanager
-def holding(file: Path) -> Iterator[None]:
-    """Hold a file during the block; it and its folder are made where they are missing.
+def lock(folder: Path, name: str = LOCK) -> Iterator[None]:
+    """Keep other runs out of a folder during the block; what a dead process held is free.
 
-    Raises:
-        OutputError: if somebody else holds it, or the folder cannot be made.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = file.open("a")
-    except OSError as error:
-        raise OutputError(f"{file.parent} cannot be made: {error.strerror}.") from error
-    with lock:
-        if not _is_ours(file, lock.fileno()):
-            raise OutputError(f"Another run is at work in {file.parent}: wait for it, or end it.")
-        yield
-
-
-def _is_ours(file: Path, lock: int) -> bool:
-    """Whether nobody else holds the file, nor has just finished and deleted it."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return file.exists() and os.path.samestat(os.fstat(lock), file.stat())
-
-
-# Files of results in a folder: in the way before the work, not after; whole under their names or absent.
-
-
-LOCK = ".lock"
-"""File in a folder of results that whoever is at work there holds."""
-
-
-def prepare(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
-    """Make the folder that files of these names are to be written into.
-
-    Raises:
-        OutputError: if one of them is there and may not be replaced, or the folder cannot be made.
-    """
-    present = [name for name in names if (folder / name).exists()]
-    if present and not overwrite:
-        raise OutputError(f"{folder / present[0]} exists already; pass --overwrite to replace it.")
-    with writing(f"The folder {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder that results are added to; what a dead process held is free.
-
-    A folder that was made for this and is empty at the end goes again.
-
-    Raises:
-        OutputError: if another run is at work there, or the folder cannot be made.
-    """
-    is_new = not folder.exists()
-    with writing(f"The folder {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-    with holding(folder / LOCK):
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()
-
-
-@contextmanager
-def writing(what: object) -> Iterator[None]:
-    """Say in a sentence that ``what`` cannot be written, where a disk refuses.
-
-    Raises:
-        OutputError: in place of an `OSError` of the block.
-    """
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OutputError(f"{what} cannot be written: a file is in the way of {error.filename}.") from error
-    except OSError as error:
-        raise OutputError(f"{what} cannot be written: {error.strerror or error}.") from error
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Another name for a file until the block ends; if it fails, ``path`` is as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def together(folder: Path, texts: Mapping[str, str]) -> Iterator[Path]:
-    """A folder for files that come to stand in ``folder`` once all are complete; if it fails, none does.
+    Folders that are made for this and empty at the end are removed.
 
     Args:
-        texts: files that are among them, by name.
+        folder: where the results go.
+        name: of the file in it that is held; a link under that name is refused.
+
+    Raises:
+        OutputError: if another run works there, or the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".partial-", dir=folder) as unfinished:
-        for name, text in texts.items():
-            (Path(unfinished) / name).write_text(text, encoding="utf-8")
-        yield Path(unfinished)
-        for file in sorted(Path(unfinished).iterdir()):
-            file.replace(folder / file.name)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text whole or not at all."""
-    with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    held = FileLock(folder / name, blocking=False)
+    with writing(f"The folder {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            held.acquire()
+        except Timeout:
+            raise OutputError(
+                f"Another run is at work in {folder}: wait until it has finished, or stop it."
+            ) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+    try:
+        yield
+    finally:
+        # Delete before the release: afterwards the file may be another run's. Windows deletes it on release.
+        with suppress(OSError):
+            (folder / name).unlink()
+        held.release()
+        for path in made:
+            with suppress(OSError):  # something is in it
+                path.rmdir()

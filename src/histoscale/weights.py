@@ -14,7 +14,7 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from histoscale.errors import ConfigError, OutputError, WeightsError
-from histoscale.files import replacing
+from histoscale.files import atomic_write, write_text
 from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
 
@@ -117,10 +117,9 @@ def save(path: str | Path, model: SuperResolver, card: Mapping[str, Any], stored
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     checked = _validated(filled, path)
-    with replacing(path) as file:
-        file.write(content)
-    with replacing(path.with_suffix(".json")) as file:
-        file.write((checked.model_dump_json(indent=2) + "\n").encode())
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+    write_text(path.with_suffix(".json"), checked.model_dump_json(indent=2) + "\n")
     return checked
 
 

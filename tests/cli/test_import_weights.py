@@ -70,6 +70,6 @@ def test_what_goes_wrong_is_one_sentence(tmp_path: Path) -> None:
 def test_an_earlier_card_is_not_replaced_unasked(tmp_path: Path) -> None:
     path, output = lmi_checkpoint(tmp_path / "epoch-last.pth"), tmp_path / "lmi.safetensors"
     (tmp_path / "lmi.json").write_text("mine")
-    assert "lmi.json exists already: give --overwrite" in refused(path, "--as", "lmi", "-o", output)
+    assert "lmi.json exists already: pass --overwrite" in refused(path, "--as", "lmi", "-o", output)
     assert (tmp_path / "lmi.json").read_text() == "mine"
     assert run(path, "--as", "lmi", "-o", output, "--overwrite")[0] == 0

@@ -154,7 +154,7 @@ def test_an_interrupt_while_writing_leaves_the_earlier_results(
 
 def test_an_output_that_is_a_file_is_refused(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputError, match=r"^The folder .*out cannot be written: .+\.$"):
+    with pytest.raises(OutputError, match=r"out.* cannot be written: .+\.$"):
         evaluate([], pictures, tmp_path / "out")
 
 

@@ -106,7 +106,7 @@ def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:
     store = TileStore.beside(tmp_path / "new/folder/out.ome.tiff")
     with store.locked():
         store.create((10, 10), 64, {})
-        with pytest.raises(OutputError, match=r"Another run is at work in .*store: wait"), store.locked():
+        with pytest.raises(OutputError, match=r"Another run .*store"), store.locked():
             pass
         store.clear()
         with pytest.raises(OutputError, match="Another run"), store.locked():
@@ -128,5 +128,6 @@ with TileStore(Path({str(store.folder)!r})).locked(): os.kill(os.getpid(), signa
 
 
 def test_it_vanishes(store: TileStore) -> None:
-    store.remove()
+    with store.locked():
+        store.clear()
     assert not store.folder.exists()

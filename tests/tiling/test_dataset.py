@@ -90,7 +90,7 @@ def test_an_existing_folder_is_refused_or_replaced_whole(tmp_path: Path, paint: 
     slide, output = paint("a.png"), tmp_path / "cut"
     cut_slides([slide], output, BY_TILE)
     before = listing(output)
-    with pytest.raises(OutputError, match="exists already: give --overwrite"):
+    with pytest.raises(OutputError, match="exists already: pass --overwrite"):
         cut_slides([slide], output, replace(BY_TILE, side_px=32))
     assert listing(output) == before
     cut_slides([slide], output, replace(BY_TILE, side_px=32), overwrite=True)

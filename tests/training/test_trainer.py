@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from histoscale.errors import ConfigError, OutputError
-from histoscale.files import alone_in
+from histoscale.files import lock
 from histoscale.training.checkpoint import read_state
 from histoscale.training.curves import read_metrics
 from histoscale.training.trainer import train
@@ -203,8 +203,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path
 
 
 def test_a_folder_that_is_at_work_is_left_alone(tmp_path: Path, root: Path) -> None:
-    with alone_in(tmp_path / "out"):
-        with pytest.raises(OutputError, match=r"Another run is at work in .*out: wait"):
+    with lock(tmp_path / "out"):
+        with pytest.raises(OutputError, match=r"Another run .*out"):
             train(write_run(tmp_path, root, 1), tmp_path / "out")
         assert not (tmp_path / "out" / "run.toml").exists()
 

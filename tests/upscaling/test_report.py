@@ -99,7 +99,7 @@ def test_both_files_are_written_and_replace_older_ones(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="was not written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_report(tmp_path / "file" / "report", [written()], RUN)
 
 

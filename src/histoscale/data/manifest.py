@@ -58,7 +58,12 @@ def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list
     if manifest.suffix == ".csv":
         if manifest.is_file():
             return _select(read_manifest(manifest), manifest, sets, split)
-        pictures = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        pictures = [
+            path
+            for path in sorted(source.rglob("*"))
+            if path.suffix.lower() in SUFFIXES
+            and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        ]
         records = [_bare(path, path.relative_to(source).parts[:-1]) for path in pictures]
         if any(record.split for record in records):
             return _select(records, source, sets, split)

@@ -14,7 +14,7 @@ from histoscale.experiments.results import write_rows
 from histoscale.experiments.scores import BICUBIC, Score, plain_summaries
 from histoscale.experiments.scoring import Job, score_jobs
 from histoscale.experiments.tables import markdown
-from histoscale.files import prepare, together, writing
+from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
 from histoscale.resources import Wanted, find_device, find_precision
 
 SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
@@ -77,7 +77,9 @@ def evaluate(
     place = find_device(device)
     numbers = find_precision(precision, place)
     members = [Member(name, (look_at(source, str(place)),)) for name, source in sources]
-    prepare(output, FILES, overwrite=overwrite)
+    if not overwrite:
+        refuse_existing(*(output / name for name in FILES))
+    refuse_unwritable(output / FILES[0])
     jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
     scores: list[Score] = []
     for done, found in enumerate(score_jobs(jobs, numbers, str(place), workers), start=1):
@@ -122,5 +124,7 @@ def write_results(scores: Sequence[Score], settings: Mapping[str, object], outpu
     content = {"settings": settings, "summaries": plain_summaries(scores)}
     table, tables, summary = FILES
     texts = {tables: markdown(scores), summary: json.dumps(content, indent=2) + "\n"}
-    with writing(f"The results in {output}"), together(output, texts) as unfinished:
-        write_rows(unfinished / table, Score, scores)
+    with atomic_files(output) as folder:
+        write_rows(folder / table, Score, scores)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")

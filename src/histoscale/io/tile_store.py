@@ -7,7 +7,7 @@
                 done            a line for each tile that lies complete; only the coordinator appends
                 tissue.png      which part is tissue, where glass is treated as such
                 scratch/        of the pyramid writer
-                lock            held by the run that is at work, on systems that have `flock`
+                lock            held by the run that is at work
 
 A chunk is written under another name and renamed, and a tile counts once it is in the log: whatever is
 killed, no half tile is taken for a whole one. Nothing waits for the disk, so a power cut may take chunks and
@@ -18,7 +18,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +29,8 @@ import zarr
 from jaxtyping import UInt8
 from zarr.codecs import Crc32cCodec
 
-from histoscale.errors import InputError, OutputError
-from histoscale.files import NO_SPACE, holding, replacing, sync
+from histoscale.errors import InputError
+from histoscale.files import lock, sync, write_text, writing
 from histoscale.io.decoding import decoding
 
 CHUNK_PX = 512
@@ -92,8 +92,7 @@ class TileStore:
                 overwrite=True,
             )
             sync(self.folder / PIXELS / "zarr.json")
-            with replacing(self.folder / MANIFEST) as file:
-                file.write(json.dumps(manifest, indent=1).encode())
+            write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1))
 
     def manifest(self) -> dict[str, Any]:
         """What `create` was given.
@@ -161,8 +160,7 @@ class TileStore:
         logged = self.done()
         whole = [index for index in sorted(logged) if index in parts and self._is_whole(array, *parts[index])]
         if len(whole) < len(logged):
-            with replacing(self.folder / LOG) as log:
-                log.write("".join(f"{index}\n" for index in whole).encode("ascii"))
+            write_text(self.folder / LOG, "".join(f"{index}\n" for index in whole))
         return len(logged) - len(whole)
 
     def _is_whole(self, array: "zarr.Array[Any]", rows: slice, cols: slice) -> bool:
@@ -182,37 +180,28 @@ class TileStore:
         Raises:
             OutputError: if another run is at work here, or the folder cannot be made.
         """
-        made = [path for path in self.folder.parents if not path.exists()]
-        with holding(self.folder / LOCK):
+        with lock(self.folder, LOCK):
             try:
                 yield
             finally:
                 if not self.exists:
-                    self.remove()
-                    for path in made:
-                        with suppress(OSError):  # there is something in it
-                            path.rmdir()
+                    self.clear()
+        if not self.exists:
+            with suppress(OSError):  # another run may have begun
+                self.folder.rmdir()
 
     def clear(self) -> None:
-        """Delete what is in the store, for who holds it locked and goes on holding it."""
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
+        """Delete everything in the store but its lock; the empty folder goes when `locked` ends.
 
-    def remove(self) -> None:
-        """Delete the store."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        Raises:
+            OutputError: if something cannot be deleted.
+        """
+        with self._writing():
+            for path in self.folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turn what a disk refuses into one sentence."""
-        try:
-            yield
-        except OSError as error:
-            full = error.errno in NO_SPACE
-            reason = "no space is left on the disk" if full else error.strerror or str(error)
-            raise OutputError(
-                f"{self.folder} could not be written: {reason}; what is finished stays there for --resume."
-            ) from error
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self.folder, "what is finished stays there for --resume")

@@ -17,7 +17,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from histoscale.errors import InputError
-from histoscale.files import replacing
+from histoscale.files import atomic_write
 from histoscale.io.decoding import decoding
 from histoscale.io.slide import Slide
 
@@ -161,7 +161,7 @@ class TissueMask:
         Raises:
             OutputError: if the file cannot be written.
         """
-        with replacing(path) as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             Image.fromarray(self.cells).save(file, "PNG")
 
     @classmethod

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import DataError, OutputError
-from histoscale.files import refuse_existing, replacing_folder
+from histoscale.files import atomic_folder, refuse_existing
 from histoscale.io.formats import open_slide
 from histoscale.io.metadata import COPIED, REDUCED, Provenance
 from histoscale.io.slide import Mpp, Slide
@@ -102,7 +102,7 @@ def cut_slides(
             "smaller --size or --tissue."
         )
     chosen = split(cuts, recipe.split, recipe.seed)
-    with replacing_folder(output, overwrite) as folder:
+    with atomic_folder(output, overwrite=overwrite) as folder:
         rows = list(_write_cuts(named, chosen, folder, recipe, report))
         with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, COLUMNS)

@@ -13,6 +13,7 @@ import torch
 from histoscale import weights
 from histoscale.config import Run
 from histoscale.data.manifest import ImageRecord
+from histoscale.files import write_text
 from histoscale.training.schedule import Progress
 
 
@@ -44,7 +45,7 @@ def record_origin(run: Run, records: Sequence[ImageRecord], path: Path) -> None:
         "torch": torch.__version__,
         "images": {f"{r.set}/{r.id}": r.sha256 or hash_file(r.path) for r in records},
     }
-    path.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(origin, indent=1) + "\n")
 
 
 def describe_data(

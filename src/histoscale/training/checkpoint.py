@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from histoscale.errors import WeightsError
-from histoscale.files import remove_leftovers, replacing
+from histoscale.files import atomic_write, remove_leftovers
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -26,8 +26,8 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     content = io.BytesIO()  # torch.save tells of a full disk in no way that can be understood
     torch.save(state, content)
     remove_leftovers(path)
-    with replacing(path) as file:
-        file.write(content.getbuffer())
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def read_state(path: Path) -> dict[str, Any]:

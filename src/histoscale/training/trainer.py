@@ -2,7 +2,6 @@
 
 import copy
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -20,7 +19,7 @@ from histoscale.data.gpu_pairs import DevicePairs
 from histoscale.data.manifest import find_images, read_rgb
 from histoscale.data.pairs import Pair, PairDataset
 from histoscale.errors import ConfigError, OutputError
-from histoscale.files import alone_in, writing
+from histoscale.files import lock, write_text, writing
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
 from histoscale.training.card import card_of, record_origin
@@ -273,7 +272,7 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         if resume:
             trainer.resume()
         is_main = trainer.accelerator.is_main_process
-        with alone_in(output) if is_main else nullcontext(), stopping_politely(trainer.stop):
+        with lock(output) if is_main else nullcontext(), stopping_politely(trainer.stop):
             if is_main:
                 begin_records(trainer, run_file)
             trainer.train()
@@ -285,10 +284,10 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
 def begin_records(trainer: Trainer, run_file: Path) -> None:
     """The run file, its origin, and metrics that end where the run begins."""
     output, metrics = trainer.output, trainer.output / "metrics.jsonl"
-    shutil.copyfile(run_file, output / "run.toml")
+    write_text(output / "run.toml", run_file.read_text(encoding="utf-8"))
     record_origin(trainer.run, trainer.records, output / "origin.json")
     step = trainer.progress.step
     kept = (
         [line for line in read_metrics(metrics) if line["step"] <= step] if step and metrics.exists() else []
     )
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    write_text(metrics, "".join(json.dumps(line) + "\n" for line in kept))

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from histoscale.errors import HistoscaleError
-from histoscale.files import replacing
+from histoscale.files import write_text
 from histoscale.io.annotations import Rectangle
 from histoscale.io.formats import open_slide
 from histoscale.io.metadata import SUPER_RESOLVED
@@ -46,8 +46,7 @@ def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Run) -> 
     """
     paths = stem.with_name(stem.name + ".html"), stem.with_name(stem.name + ".json")
     for path, text in zip(paths, (page(results, run), to_json(results, run)), strict=True):
-        with replacing(path) as file:
-            file.write(text.encode("utf-8"))
+        write_text(path, text)
     return paths
 
 

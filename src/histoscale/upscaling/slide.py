@@ -112,7 +112,7 @@ def upscale_slide(
         tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
         seconds = time.perf_counter() - started
         found = look_at(slide, wanted.field, planned.plan, store, target)
-        store.remove()
+        store.clear()
     outcome = _outcome(source, target, planned, options, executor, tally, waited_s, seconds, found)
     # Memory of other machines is not seen from here.
     return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome

@@ -9,7 +9,7 @@ from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.experiments.cancer import experiment
 from histoscale.experiments.cancer.experiment import cancer, tabulate
 from histoscale.experiments.cancer.predictions import read_predictions
-from histoscale.files import alone_in
+from histoscale.files import lock
 
 pytest.importorskip("monai", reason="MONAI is not installed")
 
@@ -103,8 +103,8 @@ def test_another_classifier_wants_another_folder(again: Path) -> None:
 
 def test_a_folder_that_is_at_work_is_left_alone(again: Path, made: list[str]) -> None:
     with (
-        alone_in(again.parent / "out"),
-        pytest.raises(OutputError, match=r"Another run is at work in .*out: wait"),
+        lock(again.parent / "out"),
+        pytest.raises(OutputError, match=r"Another run .*out: wait"),
     ):
         cancer(again, again.parent / "out")
     assert not made

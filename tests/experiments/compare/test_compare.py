@@ -16,7 +16,7 @@ from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_pr
 from histoscale.experiments.compare.results import PARTIAL, SCORES, SETTINGS, TABLES
 from histoscale.experiments.scores import read_scores
 from histoscale.experiments.scoring import Job, score_jobs
-from histoscale.files import alone_in
+from histoscale.files import lock
 
 PRESET = Preset("scales", "Some", (2.0, 2.4, 3.0))
 
@@ -206,7 +206,7 @@ def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, 
 
 
 def test_a_folder_that_is_at_work_is_left_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="Another run is at work in"):
+    with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
         run(models, pictures, tmp_path / "out")
 
 

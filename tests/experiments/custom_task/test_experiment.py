@@ -10,7 +10,7 @@ from histoscale.errors import ConfigError, DataError, HistoscaleError, OutputErr
 from histoscale.experiments.custom_task.experiment import judge
 from histoscale.experiments.custom_task.report import tables_of
 from histoscale.experiments.custom_task.results import read_scores
-from histoscale.files import alone_in
+from histoscale.files import lock
 
 CALLS = "import pathlib\nlog = pathlib.Path(__file__).with_name('calls.txt')\n"
 SIDES = f"""{CALLS}
@@ -83,7 +83,7 @@ def test_another_task_wants_another_folder(tissue: Path, written: Written, tmp_p
 
 
 def test_a_folder_that_is_at_work_is_left_alone(tissue: Path, written: Written, tmp_path: Path) -> None:
-    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="Another run is at work in"):
+    with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
         judge(written(SIDES), tissue, tmp_path / "out", scale=2, overwrite=True)
 
 

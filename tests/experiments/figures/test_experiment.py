@@ -79,7 +79,7 @@ def test_a_page_is_replaced_with_all_that_it_showed(
     out = tmp_path / "out"
     draw([words["edsr"]], data, out, limit=3)
     (out / "mine.png").write_bytes(b"a person's own")
-    with pytest.raises(OutputError, match="exists already; pass --overwrite"):
+    with pytest.raises(OutputError, match="exists already: pass --overwrite"):
         draw([words["edsr"]], data, out)
     text = draw([words["edsr"]], data, out, overwrite=True)
     assert {path.name for path in out.iterdir()} == {INDEX, "mine.png", *shown(text)}

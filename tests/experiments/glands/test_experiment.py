@@ -16,7 +16,7 @@ from histoscale.experiments.glands.experiment import glands, glands_again
 from histoscale.experiments.glands.report import TABLES
 from histoscale.experiments.glands.results import read_scores
 from histoscale.experiments.glands.statistics import parts_of
-from histoscale.files import alone_in
+from histoscale.files import lock
 
 RESULTS = {"scores.csv", "card.md", "card.json", "fig11.png", "curves.png", *TABLES}
 
@@ -120,8 +120,8 @@ def test_a_polite_kill_leaves_a_run_that_goes_on(run_file: Path, tmp_path: Path)
 
 def test_a_folder_that_is_at_work_is_left_alone(run_file: Path, tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path / "out"),
-        pytest.raises(OutputError, match=r"Another run is at work in .*out"),
+        lock(tmp_path / "out"),
+        pytest.raises(OutputError, match=r"Another run .*out"),
     ):
         glands(run_file, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.png"))

@@ -98,7 +98,7 @@ def test_an_existing_target_is_replaced_on_request(
 
 def test_a_full_disk(disk: Callable[[str], Path], finished_slide: FinishedSlide) -> None:
     target = disk("size=6m") / "x.ome.tiff"
-    with pytest.raises(OutputError, match=r"x\.ome\.tiff was not written: no space is left"):
+    with pytest.raises(OutputError, match=r"x\.ome\.tiff .*no space is left"):
         write_slide(target, finished_slide, Encoding("none"), target.parent / "scratch", overwrite=False)
     assert [path.name for path in target.parent.iterdir()] == ["scratch"]
 
@@ -118,7 +118,7 @@ def test_a_read_only_folder_is_found_before_the_work(
     disk: Callable[[str], Path], finished_slide: FinishedSlide, name: str
 ) -> None:
     target = disk("ro,size=1m") / name
-    with pytest.raises(OutputError, match="read-only for you"):
+    with pytest.raises(OutputError, match="read-only"):
         refuse_impossible_slide(target, encoding_for(target), overwrite=False)
 
 
@@ -161,9 +161,9 @@ def test_a_missing_extra_is_found_before_the_work(tmp_path: Path, monkeypatch: p
 def test_a_folder_in_the_way_of_a_file_and_the_reverse(tmp_path: Path) -> None:
     (tmp_path / "x.ome.tiff").mkdir()
     (tmp_path / "x.zarr").write_bytes(b"")
-    with pytest.raises(OutputError, match="is a folder, and a file"):
+    with pytest.raises(OutputError, match=r"x\.ome\.tiff is a folder"):
         refuse_impossible_slide(tmp_path / "x.ome.tiff", Encoding(), overwrite=True)
-    with pytest.raises(OutputError, match="is a file, and a folder"):
+    with pytest.raises(OutputError, match="is a file"):
         refuse_impossible_slide(tmp_path / "x.zarr", Encoding("zstd"), overwrite=True)
 
 

@@ -137,7 +137,7 @@ def test_a_folder_that_reads_otherwise_is_not_kept(
 
 def test_a_full_disk(disk: Callable[[str], Path], finished_slide: FinishedSlide) -> None:
     folder = disk("size=6m")
-    with pytest.raises(OutputError, match=r"x\.ome\.zarr was not written: no space is left"):
+    with pytest.raises(OutputError, match=r"x\.ome\.zarr .*no space is left"):
         written(folder, finished_slide, Encoding("none", tile_px=256))
     assert [path.name for path in folder.iterdir()] == ["scratch"]
     assert list((folder / "scratch").iterdir()) == []

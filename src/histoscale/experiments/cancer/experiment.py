@@ -18,7 +18,7 @@ from histoscale.experiments.cancer.statistics import TaskTable
 from histoscale.experiments.cancer.training import Training
 from histoscale.experiments.images import low_side, make_images
 from histoscale.experiments.methods import Setting, describe, load_models
-from histoscale.files import alone_in
+from histoscale.files import lock
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
 from histoscale.resources import find_device, find_precision
@@ -65,7 +65,7 @@ def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Prog
     models = load_models(run.sources, (low, low), (tested.side_px, tested.side_px), place)
     held = RunFolder(folder)
     held.begin(run)
-    with alone_in(folder):
+    with lock(folder):
         networks = train_all(run, held, patches, place, precision, progress)
         ask_all(run, held, tested, Asked(networks, models, settings, place, precision), progress)
         return Found(*held.write_tables(run.tested_against, run.draws))

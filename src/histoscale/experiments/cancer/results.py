@@ -12,7 +12,7 @@ from histoscale.experiments.cancer.report import markdown
 from histoscale.experiments.cancer.statistics import TaskTable, tables_of
 from histoscale.experiments.methods import Setting, read_settings
 from histoscale.experiments.results import append_rows, write_rows
-from histoscale.files import whole, write_whole, writing
+from histoscale.files import atomic_write, write_text, writing
 
 PREDICTIONS, PARTIAL, SETTINGS, TABLES = (
     "predictions.csv",
@@ -46,7 +46,7 @@ class RunFolder:
         with self.writing():
             if not held.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
-                write_whole(self.path / RUN, json.dumps(json.loads(content), indent=1) + "\n")
+                write_text(self.path / RUN, json.dumps(json.loads(content), indent=1) + "\n")
             elif json.loads(held.read_text(encoding="utf-8")) != json.loads(content):
                 raise OutputError(
                     f"{self.path} holds a run with other data, seeds, scale or classifier: choose another "
@@ -74,9 +74,9 @@ class RunFolder:
         """Write down what there is so far, to be added to."""
         with self.writing():
             # Rows first: rows of other weights must not outlive the note of what they were of.
-            with whole(self.path / PARTIAL) as path:
+            with atomic_write(self.path / PARTIAL) as path:
                 write_rows(path, Prediction, rows)
-            with whole(self.path / SETTINGS) as path:
+            with atomic_write(self.path / SETTINGS) as path:
                 write_rows(path, Setting, settings)
 
     def add(self, rows: Sequence[Prediction]) -> None:
@@ -102,7 +102,7 @@ class RunFolder:
             raise DataError(f"{self.path / SETTINGS} has no setting {reference} to test the others against.")
         tables = tables_of(predictions, reference, draws)
         with self.writing():
-            write_whole(self.path / TABLES, markdown(tables, settings))
+            write_text(self.path / TABLES, markdown(tables, settings))
         return tables, settings
 
     def writing(self) -> AbstractContextManager[None]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from histoscale.experiments.cancer.classifier import as_batch, augment, build_classifier, classify, logits
 from histoscale.experiments.cancer.config import ClassifierTable
 from histoscale.experiments.cancer.data import Patches
+from histoscale.files import atomic_write, write_text
 from histoscale.inference import Precision
 from histoscale.metrics.classification import accuracy, roc_auc
 from histoscale.training.checkpoint import read_state, stopping_politely, write_state
@@ -40,7 +41,8 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(picture, dpi=110)
+    with atomic_write(picture) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 STATE, METRICS, CURVES = "state.pt", "metrics.jsonl", "curves.png"
@@ -165,7 +167,7 @@ class Training:
         kept = (
             [line for line in read_metrics(metrics) if line["step"] <= self.step] if metrics.exists() else []
         )
-        metrics.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        write_text(metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
     def stop(self) -> None:
         """End after the present step, with everything saved."""

@@ -27,7 +27,7 @@ from histoscale.experiments.images import check_sizes, plan, spread
 from histoscale.experiments.methods import check_seeds, label_of, line_up
 from histoscale.experiments.scores import BICUBIC, Score, read_scores
 from histoscale.experiments.scoring import Job, score_jobs
-from histoscale.files import alone_in
+from histoscale.files import lock
 from histoscale.resources import Wanted, find_device, find_precision
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -93,7 +93,7 @@ def compare(
     folder = ScoreFolder(output)
     if not (resume or overwrite):
         folder.refuse_results()
-    with alone_in(output):
+    with lock(output):
         earlier = folder.earlier_rows(settings) if resume else []
         jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
         rows = still_good(earlier, jobs, members)

@@ -24,7 +24,7 @@ from histoscale.experiments.methods import label_of
 from histoscale.experiments.results import read_rows
 from histoscale.experiments.scores import BICUBIC
 from histoscale.experiments.scoring import Job
-from histoscale.files import whole, writing
+from histoscale.files import atomic_write
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.models.extractors.base import FeatureExtractor
 
@@ -98,7 +98,7 @@ class FeatureStore:
 
     def _add(self, job: Job, found: dict[str, Features]) -> None:
         path = self._file(job)
-        with writing(f"The features in {self.path}"), whole(path) as partial, partial.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **cast(dict[str, Any], _stored(path) | found))
 
     def _file(self, job: Job) -> Path:

@@ -13,7 +13,7 @@ from histoscale.experiments.methods import Member
 from histoscale.experiments.results import append_rows, write_rows
 from histoscale.experiments.scores import BICUBIC, Score, read_scores
 from histoscale.experiments.scoring import Job
-from histoscale.files import together, writing
+from histoscale.files import atomic_files, atomic_write, writing
 
 SCORES, PARTIAL, SETTINGS = "scores.csv", "scores.partial.csv", "settings.json"
 DISTANCES, FEATURES = "frechet.csv", "features"
@@ -99,7 +99,8 @@ class ScoreFolder:
         Raises:
             OutputError: if it cannot be written.
         """
-        with self._writing(), together(self.path, _as_file(settings)) as folder:
+        with atomic_files(self.path) as folder:
+            _write_texts(folder, _as_file(settings))
             write_rows(folder / PARTIAL, Score, rows)
 
     def add(self, rows: Sequence[Score]) -> None:
@@ -116,7 +117,8 @@ class ScoreFolder:
     ) -> None:
         """Write all scores, in order, distances and the texts of `TABLES`; nothing is unfinished any more."""
         with self._writing():
-            with together(self.path, {**tables, **_as_file(settings)}) as folder:
+            with atomic_files(self.path) as folder:
+                _write_texts(folder, {**tables, **_as_file(settings)})
                 write_rows(folder / SCORES, Score, rows)
                 if distances:
                     write_rows(folder / DISTANCES, Distance, distances)
@@ -124,8 +126,8 @@ class ScoreFolder:
 
     def write_tables(self, tables: Mapping[str, str]) -> None:
         """Write the texts of `TABLES` alone."""
-        with self._writing(), together(self.path, tables):
-            pass
+        with atomic_files(self.path) as folder:
+            _write_texts(folder, tables)
 
     def _refuse(self, names: Sequence[str], way_out: str) -> None:
         for name in names:
@@ -148,7 +150,13 @@ class ScoreFolder:
         partial = self.path / PARTIAL
         content = partial.read_bytes()
         if not content.endswith(b"\n"):
-            partial.write_bytes(content[: content.rfind(b"\n") + 1])
+            with atomic_write(partial) as temporary:
+                temporary.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _as_file(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from histoscale.experiments.custom_task.task import Task, load_task
 from histoscale.experiments.images import make_pair, plan, spread
 from histoscale.experiments.methods import LOW, ORIGINAL, describe, load_models, parse
 from histoscale.experiments.scores import BICUBIC
-from histoscale.files import alone_in
+from histoscale.files import lock
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import Precision, upscale
 from histoscale.models.base import SuperResolver
@@ -98,7 +98,7 @@ def judge(
         **{"crop_px": str(crop_px), "precision": numbers},
     }
     folder = TaskFolder(output)
-    with alone_in(output):
+    with lock(output):
         rows = folder.begin(account, settings, overwrite)
         asked, facts = {row.image for row in rows}, read_facts(data)
         for number, record in enumerate(records, start=1):

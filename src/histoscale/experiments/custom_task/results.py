@@ -9,7 +9,7 @@ from typing import NamedTuple
 from histoscale.errors import OutputError
 from histoscale.experiments.methods import Setting
 from histoscale.experiments.results import append_rows, read_rows, write_rows
-from histoscale.files import whole, write_whole, writing
+from histoscale.files import atomic_write, write_text, writing
 
 # What a task said: a line an image, setting and measure in a CSV, from which the tables are made.
 
@@ -63,10 +63,10 @@ class TaskFolder:
             self._refuse_another(account)
             there = [path for name in (PARTIAL, SCORES) if (path := self.path / name).exists()]
             earlier = _whole(read_scores(there[0]), len(settings)) if there else []
-            write_whole(self.path / ACCOUNT, json.dumps(account, indent=1) + "\n")
-            with whole(self.path / SETTINGS) as path:
+            write_text(self.path / ACCOUNT, json.dumps(account, indent=1) + "\n")
+            with atomic_write(self.path / SETTINGS) as path:
                 write_rows(path, Setting, settings)
-            with whole(self.path / PARTIAL) as path:
+            with atomic_write(self.path / PARTIAL) as path:
                 write_rows(path, TaskScore, earlier)
             return earlier
 
@@ -78,9 +78,9 @@ class TaskFolder:
     def finish(self, rows: Sequence[TaskScore], text: str) -> None:
         """All scores, in order, and the tables."""
         with self._writing():
-            with whole(self.path / SCORES) as path:
+            with atomic_write(self.path / SCORES) as path:
                 write_rows(path, TaskScore, rows)
-            write_whole(self.path / TABLES, text)
+            write_text(self.path / TABLES, text)
             (self.path / PARTIAL).unlink(missing_ok=True)
 
     def _refuse_another(self, account: Mapping[str, str]) -> None:

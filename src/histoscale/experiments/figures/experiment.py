@@ -1,13 +1,11 @@
 """``histoscale figures``: draw every figure that the weights given allow, and the page that shows them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from histoscale.data.manifest import ImageRecord, find_images
-from histoscale.errors import ConfigError, OutputError, ScaleError
+from histoscale.errors import ConfigError, ScaleError
 from histoscale.experiments.figures.comparisons import branches_removed, error_maps, gallery
 from histoscale.experiments.figures.crops import RULE, open_scene, pair_of
 from histoscale.experiments.figures.edges import edge_densities
@@ -19,7 +17,7 @@ from histoscale.experiments.figures.panels import DPI
 from histoscale.experiments.figures.scales import SCALES, many_scales
 from histoscale.experiments.images import plan, spread
 from histoscale.experiments.methods import line_up
-from histoscale.files import writing
+from histoscale.files import atomic_files, refuse_existing
 from histoscale.resources import Wanted, find_device, find_precision
 
 INDEX = "index.html"
@@ -88,12 +86,14 @@ def figures(
     if crop_px / scale < CROPS_PX[0] / max(SCALES):
         raise ScaleError(f"A crop of {crop_px} pixels is too small to be made smaller by {scale:g}.")
     place = find_device(device)
-    refuse_page(output, overwrite)
+    if not overwrite:
+        refuse_existing(output / INDEX)
     members = line_up(models, str(place))
     rows = Rows(members, find_precision(precision, place), str(place))
     scenes = [open_scene(record, crop_px, mpp) for record in chosen]
     entries: list[Saved | LeftOut] = []
-    with unfinished(output) as folder:
+    earlier = pictures_of(output / INDEX)
+    with atomic_files(output) as folder:
         shown = []
         for done, scene in enumerate(scenes, start=1):
             pair = pair_of(scene, scale, kind)
@@ -109,7 +109,9 @@ def figures(
             "Figures by histoscale", introduction(material, split, by_name=bool(images)), entries, members
         )
         (folder / INDEX).write_text(text, encoding="utf-8")
-        replace_page(folder, output)
+        drawn = {path.name for path in folder.glob("*.png")}
+    for name in earlier - drawn:
+        (output / name).unlink(missing_ok=True)
     return entries
 
 
@@ -152,32 +154,6 @@ def save(drawn: Drawn, folder: Path) -> Saved:
     return Saved(drawn.name, drawn.section, drawn.caption, drawn.credit, width, height)
 
 
-@contextmanager
-def unfinished(output: Path) -> Iterator[Path]:
-    """A folder in ``output`` that is gone afterwards, whatever happens.
-
-    Raises:
-        OutputError: if nothing can be written there.
-    """
-    with writing(f"The figures in {output}"):
-        output.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".partial-", dir=output) as folder:
-            yield Path(folder)
-
-
-def refuse_page(output: Path, overwrite: bool) -> None:
-    """Find out that a page is there before the minutes of work, not after."""
-    if (output / INDEX).exists() and not overwrite:
-        raise OutputError(f"{output / INDEX} exists already; pass --overwrite to replace it.")
-
-
-def replace_page(folder: Path, output: Path) -> None:
-    """Move what is finished to where it belongs, and remove pictures that only the earlier page showed."""
-    index = output / INDEX
-    earlier = set(SHOWN.findall(index.read_text(encoding="utf-8"))) if index.exists() else set()
-    pictures = {path.name for path in folder.glob("*.png")}
-    for name in sorted(pictures):
-        (folder / name).replace(output / name)
-    (folder / INDEX).replace(index)
-    for name in earlier - pictures:
-        (output / name).unlink(missing_ok=True)
+def pictures_of(page: Path) -> set[str]:
+    """The names of the pictures that an earlier page shows, if there is one."""
+    return set(SHOWN.findall(page.read_text(encoding="utf-8"))) if page.exists() else set()

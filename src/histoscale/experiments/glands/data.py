@@ -17,7 +17,7 @@ from histoscale.errors import DataError
 from histoscale.experiments.glands.config import BICUBIC, LR, ORIGINAL, Enlarger, GlandData, GlandRun
 from histoscale.experiments.images import Picture, make_pair
 from histoscale.experiments.methods import DIGEST_DIGITS
-from histoscale.files import whole, writing
+from histoscale.files import atomic_write
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 from histoscale.resources import find_device, find_precision
@@ -218,8 +218,8 @@ def write_picture(picture: Picture, path: Path) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    with writing(path), whole(path) as partial:
-        Image.fromarray(picture).save(partial, "PNG", compress_level=1)
+    with atomic_write(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG", compress_level=1)
 
 
 def _folder_name(model: Enlarger) -> str:

@@ -17,7 +17,7 @@ from histoscale.experiments.glands.scoring import score_unet
 from histoscale.experiments.glands.segmentation import build_unet
 from histoscale.experiments.glands.training import Task, begin, task_of, train_unet, validated
 from histoscale.experiments.parallel import side_by_side
-from histoscale.files import alone_in, writing
+from histoscale.files import lock, writing
 from histoscale.resources import find_device
 from histoscale.training.checkpoint import terminated_as_interrupted
 
@@ -128,7 +128,7 @@ def glands(
     tasks = [task_of(run, seed, kind, folder) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, pictures, images)
-    with terminated_as_interrupted(), writing(folder), alone_in(folder):
+    with terminated_as_interrupted(), writing(folder), lock(folder):
         enlarge_all(run, images, folder, workers, partial(told, "enlarging"))
         train_all(tasks, workers, partial(told, "training"))
         scores = score_all(tasks, folder, workers, partial(told, "testing"))

@@ -15,6 +15,7 @@ from histoscale.experiments.glands.report import kind_name
 from histoscale.experiments.glands.scoring import find
 from histoscale.experiments.glands.training import METRICS, Task, load_network
 from histoscale.experiments.images import Picture
+from histoscale.files import atomic_write
 from histoscale.training.curves import read_metrics, running_mean
 
 TRUE, FOUND = "#ffd400", "#00e5ff"
@@ -57,7 +58,8 @@ def draw_findings(
     grid[0, 0].set_title("annotation", fontsize=8)
     for axes, (trained_on, kind) in zip(grid[0, 1:], settings, strict=True):
         axes.set_title(f"trained on {kind_name(trained_on)},\ntested on {kind_name(kind)}", fontsize=8)
-    figure.savefig(file, dpi=150)
+    with atomic_write(file) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def draw_training_curves(tasks: Sequence[Task], file: Path) -> None:
@@ -80,7 +82,8 @@ def draw_training_curves(tasks: Sequence[Task], file: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=110)
+    with atomic_write(file) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def _draw(axes: Axes, picture: Picture, labels: Int[np.ndarray, "h w"], colour: str) -> None:

@@ -10,7 +10,7 @@ from histoscale.experiments.glands.data import GlandImage, Pictures
 from histoscale.experiments.glands.report import texts_of
 from histoscale.experiments.glands.results import GlandScore, read_scores, write_scores
 from histoscale.experiments.glands.training import Task
-from histoscale.files import whole, write_whole
+from histoscale.files import atomic_write, write_text
 
 SCORES, PARTIAL = "scores.csv", "scores.partial.csv"
 SCORED_BY = "scored-by.json"
@@ -34,7 +34,8 @@ def begin_scores(tasks: Sequence[Task], tests: Sequence[GlandImage], folder: Pat
         if counts[task.seed, task.kind] == len(tests) * len(kinds_tested(task.kind, run.kinds))
     }
     kept = [score for score in found if (score.seed, score.trained_on) in complete]
-    write_scores(kept, folder / PARTIAL)
+    with atomic_write(folder / PARTIAL) as path:
+        write_scores(kept, path)
     write_texts(folder, {SCORED_BY: now})  # last: a kill before it must not leave old scores under a new note
     return kept
 
@@ -53,7 +54,7 @@ def scored_by(run: GlandRun, tests: Sequence[GlandImage], folder: Path) -> str:
 
 def write_results(scores: Sequence[GlandScore], folder: Path) -> None:
     """The scores and their tables, complete; the unfinished ones go."""
-    with whole(folder / SCORES) as path:
+    with atomic_write(folder / SCORES) as path:
         write_scores(scores, path)
     write_texts(folder, texts_of(read_scores(folder / SCORES)))
     (folder / PARTIAL).unlink(missing_ok=True)
@@ -62,4 +63,4 @@ def write_results(scores: Sequence[GlandScore], folder: Path) -> None:
 def write_texts(folder: Path, texts: dict[str, str]) -> None:
     """Files that come under their own names when they are whole."""
     for name, text in texts.items():
-        write_whole(folder / name, text)
+        write_text(folder / name, text)

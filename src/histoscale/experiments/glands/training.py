@@ -20,7 +20,7 @@ from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
 from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, Pictures, of_part
 from histoscale.experiments.glands.patches import Patches, Sample
 from histoscale.experiments.glands.segmentation import build_unet, gland_classes, predict
-from histoscale.files import whole, write_whole, writing
+from histoscale.files import atomic_write, write_text, writing
 from histoscale.resources import find_device, find_precision
 from histoscale.training.checkpoint import read_state, write_state
 from histoscale.training.curves import read_metrics
@@ -76,7 +76,7 @@ def begin(task: Task, pictures: Pictures, images: list[GlandImage]) -> None:
     written = task.folder / RECIPE
     with writing(task.folder):
         if not written.exists():
-            write_whole(written, json.dumps(recipe, indent=1) + "\n")
+            write_text(written, json.dumps(recipe, indent=1) + "\n")
         elif _read_recipe(written) != recipe:
             raise OutputError(f"{task.folder} was trained by another recipe: choose another folder.")
 
@@ -149,7 +149,7 @@ class UNetTraining:
                 saved = time.monotonic()
             if report is not None:
                 report(self.step)
-        with whole(self.task.folder / NETWORK) as partial:
+        with atomic_write(self.task.folder / NETWORK) as partial:
             save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, partial)
         (self.task.folder / STATE).unlink(missing_ok=True)
 
@@ -191,7 +191,7 @@ class UNetTraining:
         metrics = self.task.folder / METRICS
         lines = read_metrics(metrics) if metrics.exists() else []
         kept = [json.dumps(line) + "\n" for line in lines if line["step"] <= self.step]
-        metrics.write_text("".join(kept), encoding="utf-8")
+        write_text(metrics, "".join(kept))
 
 
 def rate_share(step: int, table: GlandTraining) -> float:

@@ -10,7 +10,7 @@ import torch
 from histoscale.errors import ConfigError, HistoscaleError
 from histoscale.experiments.profile.measure import Call, Cost, Times, measure
 from histoscale.experiments.profile.report import Machine, Profile, Row, machine_name, markdown, plain
-from histoscale.files import prepare, together, writing
+from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
 from histoscale.models.base import CoordinateSuperResolver, count_parameters
 from histoscale.models.catalog import MODELS, build, known_arguments
 from histoscale.resources import Wanted, find_device, find_precision
@@ -74,7 +74,9 @@ def profile(
     place = find_device(device)
     numbers = find_precision(precision, place)
     machine = Machine(machine_name(place), str(place), numbers, threads, lr_px, rounds)
-    prepare(output, FILES, overwrite=overwrite)
+    if not overwrite:
+        refuse_existing(*(output / name for name in FILES))
+    refuse_unwritable(output / FILES[0])
     rows = {name: Row(name, _parameters(model), {}, []) for name, model in models.items()}
     found = Profile(machine, tuple(rows.values()))
     turns = [(query, name) for _ in range(rounds) for query in queries for name in models]
@@ -108,5 +110,6 @@ def _parameters(model: Builder) -> int:
 
 def _write(found: Profile, output: Path) -> None:
     texts = (markdown(found), json.dumps(plain(found), indent=2) + "\n")
-    with writing(f"The profile in {output}"), together(output, dict(zip(FILES, texts, strict=True))):
-        pass
+    with atomic_files(output) as folder:
+        for name, text in zip(FILES, texts, strict=True):
+            (folder / name).write_text(text, encoding="utf-8")

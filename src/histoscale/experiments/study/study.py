@@ -10,7 +10,7 @@ from histoscale.experiments.compare.comparison import Comparison
 from histoscale.experiments.compare.paper_tables import find_presets
 from histoscale.experiments.study.study_file import Member, Study, members, read_recipe, read_study
 from histoscale.experiments.study.trainings import Report, Trainings, account, is_undertrained
-from histoscale.files import write_whole, writing
+from histoscale.files import write_text
 
 ACCOUNT = "trainings.md"
 """File of what each training had, beside the tables."""
@@ -56,8 +56,7 @@ def study(
     trainings.carry_out(runs)
     trained = [(member, trainings.weights(member.run)) for member in runs]
     wanted, tables = plan.comparison, folder / COMPARISON / plan.name
-    with writing(f"The study's folder {tables}"):
-        write_whole(tables / ACCOUNT, account(trainings.kept(_known(whole))))
+    write_text(tables / ACCOUNT, account(trainings.kept(_known(whole))))
     return compare(
         line_up(trained),
         plan.data.root,

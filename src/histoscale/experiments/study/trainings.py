@@ -15,7 +15,7 @@ from histoscale.config import Run, read_run
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.experiments.study.study_file import Member
 from histoscale.experiments.tables import markdown_table
-from histoscale.files import write_whole, writing
+from histoscale.files import write_text, writing
 from histoscale.training.checkpoint import terminated_as_interrupted
 
 POLL_S = 0.5
@@ -112,7 +112,7 @@ class Trainings:
         run_file = self.folder / f"{run.name}.toml"
         content = run.model_dump(mode="json", exclude_none=True)
         with writing(f"The study's folder {self.folder}"):
-            write_whole(run_file, tomli_w.dumps(content))
+            write_text(run_file, tomli_w.dumps(content))
             log = self.log(run.name).open("ab")
         command = [sys.executable, "-m", "histoscale.cli", "train", str(run_file)]
         command += ["-o", str(self.folder / run.name)]

@@ -18,7 +18,7 @@ from jaxtyping import UInt8, UInt64
 from pydicom.pixels.utils import pixel_array
 
 from histoscale.errors import OutputError
-from histoscale.files import replacing_folder
+from histoscale.files import atomic_folder
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import Encoding, FinishedSlide
 from histoscale.io.writers.dicom_metadata import Flavour, Identity, Instance, head
@@ -74,7 +74,7 @@ def write_dicom(
     identity = Identity(datetime.now())
     side = encoding.tile_px
     with (
-        replacing_folder(target, overwrite) as folder,
+        atomic_folder(target, overwrite=overwrite) as folder,
         PyramidLevels(slide, side, scratch) as levels,
     ):
         for level, size_xy in enumerate(levels.sizes_xy):

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from histoscale.errors import OutputError
-from histoscale.files import replacing
+from histoscale.files import atomic_write
 from histoscale.io.image_reader import DESCRIPTION, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
 from histoscale.io.metadata import Provenance
 from histoscale.io.slide import Mpp
@@ -99,7 +99,7 @@ def write_picture(
     height, width = finished.pixels.shape[:2]
     transparent = finished.alpha is not None and not bool((finished.alpha == 255).all())
     refuse_impossible(target, (width, height), transparent)
-    with replacing(target, overwrite) as file:
+    with atomic_write(target, overwrite=overwrite) as temporary, temporary.open("wb") as file:
         if form == "TIFF":
             _write_tiff(file, finished)
         else:

@@ -13,7 +13,7 @@ import tifffile
 from jaxtyping import UInt8
 
 from histoscale.errors import OutputError
-from histoscale.files import replacing
+from histoscale.files import atomic_write
 from histoscale.io.metadata import NAMESPACE
 from histoscale.io.writers.base import Encoding, FinishedSlide
 from histoscale.io.writers.image import DENSITY_UM, per_centimetre
@@ -132,16 +132,15 @@ def write_ome_tiff(
     """
     refuse_unreadable(target, encoding)
     with (
-        replacing(target, overwrite) as file,
+        atomic_write(target, overwrite=overwrite) as temporary,
         PyramidLevels(slide, encoding.tile_px, scratch) as levels,
     ):
-        _write_pages(file, ome_xml(slide), slide, encoding, levels)
-        file.flush()
-        partial = Path(file.name)
+        with temporary.open("wb") as file:
+            _write_pages(file, ome_xml(slide), slide, encoding, levels)
         if encoding.layout == "both":
-            chain_pages(partial)
+            chain_pages(temporary)
         with rereading(target):
-            _read_back(target, partial, slide, encoding, levels)
+            _read_back(target, temporary, slide, encoding, levels)
 
 
 def _write_pages(

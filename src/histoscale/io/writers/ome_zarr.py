@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from zarr.codecs import GzipCodec, ZstdCodec
 
 from histoscale.errors import OutputError
-from histoscale.files import replacing_folder
+from histoscale.files import atomic_folder
 from histoscale.io.writers.base import Encoding, FinishedSlide
 from histoscale.io.writers.pyramid import PyramidLevels, Sample
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
@@ -47,7 +47,7 @@ def write_ome_zarr(
     refuse_lossy(target, encoding)
     _refuse_foreign(target)
     with (
-        replacing_folder(target, overwrite) as partial,
+        atomic_folder(target, overwrite=overwrite) as partial,
         PyramidLevels(slide, SHARD_TILES * encoding.tile_px, scratch) as levels,
     ):
         _write_group(partial, slide, encoding, levels)
