@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from histoscale.io.formats import describe
 from histoscale.io.slide import Description, Mpp
-from histoscale.resources import in_words
+from histoscale.resources import format_bytes
 
 if TYPE_CHECKING:
     from histoscale.weights import Card
@@ -39,7 +39,7 @@ def info(path: Path) -> Description:
 def info_rows(description: Description) -> Iterator[tuple[str, str]]:
     """Label and value, in the order a person asks; what is unknown says so where it matters."""
     width, height = description.size_xy
-    yield "file", f"{description.path} ({in_words(bytes_of(description.path))})"
+    yield "file", f"{description.path} ({format_bytes(bytes_of(description.path))})"
     yield "format", description.format
     yield "size", f"{width} x {height} px ({width * height / 1e6:.3g} MP)"
     yield "channels", f"{description.channels}, {description.bits} bits"
@@ -101,7 +101,7 @@ def profile_name(profile: bytes | None) -> str | None:
     try:
         return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
     except (ImageCms.PyCMSError, OSError):
-        return f"unreadable ({in_words(len(profile))})"
+        return f"unreadable ({format_bytes(len(profile))})"
 
 
 def shipped_cards() -> list["Card"]:

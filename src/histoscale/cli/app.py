@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,13 @@ def main() -> None:
     # Read when torch comes in. Threads that spin while they wait take a busy machine's cores from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags; errors still raise
+    warnings.showwarning = show_warning
     app()
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning of the library as a line on standard error."""
+    complain(str(message), "warning")
 
 
 def show_version(wanted: bool) -> bool:

@@ -15,7 +15,7 @@ from histoscale.experiments.scores import BICUBIC, Score, plain_summaries
 from histoscale.experiments.scoring import Job, score_jobs
 from histoscale.experiments.tables import markdown
 from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
-from histoscale.resources import Wanted, find_device, find_precision
+from histoscale.resources import PrecisionChoice, find_device, find_precision
 
 SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
 """All scales of the paper's Tables 1 and 2."""
@@ -37,7 +37,7 @@ def evaluate(
     limit: int | None = None,
     crop_px: int | None = None,
     allow_resize: bool = False,
-    precision: Wanted = "fp32",
+    precision: PrecisionChoice = "fp32",
     device: str = "auto",
     workers: int = 1,
     overwrite: bool = False,

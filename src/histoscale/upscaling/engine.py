@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from histoscale.errors import HistoscaleError
-from histoscale.resources import Precision, Wanted, find_device, find_precision, is_out_of_memory
+from histoscale.resources import Precision, PrecisionChoice, find_device, find_precision, is_out_of_memory
 from histoscale.upscaling.results import UsedModel
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Engine:
 
     model_name: str
     device_name: str = "auto"
-    wanted: Wanted = "auto"
+    wanted: PrecisionChoice = "auto"
     tile_px: int | None = None
     allow_resize: bool = False
 

@@ -12,7 +12,7 @@ from histoscale.io.tile_store import stored_bytes
 from histoscale.io.writers.base import Encoding
 from histoscale.io.writers.formats import estimate_bytes
 from histoscale.io.writers.pyramid import scratch_bytes
-from histoscale.resources import SHARE, available_bytes, in_words
+from histoscale.resources import USABLE_SHARE, available_bytes, format_bytes
 from histoscale.upscaling.plan import ModelSetting
 
 TILE_SIDES_PX = (1024, 512, 256)
@@ -94,7 +94,7 @@ def memory_limit(wanted: int | None, workers: int, is_here: bool = True) -> int:
     if wanted is not None:
         return wanted
     usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
-    return min(usual, int(SHARE * available)) if is_here and available is not None else usual
+    return min(usual, int(USABLE_SHARE * available)) if is_here else usual
 
 
 def choose_tile(
@@ -128,8 +128,8 @@ def choose_tile(
     least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, margin_px)
     many = "one worker" if fewest == 1 else f"{fewest} workers"
     raise ConfigError(
-        f"Memory of {in_words(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
-        f"{in_words(least)}: give --max-memory that much."
+        f"Memory of {format_bytes(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
+        f"{format_bytes(least)}: give --max-memory that much."
     )
 
 
@@ -145,5 +145,6 @@ def ensure_disk(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise OutputError(
-            f"{folder} has {in_words(free)} left, and store and output take up to {in_words(needed_bytes)}."
+            f"{folder} has {format_bytes(free)} left, and store and output take up to "
+            f"{format_bytes(needed_bytes)}."
         )

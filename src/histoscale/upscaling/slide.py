@@ -21,7 +21,7 @@ from histoscale.io.writers.formats import (
     refuse_unknown_mpp,
     write_slide,
 )
-from histoscale.resources import in_words, watching
+from histoscale.resources import format_bytes, measure_peak_memory
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor
 from histoscale.upscaling.memory import disk_bytes, ensure_disk
@@ -91,7 +91,7 @@ def upscale_slide(
     started = time.perf_counter()
     refuse_impossible_slide(target, _encoding(target, options), options.overwrite)
     store = TileStore.beside(target)
-    with store.locked(), watching() as peak, open_slide(source) as slide:
+    with store.locked(), measure_peak_memory() as peak, open_slide(source) as slide:
         earlier = earlier_manifest(store, options)
         refuse_no_tissue(options.tissue, slide.description)
         wanted = what_is_wanted(slide, options)
@@ -136,8 +136,8 @@ def _announce(
         announce(
             f"{width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px}{resumed}; "
             f"{_counted(budget.workers, 'worker')}, "
-            f"at most {in_words(budget.peak_bytes)} of memory; "
-            f"on disk {in_words(stored)} on the way and up to {in_words(written)} in the end"
+            f"at most {format_bytes(budget.peak_bytes)} of memory; "
+            f"on disk {format_bytes(stored)} on the way and up to {format_bytes(written)} in the end"
         )
 
 

@@ -5,13 +5,13 @@ A worker is asked, because the coordinator imports no torch: that would cost it 
 
 import platform
 import weakref
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from histoscale import resources
 from histoscale.inference import as_input, computing, evaluating
 from histoscale.models.base import CoordinateSuperResolver
 from histoscale.upscaling.engine import Engine
@@ -84,12 +84,8 @@ def processor_name(device: torch.device) -> str:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds for our sake."""
-    try:
-        held = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    except (OSError, ValueError, IndexError):
-        return LARGEST_RESIDENT_BYTES
-    return min(held, LARGEST_RESIDENT_BYTES)
+    """Memory that this process holds before it computes a tile."""
+    return min(resources.resident_bytes(), LARGEST_RESIDENT_BYTES)
 
 
 class _LiveBytes(TorchDispatchMode):

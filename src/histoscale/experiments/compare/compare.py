@@ -28,7 +28,7 @@ from histoscale.experiments.methods import check_seeds, label_of, line_up
 from histoscale.experiments.scores import BICUBIC, Score, read_scores
 from histoscale.experiments.scoring import Job, score_jobs
 from histoscale.files import lock
-from histoscale.resources import Wanted, find_device, find_precision
+from histoscale.resources import PrecisionChoice, find_device, find_precision
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called after every case with the number done and their total."""
@@ -47,7 +47,7 @@ def compare(
     limit: int | None = None,
     crop_px: int | None = None,
     allow_resize: bool = False,
-    precision: Wanted = "fp32",
+    precision: PrecisionChoice = "fp32",
     device: str = "auto",
     workers: int = 1,
     resume: bool = False,

@@ -24,7 +24,7 @@ from histoscale.files import lock
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import Precision, upscale
 from histoscale.models.base import SuperResolver
-from histoscale.resources import Wanted, find_device, find_precision
+from histoscale.resources import PrecisionChoice, find_device, find_precision
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 PROBE_PX = 16
@@ -64,7 +64,7 @@ def judge(
     split: str = "test",
     limit: int | None = None,
     crop_px: int | None = None,
-    precision: Wanted = "auto",
+    precision: PrecisionChoice = "auto",
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,

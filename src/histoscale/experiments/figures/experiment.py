@@ -18,7 +18,7 @@ from histoscale.experiments.figures.scales import SCALES, many_scales
 from histoscale.experiments.images import plan, spread
 from histoscale.experiments.methods import line_up
 from histoscale.files import atomic_files, refuse_existing
-from histoscale.resources import Wanted, find_device, find_precision
+from histoscale.resources import PrecisionChoice, find_device, find_precision
 
 INDEX = "index.html"
 CROPS_PX = range(64, 513)
@@ -51,7 +51,7 @@ def figures(
     limit: int = 3,
     crop_px: int = 192,
     mpp: float | None = None,
-    precision: Wanted = "fp32",
+    precision: PrecisionChoice = "fp32",
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,

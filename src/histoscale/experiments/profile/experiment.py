@@ -13,7 +13,7 @@ from histoscale.experiments.profile.report import Machine, Profile, Row, machine
 from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
 from histoscale.models.base import CoordinateSuperResolver, count_parameters
 from histoscale.models.catalog import MODELS, build, known_arguments
-from histoscale.resources import Wanted, find_device, find_precision
+from histoscale.resources import PrecisionChoice, find_device, find_precision
 
 QUERIES: tuple[int | None, ...] = (48**2, 96**2, 192**2, None)
 """Output pixels a query, as in Table 8; None: a grid, by blocks of the model's own choice."""
@@ -48,7 +48,7 @@ def profile(
     queries: Sequence[int | None] = QUERIES,
     lr_px: int = 96,
     device: str = "auto",
-    precision: Wanted = "fp32",
+    precision: PrecisionChoice = "fp32",
     threads: int = 1,
     rounds: int = 2,
     overwrite: bool = False,
