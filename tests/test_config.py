@@ -69,7 +69,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
             r"loss\.kind: input should be 'l1', 'wavelets', 'adversarial' or 'residual'",
         ),
         (("steps = 3", "steps = 3\n[loss]\nkid = 1"), r"unknown key loss\.kid; known here are kind, spatial"),
-        (('name = "small"', "name = "), "is not TOML"),
+        (('name = "small"', "name = "), "not valid TOML"),
         (("[training]", "[trianing]"), "training: field required"),
     ],
 )

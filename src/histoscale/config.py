@@ -1,19 +1,23 @@
-"""Run files: TOML to frozen models. An unknown key is an error that names the known ones."""
+"""The tables of a training's run file. An unknown key is an error that names the known ones."""
 
 import math
 import os
-import tomllib
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from histoscale.data.pairs import PairRecipe
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
+from histoscale.run_file import check_tables, combine, find_value, override, read_content, split_key
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PrecisionChoice: TypeAlias = Literal["auto", "fp32", "bf16"]
+"""In what to compute; "auto" is bf16 where the processor multiplies it natively, else fp32."""
 
 
 def expanded(path: Path) -> Path:
@@ -33,12 +37,9 @@ ExpandedPath = Annotated[Path, AfterValidator(expanded)]
 
 
 class Table(BaseModel):
-    """A table of a run file: frozen, closed to unknown keys."""
+    """A table of a run file: frozen, closed to unknown keys and to numbers that are not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-TableT = TypeVar("TableT", bound=Table)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelTable(Table):
@@ -128,7 +129,7 @@ class TrainingTable(Table):
     restarts: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     clip: Annotated[float, Field(ge=0)] = 0.0
     average: Share = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: PrecisionChoice = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
@@ -208,63 +209,42 @@ class Run(Table):
     validation: ValidationTable = ValidationTable()
     card: CardTable = CardTable()
 
+    def trains_as(self, other: "Run") -> bool:
+        """Whether both describe the same training; the precision depends on the processor and is left out."""
+        same = {"training": other.training.model_copy(update={"precision": self.training.precision})}
+        return self == other.model_copy(update=same)
 
-def read_run(path: Path) -> Run:
+
+def read_run(path: Path, overrides: Sequence[str] = ()) -> Run:
     """Read and check a run file.
 
-    Raises:
-        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
-    """
-    return read_table(path, Run)
+    ``{KEY}`` in ``name`` and ``model.start_from`` stands for the value of that key of the run.
 
-
-def read_table(path: Path, kind: type[TableT]) -> TableT:
-    """Read and check a TOML file of any kind; a ``[data]`` that it leaves out is an empty one.
+    Args:
+        path: TOML.
+        overrides: ``KEY=VALUE`` each, overriding the file's, see `histoscale.run_file.override`.
 
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    return checked(read_toml(path), kind, path)
+    content = override(read_content(path), overrides, Run)
+    for keys in (("name",), ("model", "start_from")):
+        text = find_value(content, keys)
+        if isinstance(text, str):
+            filled = _fill(text, content, path)
+            content = combine(
+                content, {"model": {"start_from": filled}} if len(keys) > 1 else {"name": filled}
+            )
+    return check_tables(content, Run, [path], overrides)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file, unchecked.
+def _fill(text: str, content: dict[str, Any], path: Path) -> str:
+    """Replace each ``{KEY}`` by the value of that key; the values of a list are joined by ``-``."""
 
-    Raises:
-        ConfigError: if the file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Wanted a run file, but {path} cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    def value(match: re.Match[str]) -> str:
+        found = find_value(content, split_key(match[1], Run)[0])
+        if found in (None, [], ""):
+            raise ConfigError(f"{path}: {text} needs a value of {match[1]}: give --set {match[1]}=...")
+        return "-".join(str(part) for part in found) if isinstance(found, list) else str(found)
 
-
-def checked(content: dict[str, Any], kind: type[TableT], path: Path) -> TableT:
-    """The content of ``path``; a ``[data]`` that it leaves out is an empty one.
-
-    Raises:
-        ConfigError: if a key or value is wrong.
-    """
-    if "data" in kind.model_fields:
-        content.setdefault("data", {})
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(error, kind)}.") from error
-
-
-def _explain(error: ValidationError, whole: type[BaseModel]) -> str:
-    """The first complaint of pydantic about ``whole`` as part of a sentence."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the file"
-    if first["type"] != "extra_forbidden":
-        message = first["msg"].removeprefix("Value error, ")
-        return f"{place}: {message[0].lower()}{message[1:]}"
-    table: Any = whole
-    for part in first["loc"][:-1]:
-        if isinstance(part, str):  # a number counts the tables of a list
-            inner = table.model_fields[part].annotation
-            table = next((kind for kind in get_args(inner) if isinstance(kind, type)), inner)
-    return f"unknown key {place}; known here are {', '.join(table.model_fields)}"
+    return re.sub(r"\{([\w.-]+)\}", value, text)

@@ -12,11 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
+from histoscale.config import read_run
 from histoscale.errors import ConfigError, OutputError
 from histoscale.files import lock
 from histoscale.training.checkpoint import read_state
 from histoscale.training.curves import read_metrics
-from histoscale.training.trainer import train
+from histoscale.training.schedule import Progress
+from histoscale.training.trainer import Report, train
 
 RUN = """
 name = "tiny"
@@ -68,6 +70,16 @@ def write_run(folder: Path, root: Path, steps: int, model: tuple[str, str] = FAS
     data = data or "scales = [2]\npatch_px = 24"
     path.write_text(RUN.format(model=model[0], arguments=model[1], root=root, steps=steps, data=data))
     return path
+
+
+def interrupt_at(step: int) -> Report:
+    """Ctrl-C after a step."""
+
+    def interrupt(progress: Progress, _: float) -> None:
+        if progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return interrupt
 
 
 def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -> None:
@@ -207,6 +219,23 @@ def test_a_folder_that_is_at_work_is_left_alone(tmp_path: Path, root: Path) -> N
         with pytest.raises(OutputError, match=r"Another run .*out"):
             train(write_run(tmp_path, root, 1), tmp_path / "out")
         assert not (tmp_path / "out" / "run.toml").exists()
+
+
+def test_the_precision_may_change_with_the_processor(tmp_path: Path, root: Path) -> None:
+    run = write_run(tmp_path, root, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "out", overrides=["training.precision=fp32"], report=interrupt_at(1))
+    train(run, tmp_path / "out", resume=True)
+    assert read_state(tmp_path / "out" / "state.pt")["step"] == 2
+
+
+def test_what_was_overridden_is_recorded(tmp_path: Path, root: Path) -> None:
+    run = write_run(tmp_path, root, 1)
+    written = train(run, tmp_path / "out", overrides=["model.channels=12", "name=other"])
+    card = json.loads(written.with_suffix(".json").read_text())
+    assert written.name == "other.safetensors"
+    assert card["architecture"]["arguments"]["channels"] == 12
+    assert read_run(tmp_path / "out" / "run.toml").model.arguments["channels"] == 12
 
 
 @pytest.mark.slow

@@ -7,12 +7,13 @@ import typer
 
 from histoscale.cli.app import INTERRUPTED
 from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import Device, RunFolder
+from histoscale.cli.options import Device, Overrides, RunFolder
 
 
 def cancer(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/cancer.toml.")],
     output: RunFolder = None,
+    overrides: Overrides = None,
     tables_only: Annotated[
         bool,
         typer.Option("--tables-only", help="Make the tables of a finished run again, from its CSV files."),
@@ -28,11 +29,12 @@ def cancer(
     try:
         with bar("cancer") as shown:
             found = (
-                experiment.tabulate(run_file, folder)
+                experiment.tabulate(run_file, folder, overrides=overrides or ())
                 if tables_only
                 else experiment.cancer(
                     run_file,
                     folder,
+                    overrides=overrides or (),
                     device=device,
                     progress=lambda what, share: shown.advance(share, description=what),
                 )

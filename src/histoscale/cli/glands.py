@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import bar, say, show_table
+from histoscale.cli.options import Overrides
 
 
 def glands(
@@ -16,6 +17,7 @@ def glands(
             "--output", "-o", help="Folder of the results; out/ and the run file's name by default."
         ),
     ] = None,
+    overrides: Overrides = None,
     workers: Annotated[
         int, typer.Option(min=1, help="U-Nets side by side, a thread each; 1 uses all threads.")
     ] = 2,
@@ -32,6 +34,7 @@ def glands(
             found = experiment.glands(
                 run_file,
                 folder,
+                overrides=overrides or (),
                 workers=workers,
                 progress=lambda what, share: shown.advance(share, state=what),
             )

@@ -31,6 +31,14 @@ AllowResize: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 Precision: TypeAlias = Annotated[PrecisionName, typer.Option(help="auto is bf16 where it is native.")]
 Workers: TypeAlias = Annotated[int, typer.Option(min=1, help="Processes of one thread each.")]
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the file, for example data.sets=tcga or model.encoder=rdn; may be repeated.",
+    ),
+]
 RunFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
 ]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import bar, say
+from histoscale.cli.options import Overrides
 
 
 def study(
@@ -17,6 +18,7 @@ def study(
         Path | None,
         typer.Option(metavar="RECIPE.toml", help="Train by this recipe instead, see runs/recipe-gpu.toml."),
     ] = None,
+    overrides: Overrides = None,
     minutes: Annotated[
         float, typer.Option("--minutes-per-model", min=0, help="Processor time; the study's own by default.")
     ] = 0.0,
@@ -39,6 +41,7 @@ def study(
             study_file,
             folder,
             recipe=recipe,
+            overrides=overrides or (),
             minutes=minutes,
             steps=steps,
             only=only or (),

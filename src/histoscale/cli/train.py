@@ -13,6 +13,7 @@ from histoscale.cli.options import (
     Data,
     Device,
     Limit,
+    Overrides,
     Precision,
     PrecisionName,
     RunFolder,
@@ -25,17 +26,20 @@ from histoscale.cli.options import (
 def train(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/ for examples.")],
     output: RunFolder = None,
+    overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
 ) -> None:
     """Train a model as a run file says."""
+    from histoscale.config import read_run
     from histoscale.training.trainer import train as carry_out
 
-    folder = output or Path("out") / run_file.stem
+    folder = output or Path("out") / read_run(run_file, overrides or ()).name
     try:
         with bar("training", " {task.fields[state]}") as shown:
             written = carry_out(
                 run_file,
                 folder,
+                overrides=overrides or (),
                 resume=resume,
                 report=lambda progress, loss: shown.advance(
                     progress.share(), state=f"step {progress.step}, loss {loss:.4f}"

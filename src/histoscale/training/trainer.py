@@ -3,12 +3,13 @@
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import tomli_w
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
@@ -22,6 +23,7 @@ from histoscale.errors import ConfigError, OutputError
 from histoscale.files import lock, write_text, writing
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
+from histoscale.resources import find_precision
 from histoscale.training.card import card_of, record_origin
 from histoscale.training.checkpoint import (
     read_state,
@@ -61,9 +63,10 @@ class Trainer:
             torch.set_num_threads(table.threads)
         torch.manual_seed(self.run.seed)
         in_stages = self.run.loss.kind in ("wavelets", "residual")
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
         self.accelerator = Accelerator(
-            cpu=not torch.accelerator.is_available(),  # else several processes on a CPU are not seen
-            mixed_precision="bf16" if table.precision == "bf16" else "no",
+            cpu=device.type == "cpu",  # else several processes on a CPU are not seen
+            mixed_precision="bf16" if find_precision(table.precision, device) == "bf16" else "no",
             # While one stage learns alone, the other has no gradients to wait for.
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=in_stages)],
         )
@@ -218,8 +221,11 @@ class Trainer:
             ConfigError: if the run file has changed since.
         """
         state = read_state(self.output / "state.pt")
-        if Run.model_validate_json(state["run"]) != self.run:
-            raise ConfigError(f"The run file differs from the one that {self.output} was started with.")
+        if not self.run.trains_as(Run.model_validate_json(state["run"])):
+            raise ConfigError(
+                f"The run file and --set differ from those that {self.output} was started with: "
+                f"{self.output / 'run.toml'} holds those."
+            )
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -243,12 +249,20 @@ class Trainer:
 # ``histoscale train RUN.toml``: Eq. 1, or a method's own loss, by Adam, on one processor or many.
 
 
-def train(run_file: Path, output: Path, *, resume: bool = False, report: Report | None = None) -> Path:
-    """Carry out a run file.
+def train(
+    run_file: Path,
+    output: Path,
+    *,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    report: Report | None = None,
+) -> Path:
+    """Train the model that a run file describes.
 
     Args:
         run_file: TOML, see `histoscale.config.Run`.
         output: folder for state, metrics, curves and weights.
+        overrides: ``KEY=VALUE`` each, overriding the file's keys, see `histoscale.run_file.override`.
         resume: continue what is in ``output``.
 
     Returns:
@@ -258,7 +272,7 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         ConfigError, DataError, OutputError: one sentence each.
         KeyboardInterrupt: after Ctrl-C or a polite kill, when state and weights so far are written.
     """
-    run = read_run(run_file)
+    run = read_run(run_file, overrides)
     held = (output / "state.pt").exists()
     if held and not resume:
         raise OutputError(
@@ -274,17 +288,18 @@ def train(run_file: Path, output: Path, *, resume: bool = False, report: Report 
         is_main = trainer.accelerator.is_main_process
         with lock(output) if is_main else nullcontext(), stopping_politely(trainer.stop):
             if is_main:
-                begin_records(trainer, run_file)
+                begin_records(trainer)
             trainer.train()
     if trainer.stopping:
         raise KeyboardInterrupt
     return output / f"{run.name}.safetensors"
 
 
-def begin_records(trainer: Trainer, run_file: Path) -> None:
-    """The run file, its origin, and metrics that end where the run begins."""
+def begin_records(trainer: Trainer) -> None:
+    """Write the run as it was resolved, its origin, and metrics that end where the run begins."""
     output, metrics = trainer.output, trainer.output / "metrics.jsonl"
-    write_text(output / "run.toml", run_file.read_text(encoding="utf-8"))
+    run = trainer.run.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    write_text(output / "run.toml", tomli_w.dumps(run))
     record_origin(trainer.run, trainer.records, output / "origin.json")
     step = trainer.progress.step
     kept = (

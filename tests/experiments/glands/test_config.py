@@ -28,7 +28,7 @@ def test_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
         ("residual_units = 1", "shrink = 0", "network.shrink: "),
         ("scale = 2", "scale = 1", "data.scale: "),
         ("scale = 2", 'split = "mine"', "data.split: "),
-        ("[data]", "[data", "is not TOML"),
+        ("[data]", "[data", "is not valid TOML"),
     ],
 )
 def test_a_wrong_run_is_explained(run_file: Path, old: str, new: str, words: str) -> None:

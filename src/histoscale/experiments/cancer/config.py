@@ -1,14 +1,16 @@
 """The run file of ``histoscale cancer``: which patches and classes, which classifier, which models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from histoscale.config import ExpandedPath, Positive, Share, Table, expanded, read_table
+from histoscale.config import ExpandedPath, Positive, PrecisionChoice, Share, Table, expanded
 from histoscale.errors import ConfigError
 from histoscale.experiments.methods import LOW, ORIGINAL
 from histoscale.experiments.scores import BICUBIC
+from histoscale.run_file import read_tables
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
 """Depths of the ResNets of He et al. (CVPR 2016), and MONAI's of ten layers."""
@@ -114,7 +116,7 @@ class CancerRun(Table):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
     scale: Annotated[int, Field(ge=2)] = 2
     reference: str = ""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: PrecisionChoice = "auto"
     draws: Annotated[int, Field(ge=100)] = 2000
     data: PatchTable
     classifier: ClassifierTable = ClassifierTable()
@@ -147,10 +149,14 @@ class CancerRun(Table):
         return self.reference or self.settings[-1]
 
 
-def read_run(path: Path) -> CancerRun:
+def read_run(path: Path, overrides: Sequence[str] = ()) -> CancerRun:
     """Read and check a run file.
+
+    Args:
+        path: TOML.
+        overrides: ``KEY=VALUE`` each, overriding the file's, see `histoscale.run_file.override`.
 
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    return read_table(path, CancerRun)
+    return read_tables(path, CancerRun, overrides)

@@ -42,18 +42,26 @@ class Key(NamedTuple):
     seed: int
 
 
-def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Progress | None = None) -> Found:
+def cancer(
+    run_file: Path,
+    folder: Path,
+    *,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Found:
     """Carry out a run file; a second call goes on where the first was stopped.
 
     Args:
         run_file: TOML, see `histoscale.experiments.cancer.config.CancerRun`.
         folder: of the run: a folder for each classifier, predictions, settings and tables.
+        overrides: ``KEY=VALUE`` each, overriding the file's keys.
 
     Raises:
         ConfigError, DataError, WeightsError, OutputError, HistoscaleError: one sentence each.
         KeyboardInterrupt: after Ctrl-C or a polite kill, when what is done is written.
     """
-    run = read_run(run_file)
+    run = read_run(run_file, overrides)
     place = find_device(device)
     precision = find_precision(run.precision, place)
     if run.classifier.threads:
@@ -71,13 +79,13 @@ def cancer(run_file: Path, folder: Path, *, device: str = "auto", progress: Prog
         return Found(*held.write_tables(run.tested_against, run.draws))
 
 
-def tabulate(run_file: Path, folder: Path) -> Found:
+def tabulate(run_file: Path, folder: Path, *, overrides: Sequence[str] = ()) -> Found:
     """Make the tables again from the predictions and settings in ``folder``: no data, no classifier.
 
     Raises:
         ConfigError, DataError, OutputError: one sentence each.
     """
-    run = read_run(run_file)
+    run = read_run(run_file, overrides)
     return Found(*RunFolder(folder).write_tables(run.tested_against, run.draws))
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from histoscale.config import ExpandedPath, Positive, Share, Table, read_table
+from histoscale.config import ExpandedPath, Positive, PrecisionChoice, Share, Table
+from histoscale.run_file import read_tables
 
 ORIGINAL, LR, BICUBIC = "original", "lr", "bicubic"
 """Kinds of images beside those of the models: as scanned, low resolution as it is, enlarged by bicubic."""
@@ -96,7 +97,7 @@ class GlandRun(Table):
 
     name: str
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: PrecisionChoice = "auto"
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
     data: GlandData
     models: tuple[Enlarger, ...] = ()
@@ -124,13 +125,17 @@ class GlandRun(Table):
         return (ORIGINAL, LR, BICUBIC, *(model.label for model in self.models))
 
 
-def read_gland_run(path: Path) -> GlandRun:
+def read_gland_run(path: Path, overrides: Sequence[str] = ()) -> GlandRun:
     """Read and check a run file.
+
+    Args:
+        path: TOML.
+        overrides: ``KEY=VALUE`` each, overriding the file's, see `histoscale.run_file.override`.
 
     Raises:
         ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
     """
-    return read_table(path, GlandRun)
+    return read_tables(path, GlandRun, overrides)
 
 
 # Who is trained on what and tested on what: the paper's four settings, and those that make them fair.

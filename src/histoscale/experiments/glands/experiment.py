@@ -104,13 +104,19 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 
 def glands(
-    run_file: Path, folder: Path, *, workers: int = 1, progress: Progress | None = None
+    run_file: Path,
+    folder: Path,
+    *,
+    overrides: Sequence[str] = (),
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> list[GlandScore]:
     """Carry out a run file; a second call goes on where the first was stopped.
 
     Args:
         run_file: TOML, see `histoscale.experiments.glands.config.GlandRun`.
         folder: of the results, the trainings and the enlarged images.
+        overrides: ``KEY=VALUE`` each, overriding the file's keys.
         workers: U-Nets trained or tested side by side.
 
     Raises:
@@ -120,7 +126,7 @@ def glands(
         OutputError: if the folder holds another run or cannot be written.
         KeyboardInterrupt: after Ctrl-C or a polite kill; at most a minute of each training is lost.
     """
-    run = read_gland_run(run_file)
+    run = read_gland_run(run_file, overrides)
     build_unet(run.network).to(find_device(run.device))  # what can fail at once should not fail after an hour
     images = find_glands(run.data)
     pictures = Pictures(run, folder / "images")

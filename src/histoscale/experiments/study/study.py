@@ -8,7 +8,7 @@ from histoscale.errors import ConfigError
 from histoscale.experiments.compare.compare import Progress, compare
 from histoscale.experiments.compare.comparison import Comparison
 from histoscale.experiments.compare.paper_tables import find_presets
-from histoscale.experiments.study.study_file import Member, Study, members, read_recipe, read_study
+from histoscale.experiments.study.study_file import Member, Study, members, read_study
 from histoscale.experiments.study.trainings import Report, Trainings, account, is_undertrained
 from histoscale.files import write_text
 
@@ -23,6 +23,7 @@ def study(
     folder: Path,
     *,
     recipe: Path | None = None,
+    overrides: Sequence[str] = (),
     minutes: float = 0.0,
     steps: int = 0,
     only: Sequence[str] = (),
@@ -36,6 +37,7 @@ def study(
         study_file: TOML, see `histoscale.experiments.study.study_file.Study`.
         folder: of the study: a run file, a log and a folder for each training, and one for the tables.
         recipe: TOML in place of the study's own recipe, see `histoscale.experiments.study.study_file.Recipe`.
+        overrides: ``KEY=VALUE`` each, overriding the study's and the recipe's keys.
         minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
         steps: of each training, in place of minutes; the study file's own budget where both are 0.
         only: labels of methods; all if empty.
@@ -46,10 +48,7 @@ def study(
     Raises:
         ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
     """
-    whole = read_study(study_file)
-    if recipe is not None:
-        whole = whole.with_recipe(read_recipe(recipe))
-    whole = whole.with_budget(minutes, steps)
+    whole = read_study(study_file, recipe, overrides).with_budget(minutes, steps)
     plan = whole.only(tuple(only))
     trainings = Trainings(folder, workers, report)
     runs = members(plan)

@@ -1,5 +1,6 @@
 """The file of ``histoscale study``: methods, one recipe and one budget for all, and how they are compared."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -14,15 +15,13 @@ from histoscale.config import (
     Table,
     TrainingTable,
     ValidationTable,
-    checked,
-    read_table,
-    read_toml,
 )
 from histoscale.errors import ConfigError
 from histoscale.experiments.compare.paper_tables import PRESETS
 from histoscale.experiments.frechet_distance import PATCH_PX
 from histoscale.experiments.scores import BICUBIC
 from histoscale.imaging.degrade import Degradation
+from histoscale.run_file import check_tables, combine, override, read_content, read_tables
 
 
 class Method(Table):
@@ -111,10 +110,6 @@ class Study(Recipe):
                 raise ValueError(f"comparison.presets: {preset} is none of {', '.join(PRESETS)}")
         return self
 
-    def with_recipe(self, recipe: Recipe) -> "Study":
-        """The same methods by another recipe."""
-        return self.model_copy(update={name: getattr(recipe, name) for name in Recipe.model_fields})
-
     def with_budget(self, minutes: float = 0.0, steps: int = 0) -> "Study":
         """The same study with another budget a method; its own where both are 0.
 
@@ -143,31 +138,23 @@ class Study(Recipe):
         return self.model_copy(update={"methods": tuple(chosen.values()), "comparison": comparison})
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, recipe: Path | None = None, overrides: Sequence[str] = ()) -> Study:
     """Read and check a study file.
 
-    One that names a ``recipe``, a file beside it, has that recipe but for the keys it gives itself.
+    Args:
+        path: TOML. Its key ``recipe`` names a file beside it whose tables it shares.
+        recipe: a file that replaces the study's own recipe, the keys that the study gives itself included.
+        overrides: ``KEY=VALUE`` each, overriding both files, see `histoscale.run_file.override`.
 
     Raises:
         ConfigError: if a file is missing, is not TOML, or a key or value is wrong.
     """
-    content = read_toml(path)
-    shared = content.pop("recipe", None)
-    if shared is None:
-        return checked(content, Study, path)
-    if not isinstance(shared, str):
-        raise ConfigError(f"{path}: recipe: wanted the name of a file beside it, got {shared!r}.")
-    recipe = read_recipe(path.parent / shared).model_dump(exclude_unset=True)
-    return checked({**content, **_laid_over(recipe, content)}, Study, path)
-
-
-def _laid_over(recipe: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """The tables of a recipe, with the keys that a study gives itself."""
-    given = {name: own.get(name, {}) for name in recipe}
-    return {
-        name: table | given[name] if isinstance(given[name], dict) else given[name]
-        for name, table in recipe.items()
-    }
+    content, paths = read_content(path), [path]
+    if recipe is not None:
+        read_recipe(recipe)
+        own = {name: table for name, table in content.items() if name not in Recipe.model_fields}
+        content, paths = combine(own, read_content(recipe)), [recipe, path]
+    return check_tables(override(content, overrides, Study), Study, paths, overrides)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -176,7 +163,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: as `read_study` does.
     """
-    return read_table(path, Recipe)
+    return read_tables(path, Recipe)
 
 
 # The runs that a study stands for: every method, scale and seed under one recipe and one budget.

@@ -71,7 +71,7 @@ class Trainings:
         Raises:
             OutputError: if the folder holds another run of that name.
         """
-        if (began_with := self._begun(run)) not in (None, run):
+        if (began_with := self._begun(run)) and not began_with.trains_as(run):
             raise OutputError(
                 f"{self.folder / run.name} was trained by another recipe or budget: choose another folder."
             )
@@ -83,7 +83,8 @@ class Trainings:
 
     def _is_kept(self, run: Run) -> bool:
         try:
-            return self._begun(run) == run and self._has_whole_budget(run)
+            began_with = self._begun(run)
+            return began_with is not None and began_with.trains_as(run) and self._has_whole_budget(run)
         except HistoscaleError:  # nobody asked for this one: it is not there, whatever ails it
             return False
 
