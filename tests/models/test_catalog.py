@@ -36,14 +36,14 @@ def test_arguments_reach_the_model(name: str, arguments: dict[str, Any], paramet
 
 
 def test_an_unknown_name_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'vdsr': wanted one of bicubic, .*iste-fast"):
+    with pytest.raises(ConfigError, match=r"'vdsr'.*bicubic, .*iste-fast"):
         build("vdsr")
 
 
 def test_an_unknown_argument_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'iste-fast' has no argument 'width': it takes blocks, channels"):
+    with pytest.raises(ConfigError, match=r"'iste-fast'.*'width'.*blocks, channels"):
         build("iste-fast", width=3)
-    with pytest.raises(ConfigError, match=r"'bicubic' has no argument 'blocks': it takes none"):
+    with pytest.raises(ConfigError, match=r"'bicubic'.*'blocks'.*none"):
         build("bicubic", blocks=3)
 
 
@@ -54,5 +54,5 @@ def test_arguments_of_the_branches_are_known() -> None:
 
 
 def test_a_value_of_the_wrong_kind_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match="'iste-fast' cannot be built with blocks = 'many'"):
+    with pytest.raises(ConfigError, match=r"'iste-fast'.*blocks = 'many'"):
         build("iste-fast", blocks="many")

@@ -1,4 +1,4 @@
-"""Every model by name: the only file that sees them all. A new method is one more line here."""
+"""Every model by name. A new method is one more line here."""
 
 from collections.abc import Callable
 from functools import partial
@@ -47,7 +47,7 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
 
 
 def build(name: str, **arguments: Any) -> SuperResolver:
-    """The model called ``name``, with fresh weights.
+    """Build the model called ``name``, with fresh weights.
 
     Args:
         name: one of `MODELS`.
@@ -63,9 +63,7 @@ def build(name: str, **arguments: Any) -> SuperResolver:
     known = known_arguments(name)
     unknown = [argument for argument in arguments if argument not in known]
     if unknown:
-        raise ConfigError(
-            f"Model {name!r} has no argument {unknown[0]!r}: it takes {', '.join(known) or 'none'}."
-        )
+        raise ConfigError(f"Model {name!r} has no argument {unknown[0]!r}: use {', '.join(known) or 'none'}.")
     try:
         return MODELS[name](**arguments)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -74,16 +72,16 @@ def build(name: str, **arguments: Any) -> SuperResolver:
 
 
 def known_arguments(name: str) -> tuple[str, ...]:
-    """Names of the arguments that the builder of ``name`` takes.
+    """List the arguments that the builder of ``name`` takes.
 
     Raises:
         ConfigError: for an unknown name.
     """
     if name not in MODELS:
-        raise ConfigError(f"Unknown model {name!r}: wanted one of {', '.join(MODELS)}.")
+        raise ConfigError(f"There is no model {name!r}: use one of {', '.join(MODELS)}.")
     known: list[str] = []
     for parameter in signature(MODELS[name]).parameters.values():
-        if parameter.kind is Parameter.VAR_KEYWORD:  # handed on to the two branches
+        if parameter.kind is Parameter.VAR_KEYWORD:  # passed on to the two branches
             known += [p.name for p in signature(Branches).parameters.values() if p.name not in known]
         else:
             known.append(parameter.name)

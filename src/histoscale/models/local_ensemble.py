@@ -1,4 +1,4 @@
-"""The four cells around a position and their area weights S_t / S, shared by Eqs. 6 and 7, LIIF and its kin.
+"""The four cells around a position and their area weights S_t / S: of Eqs. 6 and 7, LIIF and its family.
 
 **Convention.** Positions are low-resolution pixels, rows first, pixel ``i`` centred at ``i`` (float64);
 offsets and cells are in the paper's units, where one low-resolution pixel measures 2.
@@ -33,7 +33,7 @@ class Corner(NamedTuple):
 
 
 def nearest_cells(positions: Float[Tensor, "*q"], step: float | Float[Tensor, "*s"] = 0) -> Int[Tensor, "*q"]:
-    """The cell each coordinate lies in after a move by ``step`` half pixels; may lie outside the image."""
+    """The cell that each coordinate lies in after ``step`` half pixels; it may be outside the image."""
     return torch.floor(positions.to(torch.float64) + (step + 1) / 2 + _NUDGE_PX).long()
 
 
@@ -58,15 +58,18 @@ def corners(
     """
     positions = positions.to(torch.float64)
     last = torch.tensor(size, device=positions.device) - 1
-    # Rows and columns separate: two cells along each axis make the four corners.
+    # 1. Rows and columns apart: two cells along each axis make the four corners.
     cells = [torch.minimum(nearest_cells(positions, step * reach).clamp(min=0), last) for step in steps]
     offsets = [2 * (positions - cell) for cell in cells]
+    # 2. Every pair of a row and a column: the cell's number u_t and the offset x_q - u_t.
     found = []
     for i, j in product(range(len(steps)), repeat=2):
         index = cells[i][..., 0] * size[1] + cells[j][..., 1]
         found.append((index, torch.stack((offsets[i][..., 0], offsets[j][..., 1]), dim=-1)))
+    # 3. Area of the rectangle from the position to each corner; a corner's weight S_t / S is the area towards
+    #    the opposite one, which is the last minus t-th. The small number keeps S above 0 on a corner itself.
     areas = torch.stack([offset.prod(dim=-1).abs() + 1e-9 for _, offset in found])
-    weights = areas.flip(0) / areas.sum(dim=0)  # the diagonally opposite rectangle weighs a corner
+    weights = areas.flip(0) / areas.sum(dim=0)
     return [
         Corner(cell, offset.to(dtype), weight.to(dtype))
         for (cell, offset), weight in zip(found, weights, strict=True)
@@ -74,12 +77,12 @@ def corners(
 
 
 def stacked(found: list[Corner], axis: int = 1) -> Corner:
-    """The corners one after the other along the points: a model passes once over all of them."""
+    """Put the corners one after the other along the points, so that a model passes over them once."""
     return Corner(*(torch.cat(parts, dim=axis) for parts in zip(*found, strict=True)))
 
 
 def blended(colours: Float[Tensor, "b k 3"], corner: Corner) -> Float[Tensor, "b q 3"]:
-    """What the four `stacked` corners propose, weighted by S_t / S and added up."""
+    """Add up the colours that the four `stacked` corners propose, weighted by S_t / S."""
     weighted = colours * corner.weight[..., None]
     total: Tensor = weighted.unflatten(1, (len(CORNERS), -1)).sum(dim=1)
     return total
@@ -90,7 +93,7 @@ def relative_cell(cell: Float[Tensor, "*b 2"], max_scale: float | None = None) -
 
     Args:
         cell: height and width of one output pixel in low-resolution pixels.
-        max_scale: beyond this scale pretend to be at it, as LTE's and ISTE's code does at 4; never if None.
+        max_scale: larger scales get this one's cell, as in LTE's and ISTE's code (4); never if None.
     """
     return 2 * (cell if max_scale is None else cell.clamp(min=1 / max_scale))
 
@@ -101,7 +104,8 @@ def as_rows(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c"]:
 
 
 def pick(rows: Float[Tensor, "b n c"], cells: Int[Tensor, "b q"]) -> Float[Tensor, "b q c"]:
-    """The cells numbered by ``cells``, image by image."""
+    """Pick the cells numbered ``cells``, image by image."""
+    # One index over all images: faster than a gather, which would need the index once per channel.
     first = torch.arange(rows.shape[0], device=rows.device)[:, None] * rows.shape[1]
     picked = rows.flatten(0, 1).index_select(0, (cells + first).flatten())
     return picked.view(*cells.shape, -1)
@@ -113,7 +117,7 @@ def interpolate(
     size: tuple[int, int],
     outside: Literal["edge", "zero"] = "edge",
 ) -> Float[Tensor, "b q c"]:
-    """Bilinear interpolation of a map given `as_rows`.
+    """Interpolate a map given `as_rows` bilinearly.
 
     Args:
         rows: the map's cells.
@@ -125,6 +129,7 @@ def interpolate(
     shares = (positions - first, 1 - (positions - first))
     last = torch.tensor(size, device=positions.device) - 1
     total = rows.new_zeros(())
+    # Each of the four cells weighs by the distance to the opposite one, along either axis.
     for step in product((0, 1), repeat=2):
         cell = first.long() + torch.tensor(step, device=positions.device)
         inside = cell.clamp(min=0).minimum(last)

@@ -40,14 +40,12 @@ def test_upsampler_makes_the_scale_from_shuffles(scale: int) -> None:
 
 
 def test_another_size_names_what_was_wanted_and_what_can_be_made() -> None:
-    with pytest.raises(
-        ScaleError, match=r"exactly x3 \(12 x 15 pixels\), wanted x2.5 by x3 \(10 x 15 pixels\)"
-    ):
+    with pytest.raises(ScaleError, match=r"x3 .*12 x 15.*10 x 15"):
         EDSR(3, 1, 4)(torch.rand(1, 3, 4, 5), (10, 15))
 
 
 def test_an_impossible_scale_is_refused_when_built() -> None:
-    with pytest.raises(ConfigError, match="2, 3 or 4, got 5"):
+    with pytest.raises(ConfigError, match=r"5.*2, 3 or 4"):
         EDSR(5, 1, 4)
 
 
@@ -79,7 +77,7 @@ def test_the_mean_is_the_colour_seen_as_zero() -> None:
                 parameter.zero_()
     colour = torch.tensor(mean).view(1, 3, 1, 1)
     torch.testing.assert_close(model(colour.expand(1, 3, 5, 6), (10, 12)), colour.expand(1, 3, 10, 12))
-    with pytest.raises(ConfigError, match="three numbers"):
+    with pytest.raises(ConfigError, match="mean"):
         EDSR(mean=(0.5,))
 
 

@@ -43,11 +43,11 @@ def test_a_block_equals_its_definition_channel_by_channel() -> None:
 def test_released_gates_need_a_batch_to_train_and_none_to_answer() -> None:
     model = SRMFENet(2, 1, 4, gates="released")
     image = torch.rand(1, 3, 6, 5)
-    with pytest.raises(ConfigError, match="at least 2, got 1"):
+    with pytest.raises(ConfigError, match=r"batch.* 2"):
         model(image, (12, 10))
     assert model(image.repeat(2, 1, 1, 1), (12, 10)).shape == (2, 3, 12, 10)
     assert model.eval()(image, (12, 10)).shape == (1, 3, 12, 10)
-    with pytest.raises(ConfigError, match="published or released"):
+    with pytest.raises(ConfigError, match=r"gates .*published or released"):
         SRMFENet(2, gates="both")
 
 

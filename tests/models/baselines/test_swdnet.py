@@ -8,7 +8,7 @@ from histoscale.errors import ConfigError
 from histoscale.inference import upscale
 from histoscale.models.base import count_parameters
 from histoscale.models.baselines.swdnet import (
-    Branches,
+    AsymmetricConvolutions,
     ChannelGate,
     ContextFusion,
     SWDNet,
@@ -135,10 +135,10 @@ def test_the_transform_is_orthonormal_and_inverts(channels: int) -> None:
 def test_branches_have_the_kernels_of_the_publication() -> None:
     kernels = [
         [layer.kernel_size for layer in branch if hasattr(layer, "kernel_size")]
-        for branch in Branches(3, 4).branches
+        for branch in AsymmetricConvolutions(3, 4).branches
     ]
     assert kernels == [[(3, 3)], [(1, 3)] * 2, [(3, 1)] * 2, [(3, 3)] * 2]
-    assert Branches(3, 4)(torch.rand(1, 3, 5, 6)).shape == (1, 4, 5, 6)
+    assert AsymmetricConvolutions(3, 4)(torch.rand(1, 3, 5, 6)).shape == (1, 4, 5, 6)
 
 
 def test_a_silent_stage_leaves_the_coefficients() -> None:

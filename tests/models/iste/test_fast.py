@@ -71,7 +71,7 @@ def test_one_pixel_is_an_image(model: FastISTE) -> None:
 
 
 def test_smaller_than_the_input_is_refused(model: FastISTE) -> None:
-    with pytest.raises(ScaleError, match="at least 8 x 8, got 4 x 8"):
+    with pytest.raises(ScaleError, match=r"4 x 8.*8 x 8"):
         model(torch.rand(1, 3, 8, 8), (4, 8))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import as_grid
-from histoscale.models.iste.fourier_series import CellSeries, nearest_cells, raised_cosine, simple_period
+from histoscale.models.iste.fourier_series import CellSeries, cells_around, raised_cosine, simple_period
 
 
 @torch.no_grad()
@@ -75,7 +75,7 @@ def test_scattered_equals_grid(model: CellSeries) -> None:
 
 def test_windows_add_up_to_one() -> None:
     positions = torch.linspace(0.01, 5.3, 200, dtype=torch.float64)
-    _, offsets = nearest_cells(positions)
+    _, offsets = cells_around(positions)
     torch.testing.assert_close(raised_cosine(offsets).sum(-1), torch.ones(200, dtype=torch.float64))
 
 

@@ -49,7 +49,7 @@ def test_one_pixel_has_itself_for_a_window():
 
 
 def test_refuses_unknown_modes_and_odd_channels():
-    with pytest.raises(ConfigError, match="corrected, printed, code, scrambled"):
+    with pytest.raises(ConfigError, match=r"lfi .*corrected, printed, code, scrambled"):
         LocalInteractor(64, "Printed")
-    with pytest.raises(ConfigError, match="multiple of 8"):
+    with pytest.raises(ConfigError, match=r"channels.*\b8\b"):
         LocalInteractor(12)

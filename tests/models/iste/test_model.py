@@ -98,9 +98,9 @@ def test_refuses_unknown_encoders():
 
 @torch.no_grad()
 @pytest.mark.parametrize("parts", [{}, {"keys": "cells"}, {"keys": "all"}, {"texture_learner": False}])
-def test_what_the_decoders_answer_apart_adds_up_to_the_output(parts):
+def test_the_outputs_of_both_decoders_add_up_to_the_output(parts):
     model, image = tiny(**parts), torch.rand(2, 3, 6, 8)
-    seen = model.look_inside(image, (15, 20))
+    seen = model.intermediate_maps(image, (15, 20))
     assert torch.allclose((seen.i_lpd + seen.i_ltd) * 0.5 + 0.5, model(image, (15, 20)), atol=1e-6)
     assert seen.i_lpd.std() > 1e-3
     assert seen.i_ltd.std() > 1e-3
@@ -110,5 +110,5 @@ def test_what_the_decoders_answer_apart_adds_up_to_the_output(parts):
 
 @pytest.mark.parametrize("part", ["pixel_decoder", "texture_decoder"])
 def test_a_single_branch_has_no_two_answers(part):
-    with pytest.raises(ConfigError, match="both decoders"):
-        tiny(self_texture=False, **{part: False}).look_inside(torch.rand(1, 3, 6, 8), (12, 16))
+    with pytest.raises(ConfigError, match="pixel_decoder and texture_decoder"):
+        tiny(self_texture=False, **{part: False}).intermediate_maps(torch.rand(1, 3, 6, 8), (12, 16))

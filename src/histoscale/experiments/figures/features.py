@@ -14,7 +14,7 @@ from histoscale.experiments.figures.figure import Drawn, LeftOut, Material, Show
 from histoscale.experiments.figures.methods import Rows
 from histoscale.experiments.figures.panels import Panel, as_squares, coloured, draw_sheet
 from histoscale.experiments.images import Picture
-from histoscale.models.iste.model import ISTE, Inside
+from histoscale.models.iste.model import ISTE, IntermediateMaps
 
 FIG_8 = "Fig. 8: features before and after the texture learner"
 FIG_9 = "Fig. 9: what each decoder adds"
@@ -35,7 +35,7 @@ def inside_iste(material: Material) -> Iterator[Drawn | LeftOut]:
     decoders = []
     for number, shown in enumerate(material.one_a_set, start=1):
         with torch.inference_mode():
-            seen = model.look_inside(as_tensor(shown.pair.lr, material.rows), shown.pair.size)
+            seen = model.intermediate_maps(as_tensor(shown.pair.lr, material.rows), shown.pair.size)
         figure = draw_features(shown, seen)
         yield Drawn(f"fig08-{number}-texture", FIG_8, about_features(material, shown, seen), figure, credit)
         decoders.append(decoder_panels(shown, seen))
@@ -43,14 +43,14 @@ def inside_iste(material: Material) -> Iterator[Drawn | LeftOut]:
     yield Drawn("fig09-decoders", FIG_9, about_decoders(material, label), figure, credit)
 
 
-def draw_features(shown: Shown, seen: Inside) -> Figure:
+def draw_features(shown: Shown, seen: IntermediateMaps) -> Figure:
     """The maps before the texture learner above those after it."""
     before = [low_resolution(shown.pair), *channels(seen.f_lr[0], "$F_{LR}$", shown.pair)]
     after = [original(shown), *channels(seen.f_tl[0], "$F_{TL}$", shown.pair)]
     return draw_sheet([before, after], max(shown.pair.size))
 
 
-def decoder_panels(shown: Shown, seen: Inside) -> list[Panel]:
+def decoder_panels(shown: Shown, seen: IntermediateMaps) -> list[Panel]:
     """A row of Fig. 9."""
     total = seen.i_lpd + seen.i_ltd
     return [
@@ -62,7 +62,7 @@ def decoder_panels(shown: Shown, seen: Inside) -> list[Panel]:
     ]
 
 
-def about_features(material: Material, shown: Shown, seen: Inside) -> str:
+def about_features(material: Material, shown: Shown, seen: IntermediateMaps) -> str:
     """The caption of Fig. 8."""
     return (
         f"{shown.scene.describe()} ({RULE}); {material.setting}. Above F_LR, the {seen.f_lr.shape[1]} "

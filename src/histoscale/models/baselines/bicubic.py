@@ -1,4 +1,4 @@
-"""Bicubic interpolation as a model: what every other model has to beat."""
+"""Bicubic interpolation as a model: the baseline of every comparison."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,14 +8,14 @@ from histoscale.models.base import Cell, CoordinateSuperResolver
 
 
 class Bicubic(CoordinateSuperResolver):
-    """Keys' cubic with a = -1/2, as Pillow enlarges; no parameters, hence no rounding to uint8 either."""
+    """Keys' cubic kernel with a = -1/2, as in Pillow, but not rounded to uint8; no parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         self.halo_px = 2
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """The image itself."""
+        """Return the image itself."""
         return image
 
     def decode(
@@ -24,7 +24,7 @@ class Bicubic(CoordinateSuperResolver):
         positions: Float[Tensor, "b q 2"],
         cell: Float[Tensor, "b 2"],  # noqa: ARG002
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions; the size of an output pixel does not matter."""
+        """Compute RGB at scattered positions; the size of an output pixel does not matter."""
         return bicubic_points(features, positions)
 
     def render(
@@ -34,5 +34,5 @@ class Bicubic(CoordinateSuperResolver):
         cols: Float[Tensor, " W"],
         cell: Cell,  # noqa: ARG002
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions."""
+        """Compute RGB on a grid of positions."""
         return bicubic_render(features, rows, cols)

@@ -1,4 +1,4 @@
-"""Models of one integer scale; EDSR, RDN and SwinIR as published: one trunk, one pixel-shuffle upsampler."""
+"""Models of one integer scale; EDSR, RDN and SwinIR as published: a trunk and a pixel-shuffle upsampler."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 class FixedScale(SuperResolver):
-    """Makes exactly ``scale`` times the size, and says so when asked for another.
+    """A model that makes exactly ``scale`` times the size, and no other.
 
     Args:
         scale: 2, 3 or 4.
@@ -43,12 +43,12 @@ class FixedScale(SuperResolver):
     def __init__(self, scale: int):
         super().__init__()
         if scale not in SHUFFLE_FACTORS:
-            raise ConfigError(f"A fixed-scale model is built for scale 2, 3 or 4, got {scale}.")
+            raise ConfigError(f"scale is {scale}: a fixed-scale model is built for 2, 3 or 4.")
         self.scale = scale
 
     @abstractmethod
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size."""
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size."""
 
     def forward(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 H W"]:
         """Super-resolve ``image`` to ``size``, which must be ``scale`` times its own.
@@ -58,12 +58,11 @@ class FixedScale(SuperResolver):
         """
         possible = (image.shape[2] * self.scale, image.shape[3] * self.scale)
         if tuple(size) != possible:
-            wanted = (size[0] / image.shape[2], size[1] / image.shape[3])
             raise ScaleError(
-                f"This model makes exactly x{self.scale} ({possible[0]} x {possible[1]} pixels), "
-                f"wanted x{wanted[0]:g} by x{wanted[1]:g} ({size[0]} x {size[1]} pixels)."
+                f"This model makes x{self.scale} only, here {possible[0]} x {possible[1]} pixels, "
+                f"not {size[0]} x {size[1]}."
             )
-        return self.enlarge(image)
+        return self.upscale(image)
 
 
 class Upsampled(FixedScale):
@@ -72,7 +71,7 @@ class Upsampled(FixedScale):
     Args:
         encoder: features at the density of the input.
         scale: 2, 3 or 4.
-        mean: the colour that the network sees as zero, hence also what lies beyond the image's border.
+        mean: the colour that is zero for the network, hence also the colour of its zero padding.
 
     Raises:
         ConfigError: for another scale, or a mean that is no colour.
@@ -81,23 +80,23 @@ class Upsampled(FixedScale):
     def __init__(self, encoder: Encoder, scale: int, mean: Colour = GREY):
         super().__init__(scale)
         if len(mean) != len(GREY):
-            raise ConfigError(f"The mean is a colour, three numbers, got {mean!r}.")
+            raise ConfigError(f"mean is {mean!r}: it must be a colour, three numbers.")
         self.encoder = encoder
         self.mean = tuple(mean)
         self.upsampler = upsampler(encoder.channels, scale)
-        # the upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
+        # The upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
         self.halo_px = encoder.halo_px + 2
         self.alignment_px = encoder.alignment_px
 
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size."""
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size."""
         mean = image.new_tensor(self.mean).view(3, 1, 1)
         out: Tensor = self.upsampler(self.encoder((image - mean) / 0.5))
         return out * 0.5 + mean
 
 
 class EDSR(Upsampled):
-    """EDSR (Lim et al., CVPR Workshops 2017); grey for its mean, as LIIF trains it.
+    """EDSR (Lim et al., CVPR Workshops 2017); its mean is grey, as LIIF trains it.
 
     Args:
         scale: 2, 3 or 4.
@@ -137,7 +136,7 @@ class SwinIR(Upsampled):
         blocks, channels, embedding: residual Swin blocks, features of the upsampler and of the trunk.
         mean: see `Upsampled`; that of DIV2K for weights of its authors.
         padded_as_published: pad the image as its authors' test script does, by 1 to 8 pixels, and crop the
-            enlarged one. Off, only the encoder pads, by 0 to 7 pixels, and crops its features.
+            upscaled one. Off, only the encoder pads, by 0 to 7 pixels, and crops its features.
     """
 
     def __init__(
@@ -152,9 +151,9 @@ class SwinIR(Upsampled):
         super().__init__(SwinIREncoder(blocks, channels, embedding=embedding), scale, mean)
         self.padded_as_published = padded_as_published
 
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size."""
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size."""
         if not self.padded_as_published:
-            return super().enlarge(image)
+            return super().upscale(image)
         h, w = image.shape[-2:]
-        return crop(super().enlarge(pad_to_windows(image, least_px=1)), h * self.scale, w * self.scale)
+        return crop(super().upscale(pad_to_windows(image, least_px=1)), h * self.scale, w * self.scale)

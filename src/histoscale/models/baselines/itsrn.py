@@ -13,7 +13,7 @@ from histoscale.models.local_ensemble import CORNERS, as_rows, corners, pick, st
 
 
 class ITSRNFeatures(NamedTuple):
-    """What `ITSRN.encode` keeps.
+    """Output of `ITSRN.encode`.
 
     Attributes:
         image: the input.
@@ -40,7 +40,7 @@ class ITSRN(CoordinateSuperResolver):
             tiles and image agree.
 
     Raises:
-        ConfigError: for an unknown encoder.
+        ConfigError: if the encoder is unknown.
     """
 
     points_at_once = 512  # four corners each
@@ -72,7 +72,7 @@ class ITSRN(CoordinateSuperResolver):
     def decode(
         self, features: ITSRNFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         image = features.image
         reach = 1 + (1 - cell.to(torch.float64)[:, None]) / (self.shift_of_px - 1)
         corner = stacked(corners(positions, (image.shape[2], image.shape[3]), image.dtype, reach=reach))

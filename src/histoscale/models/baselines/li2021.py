@@ -1,4 +1,4 @@
-"""Li et al. (Comput. Biol. Med. 2021): a U-Net that sharpens the bicubic enlargement, and its adversary."""
+"""Li et al. (Comput. Biol. Med. 2021): a U-Net that sharpens the bicubic image, and its discriminator."""
 
 import torch
 from jaxtyping import Float
@@ -32,13 +32,14 @@ class Down(nn.Module):
         self.activation = nn.PReLU()
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
-        # what a stride of 2 picks; with one, torch 2.13 corrupts memory in the channels-last backward
+        # The pixels that a stride of 2 picks; with a stride, torch 2.13 corrupts memory in the channels-last
+        # backward pass.
         out: Tensor = self.activation(self.block(x) + self.skip(x[..., ::2, ::2]))
         return out
 
 
 class Up(nn.Module):
-    """Twice the size, corners pinned to corners: a block plus a conv1x1."""
+    """Twice the size, with aligned corners: a block plus a conv1x1."""
 
     def __init__(self, before: int, after: int):
         super().__init__()
@@ -81,10 +82,10 @@ class UNet(nn.Module):
 
 
 class Li2021(FixedScale):
-    """The generator: the bicubic enlargement, sharpened. The network is the same at every scale.
+    """The generator: a U-Net on the bicubic image. The network is the same at every scale.
 
-    **Tiles.** A resize that pins corners makes every pixel depend on the extent of the input. As published,
-    the U-Net is shown windows of 224 output pixels, one every 192, blended (`histoscale.models.windows`).
+    **Tiles.** A resize with aligned corners makes every pixel depend on the size of the input. As published,
+    the U-Net is applied to windows of 224 output pixels, one every 192, blended (`histoscale.models.windows`).
 
     Args:
         scale: 2, 3 or 4.
@@ -96,23 +97,25 @@ class Li2021(FixedScale):
     def __init__(self, scale: int = 4, width: int = 64, window_px: int = 224):
         super().__init__(scale)
         self.window_px = window_px
-        # the window before a tile overlaps it; what that overlap depends on is nearer than a stride
+        # The window before a tile overlaps it, and starts less than a stride before the tile.
         self.halo_px = self.alignment_px = (window_px - window_px // 7) // scale
         self.network = UNet(width)
 
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size."""
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size."""
         h, w = image.shape[-2:]
         rows, cols = (output_positions(n * self.scale, n).to(image.device) for n in (h, w))
         return self.sharpen(bicubic_render(image, rows, cols))
 
-    def sharpen(self, enlarged: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
-        """A picture that was enlarged by any factor, made sharp."""
-        return in_windows(self.network, enlarged, self.window_px, self.window_px // 7, multiple_px=DEPTH_PX)
+    def sharpen(self, interpolated: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 H W"]:
+        """Sharpen an image that was interpolated by any factor."""
+        return in_windows(
+            self.network, interpolated, self.window_px, self.window_px // 7, multiple_px=DEPTH_PX
+        )
 
 
 class PatchGAN(nn.Module):
-    """The adversary: is this sharp picture, beside the blurred one it was made from, a real one?
+    """The discriminator: is this sharp image, given the interpolated one it was made from, a real one?
 
     Args:
         width: channels of the first layer.
@@ -127,8 +130,8 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(
-        self, candidate: Float[Tensor, "b 3 H W"], enlarged: Float[Tensor, "b 3 H W"]
+        self, candidate: Float[Tensor, "b 3 H W"], interpolated: Float[Tensor, "b 3 H W"]
     ) -> Float[Tensor, "b 1 i j"]:
-        """A verdict for each 16 x 16 pixels: 1 for real, 0 for made."""
-        verdict: Tensor = self.layers(torch.cat([candidate, enlarged], dim=1))
-        return verdict
+        """Score each 16 x 16 pixels: 1 for real, 0 for generated."""
+        score: Tensor = self.layers(torch.cat([candidate, interpolated], dim=1))
+        return score

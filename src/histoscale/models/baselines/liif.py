@@ -1,4 +1,4 @@
-"""LIIF (Chen et al., CVPR 2021): a perceptron reads the nearest features and answers with a colour."""
+"""LIIF (Chen et al., CVPR 2021): a perceptron turns the nearest features into a colour."""
 
 import math
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from histoscale.models.local_ensemble import as_rows, corners, pick, relative_ce
 
 
 class LIIFFeatures(NamedTuple):
-    """What `LIIF.encode` keeps.
+    """Output of `LIIF.encode`.
 
     Attributes:
         image: the input, for the bicubic skip.
@@ -36,10 +36,10 @@ class LIIF(CoordinateSuperResolver):
         encoder: ``edsr``, ``rdn`` or ``swinir``.
         blocks, channels: of the encoder; the published number of blocks if None.
         width: of the perceptron's four hidden layers.
-        skip: ``bicubic`` adds the bicubic enlargement and starts from it: the last layer is zero at first.
+        skip: ``bicubic`` adds the bicubic image and starts from it: the last layer is zero at first.
 
     Raises:
-        ConfigError: for an unknown encoder or skip.
+        ConfigError: if the encoder or the skip is unknown.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LIIF(CoordinateSuperResolver):
     ):
         super().__init__()
         if skip not in ("none", "bicubic"):
-            raise ConfigError(f"Unknown skip {skip!r}: wanted none or bicubic.")
+            raise ConfigError(f"LIIF has no skip {skip!r}: use none or bicubic.")
         self.skip = skip
         self.encoder = build_encoder(encoder, blocks, channels)
         self.feature_part = nn.Conv2d(channels, width, 3, padding=1)
@@ -64,7 +64,7 @@ class LIIF(CoordinateSuperResolver):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Start both shares of the first layer as the one linear layer they are."""
+        """Initialise both parts of the first layer as the one linear layer that they are."""
         bound = 1 / math.sqrt(9 * self.encoder.channels + 4)
         for parameter in (*self.feature_part.parameters(), *self.place_part.parameters()):
             nn.init.uniform_(parameter, -bound, bound)
@@ -79,7 +79,7 @@ class LIIF(CoordinateSuperResolver):
     def decode(
         self, features: LIIFFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         image = features.image
         places = relative_cell(cell.to(image))[:, None].expand(-1, positions.shape[1], -1)
         rgb = bicubic_points(image, positions) * 2 - 1 if self.skip == "bicubic" else image.new_zeros(())

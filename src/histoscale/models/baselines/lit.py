@@ -22,7 +22,7 @@ WAVES = 16
 
 
 class LITFeatures(NamedTuple):
-    """What `LIT.encode` keeps.
+    """Output of `LIT.encode`.
 
     Attributes:
         image: the input.
@@ -51,7 +51,7 @@ class LIT(CoordinateSuperResolver):
         hidden: of the perceptron's four hidden layers.
 
     Raises:
-        ConfigError: for an unknown encoder.
+        ConfigError: if the encoder is unknown.
     """
 
     frequencies: Tensor
@@ -91,7 +91,7 @@ class LIT(CoordinateSuperResolver):
     def decode(
         self, features: LITFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column): each a group of its own."""
+        """Compute RGB at scattered positions (row, column): each a group of its own."""
         h, w = features.image.shape[2:]
         last = torch.tensor((h, w), device=positions.device) - 1
         nearest = nearest_cells(positions).clamp(min=0).minimum(last)
@@ -100,7 +100,7 @@ class LIT(CoordinateSuperResolver):
     def render(
         self, features: LITFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions, by groups that have their nearest cell in common."""
+        """Compute RGB on a grid of positions, by groups that have their nearest cell in common."""
         b, _, h, w = features.image.shape
         sizes = features.image.new_tensor(cell).expand(b, 2)
         out = features.image.new_empty(b, 3, len(rows), len(cols))

@@ -15,7 +15,7 @@ TOKENS = len(STEPS) ** 2
 
 
 class LMIFeatures(NamedTuple):
-    """What `LMI.encode` keeps.
+    """Output of `LMI.encode`.
 
     Attributes:
         image: the input.
@@ -42,7 +42,7 @@ class LMI(CoordinateSuperResolver):
         blocks, channels: of the encoder; the published number of blocks if None.
 
     Raises:
-        ConfigError: for an unknown encoder.
+        ConfigError: if the encoder is unknown.
     """
 
     points_at_once = 512  # sixteen tokens each
@@ -67,7 +67,7 @@ class LMI(CoordinateSuperResolver):
     def decode(
         self, features: LMIFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         image = features.image
         found = corners(positions, (image.shape[2], image.shape[3]), image.dtype, steps=STEPS)
         cells, offsets, weights = (torch.stack(parts, dim=2) for parts in zip(*found, strict=True))

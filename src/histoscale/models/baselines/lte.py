@@ -21,7 +21,7 @@ from histoscale.models.local_ensemble import (
 
 
 class LTEFeatures(NamedTuple):
-    """What `LTE.encode` keeps.
+    """Output of `LTE.encode`.
 
     Attributes:
         image: the input, for the bilinear skip.
@@ -45,7 +45,7 @@ class LTE(CoordinateSuperResolver):
         max_scale: decode larger scales with this one's cell, as the published code does; None: never.
 
     Raises:
-        ConfigError: for an unknown encoder.
+        ConfigError: if the encoder is unknown.
     """
 
     points_at_once = 512  # four corners each
@@ -75,7 +75,7 @@ class LTE(CoordinateSuperResolver):
     def decode(
         self, features: LTEFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         image = features.image
         size = (image.shape[2], image.shape[3])
         corner = stacked(corners(positions, size, image.dtype))

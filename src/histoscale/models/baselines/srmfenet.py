@@ -1,4 +1,4 @@
-"""SRMFENet (Xie et al., SHISRCNet, MICCAI 2023): dilated convolutions in cascade, each weighed."""
+"""SRMFENet (Xie et al., SHISRCNet, MICCAI 2023): dilated convolutions in cascade, each weighted."""
 
 import torch
 from jaxtyping import Float
@@ -27,7 +27,7 @@ def gate(channels: int, form: str) -> nn.Module:
 
 
 class MultiFeatures(nn.Module):
-    """Multi-features extraction: four scales in cascade, each channel's share of them chosen by their means.
+    """Multi-features extraction: four scales in cascade, weighted per channel by gates.
 
     Args:
         channels: features in and out.
@@ -43,16 +43,18 @@ class MultiFeatures(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         features: list[Tensor] = []
         for layer in self.scales:
+            # Each scale sees the one before and the input.
             features.append(layer(features[-1] + x if features else x))
         logits = [
             score(y.mean(dim=(2, 3), keepdim=True)) for score, y in zip(self.gates, features, strict=True)
         ]
+        # One share per scale and channel, summing to 1 over the scales: [4, b, c, 1, 1].
         shares = torch.stack(logits).sigmoid().softmax(dim=0)
         mixed: Tensor = self.fuse((shares * torch.stack(features)).sum(dim=0) + x)
         return mixed
 
 
-def upsampler(channels: int, scale: int) -> nn.Sequential:
+def leaky_upsampler(channels: int, scale: int) -> nn.Sequential:
     """For each factor a conv3x3, a pixel shuffle and a leaky ReLU; then two conv3x3 to RGB."""
     layers: list[nn.Module] = []
     for factor in SHUFFLE_FACTORS[scale]:
@@ -65,8 +67,8 @@ def upsampler(channels: int, scale: int) -> nn.Sequential:
 class SRMFENet(FixedScale):
     """The super-resolution half of SHISRCNet.
 
-    **Tiles.** The gates are means over all that the network sees, so it is shown windows of one size, blended
-    (`histoscale.models.windows`): the pixels are the same whatever the tile.
+    **Tiles.** The gates are means over the whole input, so the network is applied to windows of one size,
+    which are blended (`histoscale.models.windows`): the pixels do not depend on the tiles.
 
     Args:
         scale: 2, 3 or 4.
@@ -76,7 +78,7 @@ class SRMFENet(FixedScale):
         window_px: side of a window in low-resolution pixels; a quarter of it fades into the next.
 
     Raises:
-        ConfigError: for other gates.
+        ConfigError: if the gates are unknown.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class SRMFENet(FixedScale):
     ):
         super().__init__(scale)
         if gates not in ("published", "released"):
-            raise ConfigError(f"Unknown gates {gates!r}: wanted published or released.")
+            raise ConfigError(f"SRMFENet has no gates {gates!r}: use published or released.")
         self.released = gates == "released"
         self.window_px = window_px
         self.halo_px = self.alignment_px = window_px - window_px // 4
@@ -98,20 +100,22 @@ class SRMFENet(FixedScale):
             *(MultiFeatures(channels, gates) for _ in range(blocks)),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
-        self.upsampler = upsampler(channels, scale)
+        self.upsampler = leaky_upsampler(channels, scale)
 
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size.
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size.
 
         Raises:
             ConfigError: when training with released gates on a batch of one, which has no variance.
         """
         if self.training and self.released and len(image) == 1:
-            raise ConfigError("Released gates are normalised over the batch: wanted at least 2, got 1.")
+            raise ConfigError(
+                'Gates "released" are normalised over the batch: train with a batch of at least 2, not 1.'
+            )
         return in_windows(self.network, image, self.window_px, self.window_px // 4, scale=self.scale)
 
     def network(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """One window at ``scale`` times its size."""
+        """Upscale one window to ``scale`` times its size."""
         shallow: Tensor = self.first(image)
         out: Tensor = self.upsampler(shallow + self.body(shallow))
         return out

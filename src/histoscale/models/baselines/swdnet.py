@@ -1,4 +1,9 @@
-"""SWD-Net (Chen et al., spatial wavelet dual-stream network): pixels, then their wavelet coefficients."""
+"""SWD-Net (Chen et al., spatial wavelet dual-stream network): pixels, then their wavelet coefficients.
+
+Two stages, one file from the parts to the whole: what one stream takes from another (`ContextFusion`), the
+first stage (`SpatialStage`, on pixels), the Haar transform, the second stage (`WaveletStage`, on its
+coefficients), and the model (`SWDNet`).
+"""
 
 from typing import NamedTuple
 
@@ -10,15 +15,22 @@ from histoscale.errors import ConfigError
 from histoscale.models.baselines.fixed_scale import FixedScale
 from histoscale.models.windows import in_windows
 
-# SWD-Net's refined context fusion: what one stream takes from another.
+FUSIONS = 3
+"""Times that two streams exchange context."""
+MULTIPLE_PX = 4
+"""Sides of a window are multiples of this: two wavelet levels, and two resolutions of features."""
+
+
+# --- context between two streams ---------------------------------------------------------------------------
 
 
 class ChannelGate(nn.Module):
-    """Squeeze and excitation: each channel times a share found from the means of all.
+    """Squeeze and excitation: each channel times a share that two layers compute from the means of all.
 
     Args:
         channels: of the map.
-        squeezed, share: activation of the narrow layer, and of the last.
+        squeezed: activation of the layer between, which is half as wide.
+        share: activation of the last layer.
     """
 
     def __init__(self, channels: int, squeezed: nn.Module, share: nn.Module):
@@ -35,12 +47,13 @@ class ChannelGate(nn.Module):
 class ContextFusion(nn.Module):
     """RCF: a stream's own gated features, plus one vector of context from the other stream.
 
-    The context is a mean of the other stream, weighted where this stream attends. In the released code the
-    sum is lost and the gated features alone come back, so that whatever feeds the second stream never learns.
+    The context is a mean of the other stream over all positions, weighted by the attention of this stream. In
+    the released code the sum is not returned, only the gated features: layers that feed the second stream get
+    no gradient.
 
     Args:
         channels: of both streams.
-        released: as the released code computes it; the same parameters.
+        released: compute what the released code computes, with the same parameters.
     """
 
     def __init__(self, channels: int, released: bool = False):
@@ -61,111 +74,15 @@ class ContextFusion(nn.Module):
         gated: Tensor = self.gate(own)
         if self.released:
             return gated
+        # One weight per position, from the own stream; they sum to 1: [b, 1, n].
         weights = self.attend(own).flatten(2).softmax(dim=2)
+        # The other stream's weighted mean, one vector an image, is added at every position.
         pooled: Tensor = torch.einsum("bcn,bn->bc", other.flatten(2), weights[:, 0])
         context: Tensor = self.transform(pooled[..., None, None])
         return gated + context
 
 
-# SWD-Net's second stage: the Haar coefficients of an image at two levels, corrected side by side.
-
-
-BANDS = torch.tensor([[1, 1, 1, 1], [-1, -1, 1, 1], [-1, 1, -1, 1], [1, -1, -1, 1]]) / 2
-"""LL, HL, LH, HH of the upper left, lower left, upper right and lower right pixel; orthonormal."""
-
-
-def haar(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c4 i j"]:
-    """Orthonormal Haar packet of a map with even sides, all channels of a band together."""
-    corners = torch.stack([x[..., row::2, col::2] for row, col in ((0, 0), (1, 0), (0, 1), (1, 1))])
-    bands: Tensor = torch.einsum("kp,pbcij->bkcij", BANDS.to(x), corners)
-    return bands.flatten(1, 2)
-
-
-def inverse_haar(bands: Float[Tensor, "b c4 i j"]) -> Float[Tensor, "b c h w"]:
-    """The map that `haar` takes to ``bands``."""
-    corners = torch.einsum("kp,bkcij->bcpij", BANDS.to(bands), bands.unflatten(1, (4, -1)))
-    tall: Tensor = corners.unflatten(2, (2, 2)).permute(0, 1, 4, 3, 5, 2)  # b c i row j column
-    return tall.flatten(4, 5).flatten(2, 3)
-
-
-class Branches(nn.Module):
-    """WAC: four asymmetric branches of convolutions, each followed by PReLU, summed; no residual."""
-
-    def __init__(self, before: int, after: int):
-        super().__init__()
-        shapes = (((3, 3),), ((1, 3), (1, 3)), ((3, 1), (3, 1)), ((3, 3), (3, 3)))
-        self.branches = nn.ModuleList(self._branch(before, after, kernels) for kernels in shapes)
-
-    @staticmethod
-    def _branch(before: int, after: int, kernels: tuple[tuple[int, int], ...]) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for i, kernel in enumerate(kernels):
-            padding = (kernel[0] // 2, kernel[1] // 2)
-            layers += [nn.Conv2d(after if i else before, after, kernel, padding=padding), nn.PReLU(after)]
-        return nn.Sequential(*layers)
-
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        total: Tensor = sum(branch(x) for branch in self.branches)
-        return total
-
-
-def three_steps(bands: int, width: int) -> nn.ModuleList:
-    """Encoder and decoder, three times: ``bands`` in, ``width`` between, ``bands`` out."""
-    widths = ((bands, width), (width, width), (width, bands))
-    return nn.ModuleList(
-        nn.Sequential(Branches(before, width), Branches(width, after)) for before, after in widths
-    )
-
-
-class WaveletStage(nn.Module):
-    """An image to its corrected first-level coefficients; their inverse transform is the output.
-
-    Args:
-        width: channels of the first level's stream; four times as many in the second's. A multiple of 4.
-        released: see `ContextFusion`.
-    """
-
-    def __init__(self, width: int = 24, released: bool = False):
-        super().__init__()
-        gated = (12, 48, 12) if released else (12, 48)  # as released there is a third, which nothing calls
-        self.gates = nn.ModuleList(ChannelGate(n, nn.PReLU(n // 2), nn.Tanh()) for n in gated)
-        self.first = three_steps(12, width)
-        self.second = three_steps(48, 4 * width)
-        self.to_first = nn.ModuleList(ContextFusion(c, released) for c in (width, width, 12))
-        self.to_second = nn.ModuleList(ContextFusion(4 * width, released) for _ in range(2))
-        self.last = nn.Conv2d(12, 12, 3, padding=1)
-
-    def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 12 h w"]:
-        """An image of sides that are multiples of 4."""
-        coefficients = haar(image)
-        one, two = self.gates[0](coefficients), self.gates[1](haar(coefficients))
-        for k in range(3):
-            one, two = self.first[k](one), self.second[k](two)
-            fused = self.to_first[k](one, inverse_haar(two))
-            if k < 2:
-                two = self.to_second[k](two, haar(one))
-            one = fused
-        corrected: Tensor = self.last(one)
-        return coefficients + corrected
-
-
-FUSIONS = 3
-MULTIPLE_PX = 4
-"""Two wavelet levels at any scale, and two resolutions of features."""
-
-
-class Stages(NamedTuple):
-    """What `SWDNet.stages` makes; the published loss compares all three.
-
-    Attributes:
-        spatial: the first stage's image.
-        coefficients: its first-level Haar coefficients, corrected by the second stage.
-        output: their inverse transform.
-    """
-
-    spatial: Float[Tensor, "b 3 H W"]
-    coefficients: Float[Tensor, "b 12 i j"]
-    output: Float[Tensor, "b 3 H W"]
+# --- first stage: pixels -----------------------------------------------------------------------------------
 
 
 def conv(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -173,7 +90,7 @@ def conv(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequen
     return nn.Sequential(nn.Conv2d(before, after, kernel, stride, padding=kernel // 2), nn.PReLU(after))
 
 
-class ResidualBlock(nn.Module):
+class PReLUResidualBlock(nn.Module):
     """conv3x3, PReLU, conv3x3, plus the input, PReLU."""
 
     def __init__(self, channels: int):
@@ -199,7 +116,7 @@ class DualStream(nn.Module):
         super().__init__()
 
         def residual() -> nn.Sequential:
-            return nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+            return nn.Sequential(*(PReLUResidualBlock(channels) for _ in range(blocks)))
 
         self.halve = conv(channels, channels, stride=2)
         self.high = nn.ModuleList(residual() for _ in range(FUSIONS))
@@ -209,7 +126,7 @@ class DualStream(nn.Module):
             nn.Conv2d(channels, channels, 3, stride=2, padding=1) for _ in range(FUSIONS - 1)
         )
         self.to_high = nn.ModuleList(ContextFusion(channels, released) for _ in range(FUSIONS))
-        # as released there is a last one, which nothing calls
+        # The released code has one more, which nothing calls.
         fusions = FUSIONS if released else FUSIONS - 1
         self.to_low = nn.ModuleList(ContextFusion(channels, released) for _ in range(fusions))
 
@@ -218,6 +135,7 @@ class DualStream(nn.Module):
         high, low = x, self.halve(x)
         for k in range(FUSIONS):
             high, low = self.high[k](high), self.low[k](low)
+            # Both exchange what they had before: `high` is replaced last.
             fused = self.to_high[k](high, nn.functional.interpolate(self.upward[k](low), scale_factor=2))
             if k < FUSIONS - 1:
                 low = nn.functional.leaky_relu(self.to_low[k](low, self.downward[k](high)), 0.1)
@@ -226,10 +144,10 @@ class DualStream(nn.Module):
 
 
 class SpatialStage(nn.Module):
-    """Residual features, two dual-stream modules, a pixel shuffle; added to the nearest enlargement.
+    """Residual features, two dual-stream modules, a pixel shuffle; added to the nearest-neighbour image.
 
     Args:
-        scale: of the shuffle, whose convolution is as wide as that takes.
+        scale: of the pixel shuffle.
         channels: features after the first two layers; those have twice as many.
         blocks, released: see `DualStream`, `ContextFusion`.
     """
@@ -238,7 +156,9 @@ class SpatialStage(nn.Module):
         super().__init__()
         c = channels
         self.scale = scale
-        self.first = nn.Sequential(conv(3, 2 * c), ResidualBlock(2 * c), conv(2 * c, c), ResidualBlock(c))
+        self.first = nn.Sequential(
+            conv(3, 2 * c), PReLUResidualBlock(2 * c), conv(2 * c, c), PReLUResidualBlock(c)
+        )
         self.streams = nn.ModuleList(DualStream(c, blocks, released) for _ in range(2))
         self.join = conv(2 * c, c)
         self.upsampler = nn.Sequential(
@@ -255,24 +175,127 @@ class SpatialStage(nn.Module):
         return out + nn.functional.interpolate(image, scale_factor=self.scale)
 
 
-class SWDNet(FixedScale):
-    """Both stages.
+# --- second stage: wavelet coefficients --------------------------------------------------------------------
 
-    **Tiles.** Gates and contexts are means over all that the network sees, so it is shown windows of one
-    size, blended (`histoscale.models.windows`): the pixels are the same whatever the tile. HistoSR's whole
-    patches, of at most 96 low-resolution pixels, are one window.
+
+BANDS = torch.tensor([[1, 1, 1, 1], [-1, -1, 1, 1], [-1, 1, -1, 1], [1, -1, -1, 1]]) / 2
+"""LL, HL, LH, HH of the upper left, lower left, upper right and lower right pixel; orthonormal."""
+
+
+def haar(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c4 i j"]:
+    """Transform a map with even sides to its orthonormal Haar packet, all channels of a band together."""
+    # The four pixels of each 2 x 2 block, in the order of the columns of `BANDS`: [4, b, c, i, j].
+    corners = torch.stack([x[..., row::2, col::2] for row, col in ((0, 0), (1, 0), (0, 1), (1, 1))])
+    bands: Tensor = torch.einsum("kp,pbcij->bkcij", BANDS.to(x), corners)
+    return bands.flatten(1, 2)
+
+
+def inverse_haar(bands: Float[Tensor, "b c4 i j"]) -> Float[Tensor, "b c h w"]:
+    """Transform a Haar packet back to the map that `haar` makes it from."""
+    # Orthonormal: the inverse is the transpose. Channels of a band are together, so 4 is the outer axis.
+    corners = torch.einsum("kp,bkcij->bcpij", BANDS.to(bands), bands.unflatten(1, (4, -1)))
+    tall: Tensor = corners.unflatten(2, (2, 2)).permute(0, 1, 4, 3, 5, 2)  # b c i row j column
+    return tall.flatten(4, 5).flatten(2, 3)
+
+
+class AsymmetricConvolutions(nn.Module):
+    """WAC: four branches of square, row and column convolutions with PReLU, summed; no residual."""
+
+    def __init__(self, before: int, after: int):
+        super().__init__()
+        shapes = (((3, 3),), ((1, 3), (1, 3)), ((3, 1), (3, 1)), ((3, 3), (3, 3)))
+        self.branches = nn.ModuleList(self._branch(before, after, kernels) for kernels in shapes)
+
+    @staticmethod
+    def _branch(before: int, after: int, kernels: tuple[tuple[int, int], ...]) -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for i, kernel in enumerate(kernels):
+            padding = (kernel[0] // 2, kernel[1] // 2)
+            layers += [nn.Conv2d(after if i else before, after, kernel, padding=padding), nn.PReLU(after)]
+        return nn.Sequential(*layers)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
+        total: Tensor = sum(branch(x) for branch in self.branches)
+        return total
+
+
+def three_steps(bands: int, width: int) -> nn.ModuleList:
+    """The layers before each exchange of context: ``bands`` channels in, ``width`` between, ``bands`` out."""
+    widths = ((bands, width), (width, width), (width, bands))
+    return nn.ModuleList(
+        nn.Sequential(AsymmetricConvolutions(before, width), AsymmetricConvolutions(width, after))
+        for before, after in widths
+    )
+
+
+class WaveletStage(nn.Module):
+    """An image to its corrected first-level coefficients; their inverse transform is the output.
+
+    Args:
+        width: channels of the first level's stream; four times as many in the second's. A multiple of 4.
+        released: see `ContextFusion`.
+    """
+
+    def __init__(self, width: int = 24, released: bool = False):
+        super().__init__()
+        gated = (12, 48, 12) if released else (12, 48)  # the released code has a third, which nothing calls
+        self.gates = nn.ModuleList(ChannelGate(n, nn.PReLU(n // 2), nn.Tanh()) for n in gated)
+        self.first = three_steps(12, width)
+        self.second = three_steps(48, 4 * width)
+        self.to_first = nn.ModuleList(ContextFusion(c, released) for c in (width, width, 12))
+        self.to_second = nn.ModuleList(ContextFusion(4 * width, released) for _ in range(2))
+        self.last = nn.Conv2d(12, 12, 3, padding=1)
+
+    def forward(self, image: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 12 h w"]:
+        """An image of sides that are multiples of 4."""
+        coefficients = haar(image)  # level 1, [b, 12, H / 2, W / 2]; level 2 has 48 channels
+        one, two = self.gates[0](coefficients), self.gates[1](haar(coefficients))
+        for k in range(3):
+            one, two = self.first[k](one), self.second[k](two)
+            # Either stream takes context from the other, at its own density; after the last only the first.
+            fused = self.to_first[k](one, inverse_haar(two))
+            if k < 2:
+                two = self.to_second[k](two, haar(one))
+            one = fused
+        corrected: Tensor = self.last(one)
+        return coefficients + corrected
+
+
+# --- the model ---------------------------------------------------------------------------------------------
+
+
+class Stages(NamedTuple):
+    """The outputs of both stages; the published loss compares all three.
+
+    Attributes:
+        spatial: the first stage's image.
+        coefficients: its first-level Haar coefficients, corrected by the second stage.
+        output: their inverse transform.
+    """
+
+    spatial: Float[Tensor, "b 3 H W"]
+    coefficients: Float[Tensor, "b 12 i j"]
+    output: Float[Tensor, "b 3 H W"]
+
+
+class SWDNet(FixedScale):
+    """SWD-Net: the spatial stage, then the wavelet stage on its output.
+
+    **Tiles.** Gates and contexts are means over the whole input, so the network is applied to windows of one
+    size, which are blended (`histoscale.models.windows`): the pixels do not depend on the tiles. A whole
+    patch of HistoSR, of at most 96 low-resolution pixels, fits one window.
 
     Args:
         scale: 2 as published; 3 and 4 by a wider shuffle.
         channels, blocks: of the spatial stage, 32 and 4.
         width: of the wavelet stage's first level, 24; a multiple of 4.
-        fusion: ``published``, with context from the other stream; ``released``, as the public code runs:
-            without, so that 527 020 and 1 880 723 parameters of the two stages at x2 do nothing, 4522 of
-            them in modules that nothing calls.
+        fusion: ``published``, with context from the other stream; ``released``, without it, as the public
+            code runs. 527 020 and 1 880 723 parameters of the two stages at x2 then do nothing, 4522 of them
+            in modules that nothing calls.
         window_px: side of a window in low-resolution pixels; a quarter of it fades into the next.
 
     Raises:
-        ConfigError: for another fusion.
+        ConfigError: if the fusion is unknown.
     """
 
     def __init__(
@@ -286,14 +309,14 @@ class SWDNet(FixedScale):
     ):
         super().__init__(scale)
         if fusion not in ("published", "released"):
-            raise ConfigError(f"Unknown fusion {fusion!r}: wanted published or released.")
+            raise ConfigError(f"SWD-Net has no fusion {fusion!r}: use published or released.")
         self.window_px = window_px
         self.halo_px = self.alignment_px = window_px - window_px // 4
         self.spatial = SpatialStage(scale, channels, blocks, fusion == "released")
         self.wavelets = WaveletStage(width, fusion == "released")
 
-    def enlarge(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
-        """``image`` at ``scale`` times its size."""
+    def upscale(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 H W"]:
+        """Upscale ``image`` to ``scale`` times its size."""
 
         def output(window: Tensor) -> Tensor:
             return self.stages(window).output
@@ -304,7 +327,7 @@ class SWDNet(FixedScale):
         )
 
     def stages(self, image: Float[Tensor, "b 3 h w"]) -> Stages:
-        """Both stages on one window of sides that are multiples of 4."""
+        """Apply both stages to one window, whose sides are multiples of 4."""
         spatial = self.spatial(image)
         coefficients = self.wavelets(spatial)
         return Stages(spatial, coefficients, inverse_haar(coefficients))

@@ -16,7 +16,7 @@ FASTEST_PER_PX = 16
 
 
 class TheraFeatures(NamedTuple):
-    """What `Thera.encode` keeps.
+    """Output of `Thera.encode`.
 
     Attributes:
         image: the input, for the nearest colour.
@@ -43,7 +43,7 @@ class Thera(CoordinateSuperResolver):
         waves: sines of a cell.
 
     Raises:
-        ConfigError: for an unknown encoder.
+        ConfigError: if the encoder is unknown.
     """
 
     points_at_once = 4096
@@ -66,7 +66,7 @@ class Thera(CoordinateSuperResolver):
     def decode(
         self, features: TheraFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         image = features.image
         (nearest,) = corners(positions, (image.shape[2], image.shape[3]), image.dtype, steps=(0,))
         fields = pick(features.fields, nearest.cell)

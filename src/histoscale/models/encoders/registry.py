@@ -1,4 +1,4 @@
-"""Encoder names, resolved in one place for every model that takes an encoder."""
+"""Every encoder by name. A new encoder is one more line here."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ PUBLISHED_BLOCKS = {"edsr": 16, "rdn": 16, "swinir": 6}
 
 
 def build_encoder(name: str, blocks: int | None = None, channels: int = 64) -> Encoder:
-    """The encoder called ``name``.
+    """Build the encoder called ``name``.
 
     ``edsr`` is EDSR-baseline, ``rdn`` is RDN's configuration B, ``swinir`` is SwinIR-M.
 
@@ -30,5 +30,5 @@ def build_encoder(name: str, blocks: int | None = None, channels: int = 64) -> E
         ConfigError: for an unknown name.
     """
     if name not in ENCODERS:
-        raise ConfigError(f"Unknown encoder {name!r}: wanted one of {', '.join(ENCODERS)}.")
+        raise ConfigError(f"There is no encoder {name!r}: use one of {', '.join(ENCODERS)}.")
     return ENCODERS[name](PUBLISHED_BLOCKS[name] if blocks is None else blocks, channels)

@@ -1,4 +1,4 @@
-"""The promise every feature extractor keeps: pictures in, one vector of fixed length for each."""
+"""The contract of every feature extractor: images in, one vector of fixed length for each."""
 
 from abc import ABC, abstractmethod
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """Pictures in, one feature vector for each.
+    """Turn each image into one feature vector.
 
     **Convention.** RGB in [0, 1], rows first. Features are comparable only with those of the same extractor
     with the same weights, so its name belongs to every figure made with it.
@@ -22,4 +22,4 @@ class FeatureExtractor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """The features of each picture."""
+        """Compute the features of each image."""

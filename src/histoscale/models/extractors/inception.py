@@ -161,7 +161,7 @@ class Mixed7(nn.Module):
 
 
 class InceptionFeatures(FeatureExtractor):
-    """The 2048 means of the last block (pool3), of pictures stretched to 299 x 299 bilinearly."""
+    """The 2048 means of the last block (pool3), of images stretched to 299 x 299 bilinearly."""
 
     name = "Inception-v3 pool3 (FID weights)"
     dimension = 2048
@@ -200,5 +200,5 @@ class InceptionFeatures(FeatureExtractor):
 
 
 def without_classifier(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A published file's tensors but those of the 1008 classes."""
+    """Leave out the tensors of the 1008 classes."""
     return {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}

@@ -1,4 +1,4 @@
-"""histoscale-tissue: features of H&E that know both the tissue and how well it was imaged.
+"""histoscale-tissue: features of H&E that depend on the tissue and on how well it was imaged.
 
 No published network: trained here (scripts/train_tissue_features.py) to tell the kind of tissue and the
 strength of blur, resampling, noise and JPEG. A distance in these features is never an FID.
@@ -14,7 +14,7 @@ LAYERS = ((3, 32, 5, 2), (32, 64, 3, 2), (64, 96, 3, 1), (96, 128, 3, 2), (128, 
 
 
 class TissueFeatures(FeatureExtractor):
-    """Six convolutions, each normalised and rectified, averaged over the picture."""
+    """Six convolutions, each normalised and rectified, averaged over the image."""
 
     name = "histoscale-tissue"
     dimension = 64

@@ -1,4 +1,4 @@
-"""ISTE without its encoder: the feature and the texture branch, and what both know of an image. Fig. 2."""
+"""ISTE without its encoder: the feature branch and the texture branch. Fig. 2."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from histoscale.models.local_ensemble import as_rows, nearest_cells, pick, relat
 
 @dataclass(frozen=True)
 class Maps:
-    """What both branches know of an image before any scale is chosen; cells in row-major order.
+    """The maps of both branches, which do not depend on the scale; cells in row-major order.
 
     Attributes:
         size: height and width in cells.
@@ -33,7 +33,7 @@ class Maps:
     spectrum: Float[Tensor, "b n c3"] | None
 
     def split(self, images: int) -> list["Maps"]:
-        """Groups of ``images`` images."""
+        """Split into groups of ``images`` images."""
         queries, spectrum = (None if x is None else x.split(images) for x in (self.queries, self.spectrum))
         groups = range(len(queries or spectrum or ()))
         return [Maps(self.size, queries and queries[i], spectrum and spectrum[i]) for i in groups]
@@ -46,7 +46,7 @@ class Maps:
 
 
 class Branches(nn.Module):
-    """F_LR in, the maps out that `decoding` answers from. The switches make every row of the paper's Table 4.
+    """F_LR to the maps that `decoding` computes colours from. The switches make every row of Table 4.
 
     Args:
         channels: of F_LR.
@@ -83,13 +83,15 @@ class Branches(nn.Module):
     ):
         super().__init__()
         if keys not in KEY_SETS:
-            raise ConfigError(f"ISTE's keys are one of {', '.join(KEY_SETS)}, not {keys!r}.")
+            raise ConfigError(f"ISTE has no key set {keys!r}: keys is one of {', '.join(KEY_SETS)}.")
         if not (pixel_decoder or texture_decoder):
-            raise ConfigError("ISTE needs its pixel decoder, its texture decoder or both; both are off.")
+            raise ConfigError("ISTE has no decoder: switch pixel_decoder or texture_decoder on.")
         if self_texture and not pixel_decoder:
-            raise ConfigError("ISTE's self-texture fusion feeds the pixel decoder, which is off.")
+            raise ConfigError(
+                "ISTE's self_texture needs the pixel decoder: switch pixel_decoder on, or self_texture off."
+            )
         if window_px < 3 or window_px % 3:
-            raise ConfigError(f"ISTE's window_px is a multiple of 3 cells, not {window_px}.")
+            raise ConfigError(f"ISTE's window_px is {window_px}: it must be a multiple of 3.")
         self.keys, self.window_px, self.max_scale = keys, window_px, max_scale
         self.halo_px, self.alignment_px = context(keys, window_px) if self_texture else context(None, 1)
         texture = TextureLearner if texture_learner else PlainTexture
@@ -105,7 +107,7 @@ class Branches(nn.Module):
         self.register_buffer("points", points_in_cell(points_per_side), persistent=False)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Maps:
-        """F_LR to the maps that all scales share."""
+        """Compute from F_LR the maps that all scales share."""
         features = features.contiguous(memory_format=torch.channels_last)
         queries = None if self.widen is None else as_rows(self.widen(self.interactor(features)))  # F_LFIC
         spectrum = None if self.learner is None else as_rows(self.learner(features))
@@ -114,13 +116,15 @@ class Branches(nn.Module):
     def texture(
         self, maps: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b c H W"]:
-        """F_TL on a grid, each point seen from the cell that it lies in.
+        """Compute F_TL on a grid, each point seen from the cell that it lies in.
 
         Raises:
             ConfigError: if there is no texture learner, nor a convolution in its place.
         """
         if self.learner is None or maps.spectrum is None:
-            raise ConfigError("F_TL is asked of an ISTE that has no texture branch.")
+            raise ConfigError(
+                "This ISTE has no texture branch, hence no F_TL: use one with its texture decoder on."
+            )
         positions = as_grid(rows, cols)
         cells = nearest_cells(positions)
         images = len(maps.spectrum)
@@ -133,7 +137,7 @@ class Branches(nn.Module):
         return on_grid
 
     def without(self, part: Literal["pixel_decoder", "texture_decoder"]) -> "Branches":
-        """A copy in which one decoder, trained as it is, adds nothing: the other's I_LTD or I_LPD alone."""
+        """Return a copy without one decoder, whose output is the other decoder's I_LPD or I_LTD alone."""
         rest = deepcopy(self)
         setattr(rest, part, None)
         return rest

@@ -14,14 +14,14 @@ from histoscale.models.iste.fourier_series import REACH, CellSeries
 
 
 class FastFeatures(NamedTuple):
-    """What `FastISTE.encode` keeps: the image for the bicubic part and the head's input at its density."""
+    """Output of `FastISTE.encode`: the image for the bicubic part, and the head's input."""
 
     image: Float[Tensor, "b 3 h w"]
     hidden: Float[Tensor, "b c h w"]
 
 
 class ScaleModulation(nn.Module):
-    """A gain and a bias per channel from the size of an output pixel: the scale says how much blur to expect.
+    """A gain and a bias per channel, from the size of an output pixel: the larger, the more blur to expect.
 
     Starts as the identity.
     """
@@ -56,7 +56,7 @@ class FourierSubPixelHead(nn.Module):
     def per_cell(
         self, hidden: Float[Tensor, "b c h w"], cell: Float[Tensor, "#b 2"]
     ) -> Float[Tensor, "b k h w"]:
-        """Coefficients of every cell's series, colours outermost."""
+        """Compute the coefficients of every cell's series, colours outermost."""
         modulated: Tensor = self.coefficients(nn.functional.gelu(self.modulation(hidden, cell)))
         return modulated
 
@@ -67,13 +67,15 @@ class FourierSubPixelHead(nn.Module):
         cols: Float[Tensor, " W"],
         cell: Cell,
     ) -> Float[Tensor, "b 3 H W"]:
-        """The series' sum on a grid of positions."""
+        """Sum the series on a grid of positions."""
         row_cells, rows = cells_under(rows, hidden.shape[2])
         col_cells, cols = cells_under(cols, hidden.shape[3])
-        pixels = hidden.movedim(1, 3)  # channels last: what is gathered stays so
+        # Only the cells under the grid; gathered with channels last, as the convolutions want them.
+        pixels = hidden.movedim(1, 3)
         needed = pixels.index_select(1, row_cells).index_select(2, col_cells).movedim(3, 1)
         coefficients = self.per_cell(needed, torch.tensor([cell], device=hidden.device))
         b, terms = hidden.shape[0], self.series.terms
+        # Colours join the batch: a series each.
         by_colour = (
             coefficients.unflatten(1, (3, terms)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         )
@@ -83,13 +85,13 @@ class FourierSubPixelHead(nn.Module):
     def decode(
         self, hidden: Float[Tensor, "b c h w"], positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """The series' sum at scattered positions."""
+        """Sum the series at scattered positions."""
         coefficients = self.per_cell(hidden, cell.to(hidden.device))
         return self.series.scattered(coefficients.unflatten(1, (3, -1)), positions, cell)
 
 
 class FastISTE(CoordinateSuperResolver):
-    """Bicubic enlargement plus windowed waves per low-resolution cell, from one EDSR trunk.
+    """Bicubic interpolation plus windowed waves per low-resolution cell, from one EDSR trunk.
 
     Args:
         blocks, channels: EDSR's residual blocks and width; 8 x 48 is `iste-fast`, 16 x 64 `iste-fast-large`.
@@ -104,26 +106,29 @@ class FastISTE(CoordinateSuperResolver):
         self.halo_px = self.encoder.halo_px + 1 + REACH
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> FastFeatures:
-        """The image itself and the head's input."""
+        """Compute the head's input; the image is kept for the bicubic part."""
         return FastFeatures(image, self.head.spread(self.encoder(image * 2 - 1)))
 
     def decode(
         self, features: FastFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions (row, column)."""
+        """Compute RGB at scattered positions (row, column)."""
         return bicubic_points(features.image, positions) + self.head.decode(features.hidden, positions, cell)
 
     def render(
         self, features: FastFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid of positions."""
+        """Compute RGB on a grid of positions."""
         return bicubic_render(features.image, rows, cols) + self.head.render(
             features.hidden, rows, cols, cell
         )
 
 
 def cells_under(positions: Float[Tensor, " q"], n: int) -> tuple[Int[Tensor, " c"], Float[Tensor, " q"]]:
-    """The cells of n that a run of positions needs, the rim again beyond it, and the positions among them."""
+    """Return the cells that ascending positions need, and the positions counted from the first cell.
+
+    Cells outside the n of the map are replaced by the cell at its border.
+    """
     first = math.floor(float(positions[0]) + 0.5) - REACH
     last = math.floor(float(positions[-1]) + 0.5) + REACH
     cells = torch.arange(first, last + 1, device=positions.device)

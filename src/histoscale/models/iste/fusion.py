@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 _QUERIES_PER_BLOCK, _KEYS_PER_BLOCK = 1024, 2048
-"""The part of the similarity matrix that exists at one time: 8 MiB, which a processor's cache holds."""
+"""Size of the part of the similarity matrix in memory at one time: 8 MiB, which a processor's cache holds."""
 
 
 @torch.no_grad()
@@ -26,12 +26,13 @@ def most_similar(
     """
     best = torch.full(queries.shape[:2], -torch.inf, device=queries.device)
     winner = torch.zeros(queries.shape[:2], dtype=torch.long, device=queries.device)
-    first = 0
+    first = 0  # number of the first key of a block
     for block in unit_keys:
         for keys in block.split(_KEYS_PER_BLOCK, dim=1):
             for start in range(0, queries.shape[1], _QUERIES_PER_BLOCK):
                 rows = slice(start, start + _QUERIES_PER_BLOCK)
                 top, at = (queries[:, rows].to(keys.dtype) @ keys.transpose(1, 2)).max(dim=2)
+                # Strictly better: of equal keys the first stays.
                 better = top > best[:, rows]
                 best[:, rows] = torch.where(better, top.to(best.dtype), best[:, rows])
                 winner[:, rows] = torch.where(better, at + first, winner[:, rows])
@@ -41,7 +42,7 @@ def most_similar(
 
 @torch.no_grad()
 def unit(keys: Float[Tensor, "*k c"]) -> Float[Tensor, "*k c"]:
-    """k / |k|, normalised in single precision or better; in autocast's precision where that is on."""
+    """Compute k / |k| in single precision or better; in autocast's precision where that is on."""
     device = keys.device.type
     with torch.autocast(device, enabled=False):
         normal = normalize(at_least_single(keys), dim=-1)
@@ -49,7 +50,7 @@ def unit(keys: Float[Tensor, "*k c"]) -> Float[Tensor, "*k c"]:
 
 
 def similarity(queries: Float[Tensor, "*n c"], retrieved: Float[Tensor, "*n c"]) -> Float[Tensor, "*n 1"]:
-    """S: the cosine of each row with its partner, in single precision or better."""
+    """Compute S, the cosine of each row with its partner, in single precision or better."""
     with torch.autocast(queries.device.type, enabled=False):
         a, b = at_least_single(queries), at_least_single(retrieved)
         lengths = (x.norm(dim=-1, keepdim=True).clamp(min=1e-12) for x in (a, b))
@@ -58,7 +59,7 @@ def similarity(queries: Float[Tensor, "*n c"], retrieved: Float[Tensor, "*n c"])
 
 
 def at_least_single(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Half precisions to single; others as they are."""
+    """Convert half precisions to single; leave others as they are."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
@@ -75,7 +76,7 @@ class SelfTextureFusion(nn.Module):
     def forward(
         self, queries: Float[Tensor, "*n c"], retrieved: Float[Tensor, "*n c"]
     ) -> Float[Tensor, "*n c"]:
-        """F_LFIC at cells and A, the texture most similar to each, to F_STF."""
+        """Compute F_STF from F_LFIC at cells and A, the texture most similar to each."""
         joint = self.aggregate(torch.cat((queries, retrieved.to(queries.dtype)), dim=-1))  # Z
         fused: Tensor = queries + joint * similarity(queries, retrieved).to(joint.dtype)
         return fused

@@ -39,10 +39,12 @@ class LocalInteractor(nn.Module):
     def __init__(self, channels: int = 64, mode: str = "corrected"):
         super().__init__()
         if mode not in MODES:
-            raise ConfigError(f"The local interactor's mode is one of {', '.join(MODES)}, not {mode!r}.")
+            raise ConfigError(f"The local interactor has no mode {mode!r}: lfi is one of {', '.join(MODES)}.")
         self.heads = 1 if mode == "printed" else HEADS
         if channels % self.heads:
-            raise ConfigError(f"The local interactor needs a multiple of {HEADS} channels, got {channels}.")
+            raise ConfigError(
+                f"The local interactor has {channels} channels: they must be a multiple of {HEADS}."
+            )
         self.mode = mode
         self.parts = 2 if mode in ("code", "scrambled") else 1
         self.queries = nn.Conv2d(channels, self.parts * channels, 1)
@@ -50,9 +52,11 @@ class LocalInteractor(nn.Module):
         self.project = nn.Identity() if mode == "printed" else nn.Conv2d(channels, channels, 1)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """F_LR to F_LFI."""
+        """Compute F_LFI from F_LR."""
+        # A query per cell and head, [b, heads, d, h, w]; `code` and `scrambled` have a second.
         query, *second = [self._by_head(part) for part in self.queries(features).chunk(self.parts, dim=1)]
         keys, values = self._keys_values(features)
+        # q . k for the nine window tokens; the mean token is added as their mean in `_attention`.
         logits = torch.stack([(query * key).sum(dim=2) for key in keys])
         weights = self._attention(logits, query.shape[2], *[(query * own).sum(dim=2) for own in second])
         mixed = torch.zeros_like(query)
@@ -62,8 +66,9 @@ class LocalInteractor(nn.Module):
         return projected
 
     def _keys_values(self, features: Float[Tensor, "b c h w"]) -> tuple[list[Tensor], list[Tensor]]:
-        """Key and value of the nine window tokens at each cell, [b heads d h w] each."""
+        """Compute key and value of the nine window tokens at each cell, [b heads d h w] each."""
         if self.mode == "scrambled":
+            # unfold lists channel by channel the nine cells; nine equal runs of that mix the two.
             runs = unfold(_mirror(features), 3).unflatten(2, features.shape[2:]).chunk(9, dim=1)
             pairs = [self.keys_values(run).chunk(2, dim=1) for run in runs]
             return [self._by_head(key) for key, _ in pairs], [self._by_head(value) for _, value in pairs]

@@ -14,13 +14,13 @@ from histoscale.models.iste.branches import Branches, Maps
 from histoscale.models.iste.decoding import decode_grid, decode_points
 
 
-class Inside(NamedTuple):
-    """What ISTE computes of an image on the way to I_Pred: the sum of the last two is its output in [-1, 1].
+class IntermediateMaps(NamedTuple):
+    """The maps from which ISTE computes I_Pred: the sum of the last two is its output in [-1, 1].
 
     Attributes:
         f_lr: the encoder's features.
-        f_tl: what the texture learner makes of them, at each output pixel.
-        i_lpd, i_ltd: what the pixel decoder and the texture decoder answer.
+        f_tl: the texture learner's features at each output pixel.
+        i_lpd, i_ltd: outputs of the pixel decoder and of the texture decoder.
     """
 
     f_lr: Float[Tensor, "b c h w"]
@@ -59,37 +59,40 @@ class ISTE(CoordinateSuperResolver):
         self.alignment_px = lcm(self.encoder.alignment_px, self.branches.alignment_px)
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> Maps:
-        """The maps of both branches, which all scales share."""
+        """Compute the maps of both branches, which all scales share."""
         maps: Maps = self.branches(self.encoder((image - 0.5) / 0.5))
         return maps
 
     def decode(
         self, features: Maps, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions; what they may retrieve from is the key set of `Branches`."""
+        """Compute RGB at scattered positions; the key set of `Branches` says what they may retrieve."""
         return decode_points(self.branches, features, positions, cell) * 0.5 + 0.5
 
     def render(
         self, features: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid, by the blocks of cells of `Branches`."""
+        """Compute RGB on a grid, in the blocks of cells of `Branches`."""
         return decode_grid(self.branches, features, rows, cols, cell) * 0.5 + 0.5
 
-    def look_inside(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Inside:
-        """The parts of `forward`'s answer, as Figs. 8 and 9 show them.
+    def intermediate_maps(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> IntermediateMaps:
+        """Compute the maps that Figs. 8 and 9 show, as `forward` computes them.
 
         Raises:
             ConfigError: if the model lacks a decoder.
         """
         if self.branches.pixel_decoder is None or self.branches.texture_decoder is None:
-            raise ConfigError("Wanted an ISTE with both decoders to look into, got one with a single branch.")
+            raise ConfigError(
+                "This ISTE has one decoder only, and the maps of Figs. 8 and 9 need both: "
+                "use weights with pixel_decoder and texture_decoder on."
+            )
         features = self.encoder((image - 0.5) / 0.5)
         maps = self.branches(features)
         rows, cols = (
             output_positions(side, n).to(image.device) for side, n in zip(size, image.shape[-2:], strict=True)
         )
         grid = (rows, cols, (image.shape[-2] / size[0], image.shape[-1] / size[1]))
-        return Inside(
+        return IntermediateMaps(
             f_lr=features,
             f_tl=self.branches.texture(maps, *grid),
             i_lpd=decode_grid(self.branches.without("texture_decoder"), maps, *grid),

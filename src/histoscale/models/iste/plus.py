@@ -12,7 +12,7 @@ from histoscale.models.iste.fast import FastFeatures, FastISTE
 
 
 class PlusFeatures(NamedTuple):
-    """What `ISTEPlus.encode` keeps for the fast base and for the branches."""
+    """Output of `ISTEPlus.encode`: features for the fast base and maps for the branches."""
 
     fast: FastFeatures
     maps: Maps
@@ -21,9 +21,9 @@ class PlusFeatures(NamedTuple):
 class ISTEPlus(CoordinateSuperResolver):
     """`FastISTE` plus I_LPD + I_LTD, from one encoder.
 
-    Both decoders' output layers start at zero: an untrained model gives the base's pixels, and a trained base
-    can be loaded into ``base``. By default self-texture fusion retrieves from cells, so nothing depends on
-    blocks or tiles.
+    The output layers of both decoders start at zero: an untrained model gives the pixels of the base, and a
+    trained base can be loaded into ``base``. By default self-texture fusion retrieves from cells, so that
+    pixels depend on neither blocks nor tiles.
 
     Args:
         blocks, channels: of the shared EDSR encoder.
@@ -44,25 +44,25 @@ class ISTEPlus(CoordinateSuperResolver):
         self.alignment_px = self.branches.alignment_px
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> PlusFeatures:
-        """The encoder's features once, prepared for the base and for the branches."""
+        """Compute the encoder's features once, and from them the inputs of the base and of the branches."""
         features = self.base.encoder(image * 2 - 1)
         return PlusFeatures(FastFeatures(image, self.base.head.spread(features)), self.branches(features))
 
     def decode(
         self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """RGB at scattered positions."""
+        """Compute RGB at scattered positions."""
         return self.base.decode(features.fast, positions, cell) + self.residual(features, positions, cell)
 
     def residual(
         self, features: PlusFeatures, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """What the branches add to the base at scattered positions."""
+        """Compute what the branches add to the base at scattered positions."""
         return decode_points(self.branches, features.maps, positions, cell) * 0.5
 
     def render(
         self, features: PlusFeatures, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """RGB on a grid."""
+        """Compute RGB on a grid."""
         residual = decode_grid(self.branches, features.maps, rows, cols, cell)
         return self.base.render(features.fast, rows, cols, cell) + residual * 0.5
