@@ -85,7 +85,7 @@ class Li2021(FixedScale):
     """The generator: a U-Net on the bicubic image. The network is the same at every scale.
 
     **Tiles.** A resize with aligned corners makes every pixel depend on the size of the input. As published,
-    the U-Net is applied to windows of 224 output pixels, one every 192, blended (`histoscale.models.windows`).
+    the U-Net is applied to windows of 224 output pixels, one every 192, blended (see `in_windows`).
 
     Args:
         scale: 2, 3 or 4.
