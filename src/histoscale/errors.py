@@ -21,6 +21,10 @@ class WeightsError(HistoscaleError):
     """Weights that are missing, damaged, of another architecture, or not finite."""
 
 
+class TrainingError(HistoscaleError):
+    """A training that cannot continue: its loss or a weight is not a number."""
+
+
 class ConfigError(HistoscaleError):
     """A run file with an unknown key, a wrong value or a missing table."""
 

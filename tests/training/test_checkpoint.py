@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from histoscale.errors import OutputError, WeightsError
-from histoscale.training.checkpoint import read_state, take_over, update_average, write_state
+from histoscale.training.checkpoint import copy_fitting, read_state, update_average, write_state
 
 
 def test_round_trip_leaves_no_partial_file(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_average_moves_by_its_decay() -> None:
     torch.testing.assert_close(average.weight, 0.9 * before + 0.1 * model.weight)
 
 
-def test_take_over_copies_what_fits() -> None:
+def test_copy_fitting_copies_what_fits() -> None:
     target, source = (
         nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3)),
         nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 4)),
     )
-    assert take_over(target, source.state_dict()) == ["0.bias", "0.weight"]
+    assert copy_fitting(target, source.state_dict()) == ["0.bias", "0.weight"]
     assert torch.equal(target[0].weight, source[0].weight)
-    with pytest.raises(WeightsError, match="none of their tensors fits"):
-        take_over(nn.Linear(5, 5), source.state_dict())
+    with pytest.raises(WeightsError, match="start_from: none"):
+        copy_fitting(nn.Linear(5, 5), source.state_dict())

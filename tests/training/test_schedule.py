@@ -44,16 +44,16 @@ def test_constant_is_constant() -> None:
 
 
 def test_progress_by_steps_and_by_minutes() -> None:
-    by_steps = Progress(table(), step=25, spent_s=10.0)
+    by_steps = Progress(100, step=25, spent_s=10.0)
     assert by_steps.share() == 0.25
-    by_time = Progress(table(steps=0, minutes=2), spent_s=90.0)
+    by_time = Progress(minutes=2, spent_s=90.0)
     assert by_time.share() == pytest.approx(0.75, abs=0.01)
-    assert Progress(table(steps=0, minutes=1), spent_s=90.0).share() == 1.0
+    assert Progress(minutes=1, spent_s=90.0).share() == 1.0
 
 
 def test_the_core_clock_does_not_count_waiting() -> None:
-    core = Progress(table(steps=0, minutes=1, clock="core"))
-    wall = Progress(table(steps=0, minutes=1))
+    core = Progress(minutes=1, clock="core")
+    wall = Progress(minutes=1)
     time.sleep(0.2)
     assert core.elapsed_s() < 0.1 < wall.elapsed_s()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ import torch
 from PIL import Image
 
 from histoscale.config import read_run
-from histoscale.errors import ConfigError, OutputError
+from histoscale.errors import ConfigError, OutputError, TrainingError, WeightsError
 from histoscale.files import lock
-from histoscale.training.checkpoint import read_state
+from histoscale.training.checkpoint import find_not_finite, read_state
 from histoscale.training.curves import read_metrics
 from histoscale.training.schedule import Progress
 from histoscale.training.trainer import Report, train
@@ -83,7 +84,7 @@ def interrupt_at(step: int) -> Report:
 
 
 def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -> None:
-    weights = train(write_run(tmp_path, root, 30), tmp_path / "out")
+    weights, _ = train(write_run(tmp_path, root, 30), tmp_path / "out")
     lines = read_metrics(tmp_path / "out" / "metrics.jsonl")
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 30
@@ -162,7 +163,7 @@ def test_adam_takes_its_settings_from_the_run_file(tmp_path: Path, root: Path) -
 def test_fixed_scale_models_train_with_the_common_recipe(
     tmp_path: Path, root: Path, model: tuple[str, str]
 ) -> None:
-    assert train(write_run(tmp_path, root, 1, model), tmp_path / "out").is_file()
+    assert train(write_run(tmp_path, root, 1, model), tmp_path / "out").weights.is_file()
     sampled = write_run(tmp_path, root, 1, model, "scales = [2]\npatch_px = 24\nqueries = 16")
     with pytest.raises(ConfigError, match=r"data\.queries: .* wanted 0, got 16"):
         train(sampled, tmp_path / "sampled")
@@ -182,15 +183,45 @@ def test_an_interrupt_saves_and_exports(tmp_path: Path, root: Path) -> None:
 
 
 def test_metrics_of_a_resumed_run_hold_every_step_once(tmp_path: Path, root: Path) -> None:
-    run = write_run(tmp_path, root, 4)
-    train(run, tmp_path / "out")
-    metrics = tmp_path / "out" / "metrics.jsonl"
+    run, metrics = write_run(tmp_path, root, 4), tmp_path / "out" / "metrics.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "out", report=interrupt_at(2))
     with metrics.open("a") as stream:
         stream.write('{"step": 9, "loss": 1.0}\n')
     train(run, tmp_path / "out", resume=True)
-    steps = [line["step"] for line in read_metrics(metrics) if "loss" in line]
-    assert steps[:4] == [1, 2, 3, 4]
-    assert 9 not in steps
+    assert [line["step"] for line in read_metrics(metrics) if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, root: Path) -> None:
+    run = write_run(tmp_path, root, 2)
+    assert not train(run, tmp_path / "out").was_finished
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "out").iterdir()}
+    shutil.rmtree(root)
+    assert train(run, tmp_path / "out", resume=True).was_finished
+    after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "out").iterdir()}
+    assert after == before
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path: Path, root: Path) -> None:
+    run, folder = write_run(tmp_path, root, 50), tmp_path / "out"
+    overrides = ["training.rate=1e9", "training.clip=0", "training.checkpoint_minutes=1e-9"]
+    with pytest.raises(TrainingError, match=r"step \d+ .* state, of step \d+: lower training\.rate"):
+        train(run, folder, overrides=overrides)
+    state = read_state(folder / "state.pt")
+    assert state["step"] < 49
+    assert find_not_finite(state) is None
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+
+
+def test_a_state_of_something_else_is_one_sentence(tmp_path: Path, root: Path) -> None:
+    run, path = write_run(tmp_path, root, 4), tmp_path / "out" / "state.pt"
+    train(write_run(tmp_path, root, 4), tmp_path / "out")
+    state = read_state(path)
+    for other in ({"step": 1}, {"step": 1, "run": state["run"]}, state | {"step": 1, "model": {}}):
+        torch.save(other, path)
+        with pytest.raises(WeightsError, match=r"state\.pt is not the state"):
+            train(run, tmp_path / "out", resume=True)
 
 
 def test_a_wall_clock_budget_stops_the_run(tmp_path: Path, root: Path) -> None:
@@ -210,7 +241,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path
     assert not (tmp_path / "empty").exists()
     with pytest.raises(OutputError, match="cannot be written"):
         train(run, Path("/proc/nothing"))
-    with pytest.raises(ConfigError, match="differs from the one"):
+    with pytest.raises(ConfigError, match=r"run file .* differ"):
         train(write_run(tmp_path, root, 2), tmp_path / "out", resume=True)
 
 
@@ -231,7 +262,7 @@ def test_the_precision_may_change_with_the_processor(tmp_path: Path, root: Path)
 
 def test_what_was_overridden_is_recorded(tmp_path: Path, root: Path) -> None:
     run = write_run(tmp_path, root, 1)
-    written = train(run, tmp_path / "out", overrides=["model.channels=12", "name=other"])
+    written, _ = train(run, tmp_path / "out", overrides=["model.channels=12", "name=other"])
     card = json.loads(written.with_suffix(".json").read_text())
     assert written.name == "other.safetensors"
     assert card["architecture"]["arguments"]["channels"] == 12

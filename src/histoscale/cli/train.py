@@ -36,7 +36,7 @@ def train(
     folder = output or Path("out") / read_run(run_file, overrides or ()).name
     try:
         with bar("training", " {task.fields[state]}") as shown:
-            written = carry_out(
+            trained = carry_out(
                 run_file,
                 folder,
                 overrides=overrides or (),
@@ -56,7 +56,11 @@ def train(
             )
         )
         raise typer.Exit(INTERRUPTED) from None
-    say(f"Weights, curves and state are in {written.parent}: {written.name}.")
+    written = trained.weights
+    if trained.was_finished:
+        say(f"The run in {written.parent} is finished already: {written.name} was left as it is.")
+    else:
+        say(f"Weights, curves and state are in {written.parent}: {written.name}.")
 
 
 def evaluate(

@@ -1,10 +1,8 @@
-"""The state of a run on disk: one file, written atomically, read without unpickling code."""
+"""The state of a training on disk: one file, written atomically, read without unpickling code."""
 
 import io
 import pickle
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +13,16 @@ from histoscale.errors import WeightsError
 from histoscale.files import atomic_write, remove_leftovers
 
 
-def write_state(path: Path, state: dict[str, Any]) -> None:
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain values so that an interrupted write leaves the old file.
 
-    Whoever writes a state is alone in its folder: what a killed writer left there goes.
+    Only for who holds the lock of the folder: what a killed run left there is removed.
 
     Raises:
         OutputError: if the disk is full or the folder cannot be written.
     """
-    content = io.BytesIO()  # torch.save tells of a full disk in no way that can be understood
-    torch.save(state, content)
+    content = io.BytesIO()  # torch.save hides the reason where a disk is full
+    torch.save(dict(state), content)
     remove_leftovers(path)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content.getbuffer())
@@ -37,10 +35,24 @@ def read_state(path: Path) -> dict[str, Any]:
         WeightsError: if the file is missing or damaged.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"Wanted the state of a run to resume, but {path} cannot be read.") from error
+        raise WeightsError(
+            f"The state {path} cannot be read: it is missing or damaged. Start again in another folder."
+        ) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} is not the state of a training: start again in another folder.")
     return state
+
+
+def find_not_finite(state: Any, place: str = "the state") -> str | None:
+    """The name of the first tensor that holds NaN or an infinite value; None if all are finite."""
+    if isinstance(state, torch.Tensor):
+        return None if not state.is_floating_point() or bool(torch.isfinite(state).all()) else place
+    if isinstance(state, Mapping):
+        found = (find_not_finite(value, str(name)) for name, value in state.items())
+        return next((name for name in found if name), None)
+    return None
 
 
 @torch.no_grad()
@@ -53,44 +65,15 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         kept.copy_(new)
 
 
-def take_over(model: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
-    """Copy every tensor whose name and shape the model knows; the names taken.
+def copy_fitting(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """Copy every tensor whose name and shape the model has, and return their names.
 
     Raises:
-        WeightsError: if nothing fits.
+        WeightsError: if there is none.
     """
     own = model.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     if not fitting:
-        raise WeightsError("Wanted weights to start from, but none of their tensors fits this model.")
+        raise WeightsError("model.start_from: none of the tensors of these weights fits this model.")
     model.load_state_dict({**own, **fitting})
     return sorted(fitting)
-
-
-# What Ctrl-C and a polite kill (SIGTERM) do to a training, and to a program that has trainings run.
-
-
-@contextmanager
-def stopping_politely(ask: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM calls ``ask``, to end after the present step; a second one ends at once."""
-
-    def stop(number: int, _: object) -> None:
-        ask()
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {int(n): signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """A SIGTERM ends what runs inside as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

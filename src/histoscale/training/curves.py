@@ -1,12 +1,11 @@
-"""Loss and validation PSNR over a run, as a picture."""
+"""Loss and validation figures over a training, drawn from its metrics."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-
-from histoscale.files import atomic_write
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -20,8 +19,17 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def draw_curves(metrics: Path, picture: Path) -> None:
-    """Draw ``metrics.jsonl`` to a PNG: loss on the left, gain over bicubic on the right."""
+def draw_curves(
+    metrics: Path, image: Path, values: Callable[[Mapping[str, Any]], Mapping[str, float]], label: str
+) -> None:
+    """Draw ``metrics.jsonl`` to a PNG: loss on the left, validation figures on the right.
+
+    Args:
+        metrics: the file.
+        image: the PNG.
+        values: the figures of a line of the metrics, by name.
+        label: what the figures are.
+    """
     lines = read_metrics(metrics)
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -30,19 +38,17 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     smooth = running_mean([x["loss"] for x in losses], 20)
     left.plot([x["step"] for x in losses], smooth, lw=1.6, color="#4c72b0")
     left.set(xlabel="step", ylabel="loss", yscale="log")
-    scores = [line for line in lines if "psnr" in line]
-    for key in scores[0]["psnr"] if scores else ():
-        gains = [x["psnr"][key] - x["bicubic"][key] for x in scores]
-        right.plot([x["step"] for x in scores], gains, marker="o", ms=3, lw=1.2, label=key)
-    right.axhline(0, color="0.6", lw=0.8)
-    right.set(xlabel="step", ylabel="validation PSNR over bicubic, dB")
-    if scores:
+    points = [(line["step"], values(line)) for line in lines]
+    for name in dict.fromkeys(name for _, found in points for name in found):
+        steps, figures = zip(*((step, found[name]) for step, found in points if name in found), strict=True)
+        right.plot(steps, figures, marker="o", ms=3, lw=1.2, label=name)
+    right.set(xlabel="step", ylabel=label)
+    if right.lines:
         right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
-    with atomic_write(picture) as temporary:
-        figure.savefig(temporary, dpi=110)
+    figure.savefig(image, dpi=110)
 
 
 def running_mean(values: list[float], width: int) -> list[float]:

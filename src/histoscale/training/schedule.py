@@ -1,22 +1,33 @@
-"""How the step size changes over a run, and how far the run has come."""
+"""How the step size changes over a training, and how far the training has come."""
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from histoscale.config import TrainingTable
 
 
 @dataclass
 class Progress:
-    """Steps done, seconds spent (earlier parts of a resumed run included), and what that is of the budget."""
+    """Steps done and seconds spent, of a budget of steps or of minutes.
 
-    table: TrainingTable
+    Args:
+        steps: the budget, or 0 for one of minutes.
+        minutes: the budget where there are no steps.
+        clock: "wall" for elapsed time, "core" for processor time.
+        step: steps done.
+        spent_s: seconds spent before, by the earlier parts of a resumed training.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+    clock: Literal["wall", "core"] = "wall"
     step: int = 0
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self._clock = time.process_time if self.table.clock == "core" else time.monotonic
+        self._clock = time.process_time if self.clock == "core" else time.monotonic
         self._started = self._clock() - self.spent_s
 
     def elapsed_s(self) -> float:
@@ -25,9 +36,13 @@ class Progress:
 
     def share(self) -> float:
         """Share of the budget that is used, in [0, 1]: of steps, or of minutes."""
-        if self.table.steps:
-            return min(1.0, self.step / self.table.steps)
-        return min(1.0, self.elapsed_s() / (60 * self.table.minutes))
+        if self.steps:
+            return min(1.0, self.step / self.steps)
+        return min(1.0, self.elapsed_s() / (60 * self.minutes))
+
+    def at(self, step: int, spent_s: float) -> "Progress":
+        """The same budget with other steps done and seconds spent."""
+        return replace(self, step=step, spent_s=spent_s)
 
 
 def step_size(table: TrainingTable, share: float) -> float:
@@ -41,8 +56,27 @@ def step_size(table: TrainingTable, share: float) -> float:
         return float(table.rate * table.stair ** int(share * table.stairs + 1e-9))
     if table.schedule == "cosine":
         phase = (share - table.warmup) / (1 - table.warmup) if table.warmup < 1 else 1.0
-        return table.final_rate + (table.rate - table.final_rate) * (1 + math.cos(math.pi * phase)) / 2
+        return table.final_rate + (table.rate - table.final_rate) * half_cosine(phase)
     return table.rate
+
+
+def warmup_cosine(step: int, steps: int, rise: float, top: float) -> float:
+    """Share of the highest step size: a straight rise, then half a cosine down to 0.
+
+    Args:
+        step: how many steps are done.
+        steps: how many there are.
+        rise: steps that rise.
+        top: the step that would reach the top if the rise went on.
+    """
+    if step < rise:
+        return (step + 1) / top
+    return half_cosine((step - rise) / max(1.0, steps - rise))
+
+
+def half_cosine(phase: float) -> float:
+    """From 1 at 0 to 0 at 1."""
+    return 0.5 * (1 + math.cos(math.pi * phase))
 
 
 def share_since_restart(restarts: tuple[float, ...], share: float) -> float:

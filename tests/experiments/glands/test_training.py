@@ -1,24 +1,26 @@
 """A U-Net learns, goes on bit for bit where it was stopped, and is not taken for another recipe's."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from histoscale.errors import OutputError, WeightsError
+from histoscale.errors import OutputError, TrainingError, WeightsError
 from histoscale.experiments.glands.config import LR, ORIGINAL, GlandRun, GlandTraining, read_gland_run
 from histoscale.experiments.glands.data import Pictures, find_glands
 from histoscale.experiments.glands.training import (
-    METRICS,
     NETWORK,
-    STATE,
     Task,
     load_network,
     rate_share,
     task_of,
     train_unet,
 )
+from histoscale.training.checkpoint import find_not_finite, read_state
 from histoscale.training.curves import read_metrics
+from histoscale.training.loop import METRICS, STATE
 
 
 class StopError(Exception):
@@ -46,7 +48,7 @@ def test_it_learns(run_file: Path, tmp_path: Path) -> None:
     lines = read_metrics(task.folder / METRICS)
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.7 * losses[0]
-    assert [line["step"] for line in lines if "dice" in line] == [30]
+    assert [line["step"] for line in lines if "dice" in line] == [30, 40]
     assert task.is_finished
     assert not (task.folder / STATE).exists()
 
@@ -61,7 +63,8 @@ def test_it_resumes_bit_for_bit(run_file: Path, tmp_path: Path) -> None:
     train(broken)
     ours, theirs = (load_network(task).state_dict() for task in (whole, broken))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert (whole.folder / METRICS).read_text() == (broken.folder / METRICS).read_text()
+    ours, theirs = (read_metrics(task.folder / METRICS) for task in (whole, broken))
+    assert [line | {"elapsed_s": 0} for line in ours] == [line | {"elapsed_s": 0} for line in theirs]
 
 
 def test_seeds_differ(run_file: Path, tmp_path: Path) -> None:
@@ -107,3 +110,19 @@ def test_the_step_size_rises_and_falls() -> None:
     assert max(shares) == 1.0
     assert 0 < shares[0] < 0.2
     assert shares[-1] < 0.01
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_state(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=40, rate=1e30, checkpoint_minutes=0), 1, ORIGINAL, tmp_path)
+    with pytest.raises(TrainingError, match=r"step \d+ .*: lower training\.rate"):
+        train(task)
+    assert not task.is_finished
+    assert not (task.folder / STATE).exists() or find_not_finite(read_state(task.folder / STATE)) is None
+
+
+def test_a_signal_ends_it_after_the_step(run_file: Path, tmp_path: Path) -> None:
+    task = task_of(run_of(run_file, steps=40, checkpoint_minutes=60), 1, ORIGINAL, tmp_path)
+    images = Pictures(task.run, tmp_path / "images"), find_glands(task.run.data)
+    with pytest.raises(KeyboardInterrupt):
+        train_unet(task, *images, lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
+    assert read_state(task.folder / STATE)["step"] == 3

@@ -121,7 +121,7 @@ def train_all(
                 progress(f"training {key.task}, seed {key.seed}", share)
 
         with held.writing():
-            networks[key] = training.carry_out(report)
+            networks[key] = training.run(report)
     return networks
 
 

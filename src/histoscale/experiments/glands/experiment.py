@@ -19,7 +19,7 @@ from histoscale.experiments.glands.training import Task, begin, task_of, train_u
 from histoscale.experiments.parallel import side_by_side
 from histoscale.files import lock, writing
 from histoscale.resources import find_device
-from histoscale.training.checkpoint import terminated_as_interrupted
+from histoscale.training.signals import terminated_as_interrupted
 
 # The stages of a run - enlarge, train, test: each does what is left, in as many processes as wanted.
 

@@ -13,10 +13,11 @@ from histoscale.experiments.glands.config import LR, ORIGINAL, Setting, setting_
 from histoscale.experiments.glands.data import GlandImage, Pictures
 from histoscale.experiments.glands.report import kind_name
 from histoscale.experiments.glands.scoring import find
-from histoscale.experiments.glands.training import METRICS, Task, load_network
+from histoscale.experiments.glands.training import Task, load_network
 from histoscale.experiments.images import Picture
 from histoscale.files import atomic_write
 from histoscale.training.curves import read_metrics, running_mean
+from histoscale.training.loop import METRICS
 
 TRUE, FOUND = "#ffd400", "#00e5ff"
 SHOWN = 3

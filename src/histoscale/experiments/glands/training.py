@@ -1,19 +1,18 @@
-"""One U-Net: a seed, and a kind of image that it learns from. Stopped, it goes on; finished, it is kept."""
+"""Train one U-Net for a seed and a kind of images; one that was stopped is resumed, a finished one kept."""
 
 import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import multiprocessing
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from histoscale.errors import OutputError, WeightsError
 from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
@@ -22,10 +21,11 @@ from histoscale.experiments.glands.patches import Patches, Sample
 from histoscale.experiments.glands.segmentation import build_unet, gland_classes, predict
 from histoscale.files import atomic_write, write_text, writing
 from histoscale.resources import find_device, find_precision
-from histoscale.training.checkpoint import read_state, write_state
 from histoscale.training.curves import read_metrics
+from histoscale.training.loop import METRICS, STATE, Intervals, Loop
+from histoscale.training.schedule import Progress, warmup_cosine
 
-NETWORK, STATE, METRICS, RECIPE = "network.safetensors", "state.pt", "metrics.jsonl", "recipe.json"
+NETWORK, RECIPE = "network.safetensors", "recipe.json"
 VALIDATED = 4
 """At most so many validation images draw the curves; they decide nothing."""
 
@@ -102,62 +102,35 @@ def load_network(task: Task) -> nn.Module:
     return network.to(find_device(task.run.device)).eval()
 
 
-@dataclass
-class UNetTraining:
-    """A training from its first step, or from where it was left, to its last.
+class UNetLearner:
+    """A U-Net as a `histoscale.training.loop.Learner`.
 
     Args:
+        task: the training.
         patches: what it learns from.
-        validation: whole samples for the curves.
+        validation: whole samples that its Dice is measured on.
     """
 
-    task: Task
-    patches: Patches
-    validation: list[Sample]
-    step: int = field(default=0, init=False)
+    curve_label = "validation Dice of gland pixels"
 
-    def __post_init__(self) -> None:
+    def __init__(self, task: Task, patches: Patches, validation: list[Sample]):
         from monai.losses.dice import DiceCELoss
 
-        torch.manual_seed(self.task.seed)
-        self.device = find_device(self.task.run.device)
-        self.is_bf16 = find_precision(self.task.run.precision, self.device) == "bf16"
-        self.network = build_unet(self.task.run.network).to(self.device)
+        self.task, self.patches, self.validation = task, patches, validation
+        torch.manual_seed(task.seed)
+        self.device = find_device(task.run.device)
+        self.is_bf16 = find_precision(task.run.precision, self.device) == "bf16"
+        self.network = build_unet(task.run.network).to(self.device)
         self.loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=self.table.rate)
-        state = self.task.folder / STATE
-        if state.exists():
-            self._resume(read_state(state))
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=task.run.training.rate)
 
-    @property
-    def table(self) -> GlandTraining:
-        """How it is trained."""
-        return self.task.run.training
-
-    def train(self, report: Report | None = None) -> None:
-        """Take the steps that are left, and write the network."""
-        saved = time.monotonic()
-        while self.step < self.table.steps:
-            loss = self._learn(*self.patches.at(self.step))
-            self.step += 1
-            if self.step % self.table.log_every == 0 or self.step == self.table.steps:
-                self._log(loss=loss)
-            if self.validation and self.step % self.table.validate_every == 0:
-                self._log(dice=self._dice())
-            if time.monotonic() - saved > 60 * self.table.checkpoint_minutes:
-                self._save()
-                saved = time.monotonic()
-            if report is not None:
-                report(self.step)
-        with atomic_write(self.task.folder / NETWORK) as partial:
-            save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, partial)
-        (self.task.folder / STATE).unlink(missing_ok=True)
-
-    def _learn(self, batch: Float[Tensor, "b 3 p p"], classes: Int[Tensor, "b 1 p p"]) -> float:
-        """One step."""
+    def learn(self, step: int, share: float) -> float:  # noqa: ARG002
+        """Take one step; the loss."""
+        table = self.task.run.training
+        batch, classes = self.patches.at(step)
         self.network.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.table.rate * rate_share(self.step, self.table)
+            group["lr"] = table.rate * rate_share(step, table)
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16):
             answer = self.network(batch.to(self.device))
@@ -166,40 +139,34 @@ class UNetTraining:
         self.optimiser.step()
         return float(loss.detach())
 
-    def _dice(self) -> float:
-        """Mean Dice of gland, boundary included, against background over the validation images."""
+    def measure(self) -> dict[str, float]:
+        """Measure the mean Dice of gland, boundary included, against background."""
         figures = []
-        for picture, classes in self.validation:
+        for image, classes in self.validation:
             size = classes.shape[0], classes.shape[1]
-            answer = predict(self.network, picture, size, self.task.run.network.multiple_px)
+            answer = predict(self.network, image, size, self.task.run.network.multiple_px)
             found, true = answer.argmax(axis=0) > 0, classes > 0
             figures.append(2 * (found & true).sum() / max(1, found.sum() + true.sum()))
-        return float(np.mean(figures))
+        return {"dice": float(np.mean(figures))} if figures else {}
 
-    def _log(self, **figures: float) -> None:
-        with (self.task.folder / METRICS).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": self.step, **figures}) + "\n")
+    def curve_values(self, line: Mapping[str, Any]) -> dict[str, float]:
+        """Dice, where a line of the metrics has it."""
+        return {"Dice": line["dice"]} if line.get("dice") is not None else {}
 
-    def _save(self) -> None:
-        state = {"step": self.step, "network": self.network.state_dict()}
-        write_state(self.task.folder / STATE, {**state, "optimiser": self.optimiser.state_dict()})
+    def state(self, is_last: bool) -> dict[str, Any]:  # noqa: ARG002
+        """Everything that the next step depends on."""
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
 
-    def _resume(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-        metrics = self.task.folder / METRICS
-        lines = read_metrics(metrics) if metrics.exists() else []
-        kept = [json.dumps(line) + "\n" for line in lines if line["step"] <= self.step]
-        write_text(metrics, "".join(kept))
 
 
 def rate_share(step: int, table: GlandTraining) -> float:
-    """Share of the step size's height: a linear rise, then half a cosine down to zero."""
+    """Share of the highest step size at a step."""
     rise = table.warmup * table.steps
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, table.steps - rise)))
+    return warmup_cosine(step, table.steps, rise, rise + 1)
 
 
 def train_unet(
@@ -210,7 +177,9 @@ def train_unet(
     Raises:
         DataError: if an image cannot be read.
         OutputError: if its folder holds another recipe or cannot be written.
-        WeightsError: if what it should go on with is damaged.
+        TrainingError: if the loss is not a number; the last good state is kept.
+        WeightsError: if the state to resume from is damaged.
+        KeyboardInterrupt: after SIGINT or SIGTERM, when the state is written.
     """
     begin(task, pictures, images)
     if task.is_finished:
@@ -219,7 +188,20 @@ def train_unet(
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
     patches = Patches(_samples(task, pictures, of_part(images, TRAIN)), side, table.batch, task.seed)
     with writing(task.folder):
-        UNetTraining(task, patches, _samples(task, pictures, validated(images))).train(report)
+        learner = UNetLearner(task, patches, _samples(task, pictures, validated(images)))
+        intervals = Intervals(table.log_every, table.checkpoint_minutes, table.validate_every)
+        loop = Loop(learner, task.folder, Progress(table.steps), intervals, "lower training.rate")
+        if (task.folder / STATE).exists():
+            loop.resume()
+        loop.run(report and (lambda progress, _: report(progress.step)))
+        if loop.is_stopped:
+            if multiprocessing.parent_process() is not None:
+                signal.raise_signal(signal.SIGTERM)  # else the pool would give this worker its next job
+            raise KeyboardInterrupt
+        with atomic_write(task.folder / NETWORK) as temporary:
+            tensors = {name: tensor.contiguous() for name, tensor in learner.network.state_dict().items()}
+            save_file(tensors, temporary)
+        (task.folder / STATE).unlink()
 
 
 def validated(images: list[GlandImage]) -> list[GlandImage]:

@@ -16,7 +16,7 @@ from histoscale.errors import HistoscaleError, OutputError
 from histoscale.experiments.study.study_file import Member
 from histoscale.experiments.tables import markdown_table
 from histoscale.files import write_text, writing
-from histoscale.training.checkpoint import terminated_as_interrupted
+from histoscale.training.signals import terminated_as_interrupted
 
 POLL_S = 0.5
 
