@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from histoscale.config import read_run
+from histoscale.config import Run, read_run
 from histoscale.errors import ConfigError
 from histoscale.experiments.compare.claims import REMOVALS
 from histoscale.experiments.study.study_file import read_study
@@ -86,16 +86,36 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 RUNS = sorted(
     path
-    for path in Path("runs").rglob("*.toml")
+    for path in Path("runs").glob("*.toml")
     if not path.stem.startswith(("study", "recipe", "glands", "cancer"))
 )
+PAPER = sorted(path for path in Path("runs", "paper").glob("*.toml") if not path.stem.startswith("recipe"))
 DATA_SETS = ("tma", "histosr", "tcga")
-ARBITRARY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit", "iste")
-FIXED_SCALE = ("edsr", "rdn", "swinir", "srmfenet", "li2021", "swdnet")
-LEARNED_ROWS = [
-    *product(ARBITRARY_SCALE, DATA_SETS, [None]),
-    *product(FIXED_SCALE, DATA_SETS, [2, 3, 4]),
+ANY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit", "iste")
+ONE_SCALE = ("edsr", "edsr-full", "rdn", "swinir", "srmfenet", "li2021", "swdnet")
+STARS = ("liif-star", "lte-star")
+ROWS = [  # method, data set, scale, encoder: every row of the paper's tables that is trained
+    *product(ANY_SCALE, DATA_SETS, [None], [None]),
+    *product(ONE_SCALE, DATA_SETS, [2, 3, 4], [None]),
+    *product(REMOVALS, ["tcga"], [None], [None]),
+    *product(["iste"], ["tma", "tcga"], [None], ["edsr", "rdn"]),
+    *product(STARS, ["tcga"], [None], [None, "edsr"]),
 ]
+STEPS = {  # thousands, on tma, histosr and tcga
+    "liif": (575, 1875, 400), "lte": (287.5, 937.5, 200), "lmi": (172.5, 562.5, 120),
+    "itsrn": (575, 1875, 400), "lit": (575, 1875, 400), "iste": (2300, 7500, 1600),
+    "edsr": (300, 300, 300), "edsr-full": (300, 300, 300), "rdn": (1000, 1000, 1000),
+    "swinir": (500, 500, 500), "srmfenet": (230, 750, 160), "li2021": (12.938, 843.75, 9),
+    "swdnet": (460, 1500, 320), "liif-star": (575, 1875, 400), "lte-star": (287.5, 937.5, 200),
+}  # fmt: skip
+
+
+def paper_run(method: str, data: str, scale: int | None = None, encoder: str | None = None) -> Run:
+    """A row of the paper, chosen as its reader would."""
+    overrides = [f"data.sets={data}"]
+    overrides += [f"model.scale={scale}"] if scale else []
+    overrides += [f"model.encoder={encoder}"] if encoder else []
+    return read_run(Path("runs", "paper", f"{method}.toml"), overrides)
 
 
 @cache
@@ -113,27 +133,46 @@ def test_every_run_file_is_valid_and_names_a_model(path: Path, monkeypatch: pyte
     objective_for(run, built(run.model.name, json.dumps(run.model.arguments)))
 
 
-@pytest.mark.parametrize(("name", "data", "scale"), LEARNED_ROWS)
-def test_every_learned_row_of_table_1_has_a_run_file(
-    name: str, data: str, scale: int | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("method", "data", "scale", "encoder"), ROWS)
+def test_every_row_of_the_paper_is_reached(
+    method: str, data: str, scale: int | None, encoder: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")
-    path = Path("runs", "paper", f"{name}-{data}" + (f"-x{scale}" if scale else "") + ".toml")
-    run = read_run(path)
-    assert run.model.name == name
+    run = paper_run(method, data, scale, encoder)
+    parts = [method, encoder, data, scale and f"x{scale}"]
+    assert run.name == "-".join(part for part in parts if part)
     assert run.model.arguments.get("scale") == scale
+    assert run.data.scales == ((float(scale),) if scale else ())
+    assert run.data.sets == (data,)
     assert run.validation.split == ("test" if data == "histosr" else "val")
-    assert path.read_text(encoding="utf-8").startswith("# ")
-    begun_from = run.model.start_from
-    assert begun_from is None or Path("runs", "paper", f"{begun_from.stem}.toml").is_file()
+    steps = STEPS["iste" if method.startswith("iste") else method][DATA_SETS.index(data)]
+    assert run.training.steps == 1000 * steps
+    assert run.training.precision == "auto"
+    begins = method in ("edsr", "edsr-full", "swinir") and scale in (3, 4)
+    x2 = f"{method}-{data}-x2"
+    assert run.model.start_from == (Path("out", x2, f"{x2}.safetensors") if begins else None)
+    objective_for(run, built(run.model.name, json.dumps(run.model.arguments)))
+
+
+def test_every_file_of_the_paper_is_a_row() -> None:
+    assert {path.stem for path in PAPER} == {method for method, *_ in ROWS}
+    assert all(path.read_text(encoding="utf-8").startswith("# ") for path in PAPER)
+
+
+@pytest.mark.parametrize(("data", "scale"), [*product(DATA_SETS, (2, 3, 4))])
+def test_patches_of_a_scale(data: str, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
+    li2021, swdnet = (paper_run(method, data, scale).data for method in ("li2021", "swdnet"))
+    side = 192 if data == "histosr" else 224
+    assert (li2021.patch_px, li2021.largest_hr_px) == (side // scale, side)
+    assert swdnet.patch_px * scale == 192
 
 
 @pytest.mark.parametrize("removal", REMOVALS)
-def test_every_removal_of_table_4_has_a_run_file(removal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removal_of_table_4_is_trained_as_the_whole(removal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")
-    published = read_run(Path("runs", "paper", f"{removal}-tcga.toml"))
+    published, whole = paper_run(removal, "tcga"), paper_run("iste", "tcga")
     light = next(m for m in read_study(Path("runs", "study-ablation.toml")).methods if m.label == removal)
-    whole = read_run(Path("runs", "paper", "iste-tcga.toml"))
     off = {name: value for name, value in light.model.arguments.items() if value is False}
     shared = dict(whole.model.arguments)
     if "self_texture" in off:
@@ -142,27 +181,12 @@ def test_every_removal_of_table_4_has_a_run_file(removal: str, monkeypatch: pyte
     assert published.model_copy(update={"name": whole.name, "model": whole.model}) == whole
 
 
-@pytest.mark.parametrize(("encoder", "data"), [*product(("edsr", "rdn"), ("tma", "tcga"))])
-def test_every_encoder_of_table_7_has_a_run_file(
-    encoder: str, data: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HISTOSCALE_DATA", "/data")
-    found = read_run(Path("runs", "paper", f"iste-{encoder}-{data}.toml"))
-    whole = read_run(Path("runs", "paper", f"iste-{data}.toml"))
-    assert found.model.arguments == whole.model.arguments | {"encoder": encoder}
-    assert found.model_copy(update={"name": whole.name, "model": whole.model}) == whole
-
-
 @pytest.mark.parametrize(("data", "scale"), [*product(DATA_SETS, (2, 3, 4))])
 def test_the_full_edsr_is_trained_as_its_baseline(
     data: str, scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HISTOSCALE_DATA", "/data")
-    full, small = (
-        read_run(Path("runs", "paper", f"{name}-{data}-x{scale}.toml")) for name in ("edsr-full", "edsr")
-    )
+    full, small = (paper_run(name, data, scale) for name in ("edsr-full", "edsr"))
     assert full.model_copy(update={"name": small.name, "model": small.model}) == small
     counts = {2: 40_729_603, 3: 43_680_003, 4: 43_089_923}  # of the authors' code
     assert count_parameters(built("edsr", json.dumps(full.model.arguments))) == counts[scale]
-    begun_from = full.model.start_from
-    assert (begun_from.stem if begun_from else None) == (f"edsr-full-{data}-x2" if scale > 2 else None)

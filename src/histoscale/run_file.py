@@ -49,11 +49,15 @@ def combine(shared: Content, own: Content) -> Content:
     for name, table in own.items():
         if isinstance(table, dict) and isinstance(shared.get(name), dict):
             combined[name] = shared[name] | table
+    if isinstance(own.get(WHEN), dict):  # the cases of both files stay, joined where they have one condition
+        cases = shared.get(WHEN, {})
+        joined = {case: combine(cases.get(case, {}), tables) for case, tables in own[WHEN].items()}
+        combined[WHEN] = cases | joined
     return combined
 
 
 def override(content: Content, overrides: Sequence[str], kind: type[BaseModel]) -> Content:
-    """Set single keys, and the tables ``[when."KEY=VALUE"]`` of keys that have that value.
+    """Set single keys, and the tables ``[when."KEY=VALUE and KEY=VALUE"]`` of keys that have these values.
 
     A key is dotted: ``training.steps=1000``. A value is TOML or a bare word, and several separated by commas
     where the key takes a list: ``data.sets=glas``, ``data.scales=2,3,4``. A key that ``[model]`` does not
@@ -75,8 +79,8 @@ def override(content: Content, overrides: Sequence[str], kind: type[BaseModel]) 
     for setting in overrides:
         content = _assigned(content, setting, kind)
     for condition, tables in cases.items():
-        keys, value = _parse(condition, kind)
-        if find_value(content, keys) == value:
+        parsed = [_parse(part, kind) for part in condition.split(" and ")]
+        if all(find_value(content, keys) == value for keys, value in parsed):
             content = combine(content, tables)
     for setting in overrides if cases else ():
         content = _assigned(content, setting, kind)
