@@ -63,9 +63,9 @@ def test_folders_called_after_splits_are_splits(tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="found none at"):
+    with pytest.raises(DataError, match="holds no images"):
         find_images(tmp_path)
-    with pytest.raises(DataError, match="found none at"):
+    with pytest.raises(DataError, match="holds no images"):
         find_images(tmp_path / "missing.png")
 
 
@@ -140,3 +140,31 @@ def test_pixels_of_the_bundle_are_those_of_its_manifest(data_root: Path) -> None
     pixels = read_rgb(record.path)
     assert pixels.dtype == np.uint8
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == record.sha256
+
+
+def test_excels_byte_order_mark_is_no_part_of_a_column(manifest: Path) -> None:
+    path = manifest / "manifest.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert [r.id for r in find_images(manifest)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"id,file,set,split\n\xfc,a.png,s,test\n", r"manifest\.csv, line 2 is not in UTF-8"),
+        (b"id,file,set,split\nb,a.png,s,test\na\n", r"manifest\.csv, line 3: .*column file"),
+    ],
+)
+def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        find_images(tmp_path)
+
+
+def test_hidden_files_folders_and_broken_links_are_no_images(tmp_path: Path) -> None:
+    for name in ("a.png", "._a.png", "__MACOSX/b.png", ".ipynb_checkpoints/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (2, 2)).save(tmp_path / name, "PNG")
+    (tmp_path / "old.png").mkdir()
+    (tmp_path / "lost.png").symlink_to(tmp_path / "nowhere.png")
+    assert [r.path.name for r in find_images(tmp_path)] == ["a.png"]

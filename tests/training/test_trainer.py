@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from histoscale.config import read_run
-from histoscale.errors import ConfigError, OutputError, TrainingError, WeightsError
+from histoscale.errors import ConfigError, DataError, OutputError, TrainingError, WeightsError
 from histoscale.files import lock
 from histoscale.training.checkpoint import find_not_finite, read_state
 from histoscale.training.curves import read_metrics
@@ -212,6 +212,12 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path: Path, root
     assert find_not_finite(state) is None
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
+
+
+def test_an_image_smaller_than_the_patches_is_named(tmp_path: Path, root: Path) -> None:
+    Image.new("RGB", (40, 40)).save(root / "1.png")
+    with pytest.raises(DataError, match=r"1\.png is 40 x 40 .* 48 pixels"):
+        train(write_run(tmp_path, root, 1), tmp_path / "out")
 
 
 def test_a_state_of_something_else_is_one_sentence(tmp_path: Path, root: Path) -> None:

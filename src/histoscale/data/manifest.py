@@ -58,41 +58,68 @@ def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list
     if manifest.suffix == ".csv":
         if manifest.is_file():
             return _select(read_manifest(manifest), manifest, sets, split)
-        pictures = [
-            path
-            for path in sorted(source.rglob("*"))
-            if path.suffix.lower() in SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        ]
-        records = [_bare(path, path.relative_to(source).parts[:-1]) for path in pictures]
+        found = [path for path in sorted(source.rglob("*")) if _is_image_name(path, source)]
+        records = [_bare(path, path.relative_to(source).parts[:-1]) for path in found]
         if any(record.split for record in records):
             return _select(records, source, sets, split)
     else:
         records = [_bare(source, ())] if source.is_file() else []
     if not records:
-        raise DataError(f"Wanted a folder of pictures, a picture or a manifest.csv, found none at {source}.")
+        raise DataError(
+            f"{source} holds no images: give a folder of images, an image, or a folder with a manifest.csv."
+        )
     return records
 
 
 def read_manifest(path: Path) -> list[ImageRecord]:
-    """Rows of a manifest; its ``file`` column is relative to its folder."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"id", "file", "set", "split"} - set(reader.fieldnames or ())
+    """Read the rows of a manifest; its ``file`` column is relative to its folder.
+
+    Raises:
+        DataError: if it cannot be read, lacks a column, or a row lacks a value.
+    """
+    return [
+        ImageRecord(
+            id=row["id"],
+            path=path.parent / row["file"],
+            set=row["set"],
+            split=row["split"],
+            mpp=row.get("mpp") or "",
+            prep=row.get("prep") or "",
+            sha256=row.get("sha256_pixels") or "",
+        )
+        for row in read_rows(path, ("id", "file", "set", "split"))
+    ]
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the rows of a CSV file in UTF-8, with or without Excel's byte-order mark.
+
+    Args:
+        path: the file.
+        columns: those that must be there, with a value in every row.
+
+    Raises:
+        DataError: if the file cannot be read, lacks a column, or a row lacks a value.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines(keepends=True)
+        reader = csv.DictReader(lines)
+        missing = set(columns) - set(reader.fieldnames or ())
         if missing:
             raise DataError(f"{path} lacks the column(s) {', '.join(sorted(missing))}.")
-        return [
-            ImageRecord(
-                id=row["id"],
-                path=path.parent / row["file"],
-                set=row["set"],
-                split=row["split"],
-                mpp=row.get("mpp") or "",
-                prep=row.get("prep") or "",
-                sha256=row.get("sha256_pixels") or "",
-            )
-            for row in reader
-        ]
+        rows = []
+        for row in reader:
+            if short := next((name for name in columns if row[name] is None), None):
+                raise DataError(f"{path}, line {reader.line_num}: the row ends before the column {short}.")
+            rows.append(row)
+        return rows
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line} is not in UTF-8: save the file as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV file: {error}.") from error
 
 
 def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -144,6 +171,16 @@ def _mode_on_disk(picture: ImageFile.ImageFile) -> str:
     """Pillow's mode; its raw mode where 16-bit samples would lose their low byte on loading as 8-bit."""
     raw = [args if isinstance(args := tile[3], str) else args[0] for tile in picture.tile if tile[3]]
     return next((str(mode) for mode in raw if ";16" in str(mode)), picture.mode)
+
+
+def _is_image_name(path: Path, source: Path) -> bool:
+    """Whether a file under ``source`` is named as an image; hidden files and folders are left out.
+
+    Folders whose names end like images, broken links, and what macOS and Jupyter leave behind are none.
+    """
+    inside = path.relative_to(source).parts
+    is_foreign = any(part.startswith(".") or part == "__MACOSX" for part in inside)
+    return path.suffix.lower() in SUFFIXES and not is_foreign and path.is_file()
 
 
 def _bare(path: Path, folders: Sequence[str]) -> ImageRecord:

@@ -137,16 +137,25 @@ def draw_sides(recipe: PairRecipe, rng: np.random.Generator) -> tuple[int, int]:
     return lr_px, round(lr_px * scale)
 
 
-def largest_side(pictures: Sequence[Picture], recipe: PairRecipe) -> int:
+def largest_side(pictures: Sequence[Picture], recipe: PairRecipe, names: Sequence[object] = ()) -> int:
     """Side of the largest high-resolution patch the recipe asks for.
+
+    Args:
+        pictures: the images that patches are cut from.
+        recipe: says how large a patch is.
+        names: of the images, for the message.
 
     Raises:
         DataError: if an image is smaller.
     """
     side = round(min(recipe.patch_px * max(recipe.scales or recipe.scale_range), recipe.largest_hr_px))
-    smallest = min(min(p.shape[:2]) for p in pictures)
-    if smallest < side:
-        raise DataError(f"Patches of {side} px are wanted, but an image has a side of {smallest} px.")
+    for number, picture in enumerate(pictures):
+        if min(picture.shape[:2]) < side:
+            name = names[number] if names else "an image"
+            raise DataError(
+                f"{name} is {picture.shape[1]} x {picture.shape[0]} pixels, smaller than the patches of "
+                f"{side} pixels: leave it out, or lower data.patch_px or data.largest_hr_px."
+            )
     return side
 
 

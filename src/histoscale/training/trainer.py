@@ -13,7 +13,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.data.manifest import find_images, read_rgb
-from histoscale.data.pairs import Pair
+from histoscale.data.pairs import Pair, largest_side
 from histoscale.errors import ConfigError, OutputError, WeightsError
 from histoscale.files import lock, write_text, writing
 from histoscale.models.base import SuperResolver
@@ -89,6 +89,7 @@ class Trainer:
         table = self.run.training
         if self.batches is None:
             images = [read_rgb(record.path) for record in self.records]
+            largest_side(images, self.run.data.recipe(), [record.path for record in self.records])
             self.batches = endless_batches(self.run, images, step, self.accelerator)
         pair = next(self.batches)
         rate, heights = step_size(table, share), (1.0, self.run.loss.adversary_rate / table.rate)
