@@ -71,12 +71,12 @@ def warmup_cosine(step: int, steps: int, rise: float, top: float) -> float:
     """
     if step < rise:
         return (step + 1) / top
-    return half_cosine((step - rise) / max(1.0, steps - rise))
+    return half_cosine(step - rise, max(1.0, steps - rise))
 
 
-def half_cosine(phase: float) -> float:
-    """From 1 at 0 to 0 at 1."""
-    return 0.5 * (1 + math.cos(math.pi * phase))
+def half_cosine(done: float, whole: float = 1.0) -> float:
+    """Half a cosine from 1, where nothing is done, to 0, where the whole is."""
+    return 0.5 * (1 + math.cos(math.pi * done / whole))
 
 
 def share_since_restart(restarts: tuple[float, ...], share: float) -> float:
