@@ -3,37 +3,39 @@
 from histoscale.cli import (
     cancer,
     compare,
+    evaluate,
     figures,
     frechet,
     glands,
     import_weights,
     info,
     judge,
+    models,
     profile,
     study,
     tile,
     train,
     upscale,
 )
-from histoscale.cli.app import app, main
+from histoscale.cli.app import add_verb, app, main
 
 __all__ = ["app", "main"]
 
-for verb in (
-    upscale.upscale,
-    info.info,
-    info.models,
-    train.train,
-    train.evaluate,
-    compare.compare,
-    figures.figures,
-    frechet.frechet,
-    glands.glands,
-    profile.profile,
-    tile.tile,
-    study.study,
-    cancer.cancer,
-    judge.judge,
-    import_weights.import_weights,
-):
-    app.command()(verb)
+PANELS = {
+    "Images and slides": (upscale.upscale, info.info, models.models),
+    "Training": (tile.tile, train.train, evaluate.evaluate, import_weights.import_weights),
+    "Research": (
+        compare.compare,
+        study.study,
+        figures.figures,
+        profile.profile,
+        frechet.frechet,
+        judge.judge,
+        glands.glands,
+        cancer.cancer,
+    ),
+}
+
+for panel, verbs in PANELS.items():
+    for verb in verbs:
+        add_verb(verb, panel)

@@ -1,8 +1,12 @@
-"""The program itself: how verbs end when something goes wrong, and what is common to them."""
+"""The program itself: how a verb is added, how it ends when something goes wrong, the version."""
 
+import inspect
 import logging
 import os
+import signal
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -13,21 +17,78 @@ from histoscale.errors import HistoscaleError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
+EXAMPLES = "\n\nExamples:\n"
+"""Heading of the part of a verb's docstring that stands at the end of its help."""
 
 
 class Verbs(typer.core.TyperGroup):
-    """Turns what is expected to go wrong into one sentence and an exit code, for every verb."""
+    """The one place where expected errors become a sentence and an exit code, for every verb."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; anything but our own errors and Ctrl-C is a bug and may trace."""
+        """Run the verb; an exception that is neither ours nor Ctrl-C is a bug and shows its traceback."""
         try:
-            return super().invoke(ctx)
+            with terminated_as_interrupted():
+                return super().invoke(ctx)
         except HistoscaleError as error:
             complain(str(error))
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            complain("stopped; no half-written file is left.")
+            complain("stopped; no partial file is left.")
             raise typer.Exit(INTERRUPTED) from None
+
+
+class Verb(typer.core.TyperCommand):
+    """A command whose help shows no Python types and does not list ``--help``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All parameters, ``--help`` among them."""
+        params: list[Any] = list(super().get_params(ctx))
+        for param in params:
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda **_: None  # typer would show <list[Path]>
+            elif param.is_flag:
+                param.metavar = ""
+                param.hidden = param.hidden or param.name == "help"
+        return params
+
+
+@contextmanager
+def interrupted(sentence: Callable[[], str | None]) -> Iterator[None]:
+    """On Ctrl-C in the block, say what is kept and how to resume, and exit.
+
+    Args:
+        sentence: asked when it happens; None where nothing was begun that could be resumed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = sentence()
+        if told is None:
+            raise
+        complain(f"stopped; {told}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Treat SIGTERM in the block like Ctrl-C: partial files are removed, and finished work is kept."""
+
+    process = os.getpid()
+
+    def interrupt(*_: object) -> None:
+        if os.getpid() != process:  # a forked worker inherits this handler, and has nothing to tidy up
+            os._exit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread, which alone may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 app = typer.Typer(
@@ -41,11 +102,23 @@ app = typer.Typer(
 )
 
 
+def add_verb(verb: Callable[..., None], panel: str) -> None:
+    """Make a function a verb of the program.
+
+    Args:
+        verb: its docstring is the help text: one sentence, what else must be said, and ``Examples:``.
+        panel: heading that the verb stands under in ``histoscale --help``.
+    """
+    text, _, examples = inspect.cleandoc(verb.__doc__ or "").partition(EXAMPLES)
+    epilog = f"Examples:\n\n```text\n{inspect.cleandoc(examples)}\n```"
+    app.command(cls=Verb, help=text, epilog=epilog, rich_help_panel=panel)(verb)
+
+
 def main() -> None:
     """Entry point of the ``histoscale`` command."""
-    # Read when torch comes in. Threads that spin while they wait take a busy machine's cores from each other.
+    # Read when torch is imported. Threads that spin while they wait take cores from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its remarks on odd tags; errors still raise
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # remarks on odd tags; errors still raise
     warnings.showwarning = show_warning
     app()
 
@@ -55,20 +128,23 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     complain(str(message), "warning")
 
 
-def show_version(wanted: bool) -> bool:
-    """Print the version and stop, if that is wanted."""
-    if wanted:
+def show_version(is_requested: bool) -> bool:
+    """Print the version and stop, if it is requested."""
+    if is_requested:
         from importlib.metadata import version
 
         typer.echo(f"histoscale {version('histoscale')}")
         raise typer.Exit
-    return wanted
+    return is_requested
 
 
 @app.callback()
 def root(
     _version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, metavar="", help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Arbitrary-scale super-resolution for H&E histopathology. Not for primary diagnosis."""

@@ -5,42 +5,61 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import Device, Overrides, RunFolder
+from histoscale.cli.options import OUTPUT, AlwaysResume, Device, Overrides, RunFolder
 
 
 def cancer(
-    run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="See runs/cancer.toml.")],
+    run_file: Annotated[
+        Path, typer.Argument(metavar="RUN.toml", help="Run file; `runs/cancer.toml` is an example.")
+    ],
     output: RunFolder = None,
     overrides: Overrides = None,
-    tables_only: Annotated[
-        bool,
-        typer.Option("--tables-only", help="Make the tables of a finished run again, from its CSV files."),
-    ] = False,
+    finished: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="Make only the tables, from the CSV files of the finished run in this folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     device: Device = "auto",
+    _resume: AlwaysResume = False,
+    tables_only: Annotated[bool, typer.Option("--tables-only", hidden=True)] = False,
 ) -> None:
-    """Train classifiers on original patches and test them on enlarged ones; started again, it goes on."""
+    """Train cancer classifiers on original patches and test them on super-resolved ones.
+
+    Examples:
+        histoscale cancer runs/cancer.toml -o out/cancer
+        histoscale cancer runs/cancer.toml --from out/cancer
+    """
     from histoscale.experiments.cancer import experiment
     from histoscale.experiments.cancer.report import overview
     from histoscale.experiments.cancer.results import TABLES
 
     folder = output or Path("out") / run_file.stem
-    try:
-        with bar("cancer") as shown:
-            found = (
-                experiment.tabulate(run_file, folder, overrides=overrides or ())
-                if tables_only
-                else experiment.cancer(
-                    run_file,
-                    folder,
-                    overrides=overrides or (),
-                    device=device,
-                    progress=lambda what, share: shown.advance(share, description=what),
-                )
+    if tables_only:
+        complain(f"--tables-only is now --from {folder}.", "note")
+        finished = folder
+    if finished is not None:
+        if output not in {None, finished}:
+            raise typer.BadParameter("--from writes the tables into its folder: leave out --output.")
+        folder = finished
+    with (
+        interrupted(lambda: "finished parts are kept; resume with the same command."),
+        bar("cancer") as shown,
+    ):
+        if finished is not None:
+            found = experiment.tabulate(run_file, folder, overrides=overrides or ())
+        else:
+            found = experiment.cancer(
+                run_file,
+                folder,
+                overrides=overrides or (),
+                device=device,
+                progress=lambda what, share: shown.advance(share, description=what),
             )
-    except KeyboardInterrupt:
-        complain("stopped; what is done is kept, and the same command goes on with it.")
-        raise typer.Exit(INTERRUPTED) from None
     typer.echo(overview(*found))
-    say(f"Predictions, tables and tests are in {folder}; the whole account is {folder / TABLES}.")
+    say(f"Predictions, tables and tests are in {folder}; the summary is {folder / TABLES}.")

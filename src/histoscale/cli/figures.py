@@ -6,49 +6,72 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import Data, Device, Precision, PrecisionName, Sets, Split
+from histoscale.cli.options import (
+    DATA,
+    Data,
+    Degradation,
+    Device,
+    Models,
+    Overwrite,
+    Precision,
+    ResultFolder,
+    Sets,
+    Split,
+    require_data,
+)
 
 
 def figures(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="[LABEL=]WEIGHTS",
-            help="Name or .safetensors path, as of `compare`; may be repeated.",
-        ),
-    ] = None,
+    model: Models = None,
     data: Data = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/figures"),
+    output: ResultFolder = Path("out/figures"),
     image: Annotated[
         list[str] | None,
-        typer.Option(help="Name of an image to show; may be repeated. Evenly chosen otherwise."),
+        typer.Option(
+            metavar="NAME",
+            help="Show this image; repeatable. Default: images spread evenly over each data set.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    scale: Annotated[float, typer.Option(help="Of all figures but Fig. 7, which has its own.")] = 4.0,
-    degradation: Annotated[str, typer.Option(help="B, C, D or none.")] = "B",
+    scale: Annotated[
+        float,
+        typer.Option(metavar="FACTOR", help="Scale of all figures except Fig. 7.", rich_help_panel=DATA),
+    ] = 4.0,
+    degradation: Degradation = "B",
     sets: Sets = None,
     split: Split = "test",
-    limit: Annotated[int, typer.Option(min=1, help="So many images of a set.")] = 3,
-    crop: Annotated[int, typer.Option(help="Pixels a side that are shown of an image.")] = 192,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Show N images of each data set.", rich_help_panel=DATA)
+    ] = 3,
+    crop: Annotated[
+        int, typer.Option(metavar="PX", help="Show PX x PX pixels of each image.", rich_help_panel=DATA)
+    ] = 192,
     mpp: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Micrometres per pixel of images that do not state theirs."),
+        typer.Option(
+            min=0.001,
+            metavar="UM",
+            help="Micrometres per pixel of images whose files do not state it.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     device: Device = "auto",
-    precision: Precision = PrecisionName.fp32,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
+    precision: Precision = "fp32",
+    overwrite: Overwrite = False,
 ) -> None:
-    """Draw the paper's figures of images: error maps, odd scales, features, decoders, branches, a gallery."""
-    if data is None:
-        raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
+    """Draw the paper's figures: error maps, odd scales, features, decoders, branches, a gallery.
+
+    Examples:
+        histoscale figures -m iste=iste --data images/ -o out/figures
+        histoscale figures -m liif=liif.safetensors -m iste=iste --image testA_1
+    """
     from histoscale.experiments.figures import experiment
     from histoscale.experiments.figures.figure import LeftOut
 
     with bar("drawing") as shown:
         entries = experiment.figures(
             model or (),
-            data,
+            require_data(data),
             output,
             images=image or (),
             scale=scale,
@@ -58,7 +81,7 @@ def figures(
             limit=limit,
             crop_px=crop,
             mpp=mpp,
-            precision=precision.value,
+            precision=precision,
             device=device,
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),

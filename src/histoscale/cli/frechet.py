@@ -1,37 +1,37 @@
-"""``histoscale frechet``: how far two sets of pictures are apart."""
+"""``histoscale frechet``."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from histoscale.cli.console import say
-from histoscale.cli.options import Device
-
-
-class ExtractorChoice(StrEnum):
-    """`tissue` ships; `inception` is FID's and wants its weights."""
-
-    tissue = "tissue"
-    inception = "inception"
+from histoscale.cli.options import Device, Extractor, InceptionWeights
 
 
 def frechet(
-    first: Annotated[Path, typer.Argument(help="Folder of pictures, such as the originals.")],
-    second: Annotated[Path, typer.Argument(help="Another, such as what a model made of them.")],
-    extractor: Annotated[
-        ExtractorChoice, typer.Option(help="tissue: ours, ships. inception: FID's, wants its weights.")
-    ] = ExtractorChoice.tissue,
-    inception_weights: Annotated[
-        Path | None, typer.Option(help="pytorch-fid's pt_inception-2015-12-05-6726825d.pth.")
-    ] = None,
-    patch: Annotated[int, typer.Option(min=0, help="Side of the patches; 0 for whole pictures.")] = 96,
+    first: Annotated[
+        Path, typer.Argument(metavar="FIRST", help="Folder of images, such as the ground truth.")
+    ],
+    second: Annotated[
+        Path,
+        typer.Argument(metavar="SECOND", help="Another folder, such as the same images super-resolved."),
+    ],
+    extractor: Extractor = "tissue",
+    inception_weights: InceptionWeights = None,
+    patch: Annotated[
+        int, typer.Option(min=0, metavar="PX", help="Side of the patches; 0 compares whole images.")
+    ] = 96,
     device: Device = "auto",
 ) -> None:
-    """Say how far apart two sets of pictures are: Frechet distance of their features."""
+    """Measure how far apart two sets of images are, by the Frechet distance of their features.
+
+    Examples:
+        histoscale frechet originals/ upscaled/
+        histoscale frechet originals/ upscaled/ --patch 0 --device cuda
+    """
     from histoscale.experiments.frechet_distance import compare_folders, load_extractor
     from histoscale.resources import find_device
 
-    loaded = load_extractor(extractor.value, inception_weights, find_device(device))
+    loaded = load_extractor(extractor, inception_weights, find_device(device))
     say(compare_folders(first, second, loaded, patch or None).line())

@@ -5,32 +5,44 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say, show_table
-from histoscale.cli.options import Overrides
+from histoscale.cli.options import COMPUTE, AlwaysResume, Overrides, RunFolder, Scores
 
 
 def glands(
-    run_file: Annotated[Path | None, typer.Argument(metavar="RUN.toml", help="See runs/glands.toml.")] = None,
-    output: Annotated[
+    run_file: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="Folder of the results; out/ and the run file's name by default."
-        ),
+        typer.Argument(metavar="RUN.toml", help="Run file; `runs/glands.toml` is an example."),
     ] = None,
+    output: RunFolder = None,
     overrides: Overrides = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="U-Nets side by side, a thread each; 1 uses all threads.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="U-Nets trained at the same time, with one thread each; 1 uses all threads.",
+            rich_help_panel=COMPUTE,
+        ),
     ] = 2,
-    scores: Annotated[
-        Path | None, typer.Option("--from", metavar="CSV", help="Make tables of these scores alone.")
-    ] = None,
+    scores: Scores = None,
+    _resume: AlwaysResume = False,
 ) -> None:
-    """Segment glands on originals, bicubic and super-resolved images; started again, it goes on."""
+    """Train U-Nets to segment glands, on original, bicubic and super-resolved images.
+
+    Examples:
+        histoscale glands runs/glands.toml --workers 2
+        histoscale glands --from out/glands/scores.csv -o out/again
+    """
     from histoscale.experiments.glands import experiment, report, statistics
 
     if run_file is not None and scores is None:
         folder = output or Path("out") / run_file.stem
-        with bar("glands", " {task.fields[state]}") as shown:
+        with (
+            interrupted(lambda: "finished parts are kept; resume with the same command."),
+            bar("glands", " {task.fields[state]}") as shown,
+        ):
             found = experiment.glands(
                 run_file,
                 folder,
@@ -42,7 +54,7 @@ def glands(
         folder = output or Path("out/glands-again")
         found = experiment.glands_again(scores, folder)
     else:
-        raise typer.BadParameter("give RUN.toml, or --from with scores.")
+        raise typer.BadParameter("give either RUN.toml or --from SCORES.csv.")
     for part in statistics.parts_of(found):
         table = report.main_table(part)
         say(f"{table.caption}.")

@@ -9,15 +9,34 @@ from histoscale.cli.console import say
 
 
 def import_weights(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pth file of its authors.")],
-    name: Annotated[str, typer.Option("--as", help="liif, lte, lmi, itsrn, lit, iste, edsr, rdn or swinir.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Where to.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A .pth file that the authors of a method published.")
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="METHOD",
+            help="The method: `liif`, `lte`, `lmi`, `itsrn`, `lit`, `iste`, `edsr`, `rdn` or `swinir`.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write."),
+    ],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
-    """Take over weights that the authors of a method published; encoder and sizes are found in the file."""
-    from histoscale.importing.importing import import_weights as carry_out
+    """Convert a checkpoint that the authors of a method published into weights for this package.
 
-    card = carry_out(checkpoint, name, output, overwrite=overwrite)
+    The encoder and its sizes are read from the checkpoint.
+
+    Examples:
+        histoscale import-weights edsr_liif.pth --as liif -o liif.safetensors
+        histoscale import-weights edsr_x4.pth --as edsr -o edsr-x4.safetensors
+    """
+    from histoscale.importing import importing
+
+    card = importing.import_weights(checkpoint, name, output, overwrite=overwrite)
     unused = len(card.recipe["unused"])
     left = f"; {unused} tensors that the official model does not use were left out" if unused else ""
     arguments = ", ".join(f"{key} = {value}" for key, value in card.architecture.arguments.items())

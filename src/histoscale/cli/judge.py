@@ -5,9 +5,24 @@ from typing import Annotated
 
 import typer
 
-from histoscale.cli.app import INTERRUPTED
-from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import Crop, Data, Device, Limit, Precision, PrecisionName, Sets, Split
+from histoscale.cli.app import interrupted
+from histoscale.cli.console import bar, say
+from histoscale.cli.options import (
+    DATA,
+    AlwaysResume,
+    Crop,
+    Data,
+    Degradation,
+    Device,
+    Limit,
+    Models,
+    Overwrite,
+    Precision,
+    ResultFolder,
+    Sets,
+    Split,
+    require_data,
+)
 
 
 def judge(
@@ -15,58 +30,61 @@ def judge(
         str,
         typer.Option(
             "--task-model",
-            metavar="FILE.py:FUNCTION|nuclei",
-            help="FUNCTION(image, sample) gives a score, a dict of them, or (prediction, truth).",
+            metavar="FILE.py:FUNCTION",
+            help="Your task: FUNCTION(image, sample) returns a score, a dict of scores, or a pair "
+            "(prediction, ground truth). `nuclei` is a task that ships with this package.",
         ),
     ],
     data: Data = None,
-    model: Annotated[
-        list[str] | None,
+    model: Models = None,
+    output: ResultFolder = Path("out/judged"),
+    scale: Annotated[
+        float,
         typer.Option(
-            "--model",
-            "-m",
-            metavar="[LABEL=]WEIGHTS",
-            help="Name or .safetensors path; iste-fast by default.",
+            metavar="FACTOR",
+            help="Factor between the original and the low-resolution image.",
+            rich_help_panel=DATA,
         ),
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.")] = Path(
-        "out/judged"
-    ),
-    scale: Annotated[float, typer.Option(help="How much smaller the low-resolution image is.")] = 4.0,
-    degradation: Annotated[str, typer.Option(help="none (plain bicubic), B, C or D.")] = "none",
+    ] = 4.0,
+    degradation: Degradation = "none",
     sets: Sets = None,
     split: Split = "test",
     limit: Limit = None,
     crop: Crop = None,
     device: Device = "auto",
-    precision: Precision = PrecisionName.auto,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew.")] = False,
+    precision: Precision = "auto",
+    overwrite: Overwrite = False,
+    _resume: AlwaysResume = False,
 ) -> None:
-    """Run a task of your own on original, small and enlarged images: what does super-resolution recover?"""
-    if data is None:
-        raise typer.BadParameter("give --data or $HISTOSCALE_DATA.")
-    from histoscale.experiments.custom_task.experiment import judge as carry_out
+    """Run your own task on original, low-resolution and super-resolved images and compare the scores.
 
-    try:
-        with bar("judging") as shown:
-            found = carry_out(
-                task,
-                data,
-                output,
-                model or ["iste-fast"],
-                scale=scale,
-                degradation=degradation,
-                sets=sets or (),
-                split=split,
-                limit=limit,
-                crop_px=crop,
-                precision=precision.value,
-                device=device,
-                overwrite=overwrite,
-                progress=lambda done, total: shown.advance(done / total),
-            )
-    except KeyboardInterrupt:
-        complain("stopped; the scores so far are kept, and the same command goes on with them.")
-        raise typer.Exit(INTERRUPTED) from None
+    Without --model, iste-fast is tested.
+
+    Examples:
+        histoscale judge --task-model nuclei --set monuseg
+        histoscale judge --task-model mine.py:predict --data images/ -m iste-fast
+    """
+    from histoscale.experiments.custom_task import experiment
+
+    with (
+        interrupted(lambda: "the scores so far are kept; resume with the same command."),
+        bar("judging") as shown,
+    ):
+        found = experiment.judge(
+            task,
+            require_data(data),
+            output,
+            model or ["iste-fast"],
+            scale=scale,
+            degradation=degradation,
+            sets=sets or (),
+            split=split,
+            limit=limit,
+            crop_px=crop,
+            precision=precision,
+            device=device,
+            overwrite=overwrite,
+            progress=lambda done, total: shown.advance(done / total),
+        )
     typer.echo(found.text)
     say(f"Scores of every image and the tables are in {output}.")

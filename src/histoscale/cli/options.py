@@ -1,44 +1,181 @@
-"""Options that several verbs have, worded once."""
+"""Options that several verbs have: name, metavar and help, each written once."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from histoscale.resources import Wanted as PrecisionChoice
 
-class PrecisionName(StrEnum):
-    """`auto` is bf16 where the processor multiplies it natively, else fp32."""
+MODEL, DATA, COMPUTE, OUTPUT = "Model", "Data", "Compute", "Output"
+"""Headings of the parts of a verb's options."""
 
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-
+Models: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="[LABEL=]WEIGHTS",
+        help="Model name or .safetensors file, with a label for the tables; repeatable.",
+        rich_help_panel=MODEL,
+    ),
+]
 
 Data: TypeAlias = Annotated[
     Path | None,
-    typer.Option(envvar="HISTOSCALE_DATA", help="Manifest or its folder, folder of pictures, or picture."),
+    typer.Option(
+        metavar="PATH",
+        envvar="HISTOSCALE_DATA",
+        help="Data manifest, folder with a manifest, folder of images, or one image.",
+        rich_help_panel=DATA,
+    ),
 ]
 Sets: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--set", help="Data set of the manifest; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME",
+        help="Use this data set of the manifest; repeatable. Default: all.",
+        rich_help_panel=DATA,
+    ),
 ]
-Split: TypeAlias = Annotated[str, typer.Option(help="Split of the manifest; empty for all.")]
-Limit: TypeAlias = Annotated[int | None, typer.Option(min=1, help="At most so many images of a set.")]
-Crop: TypeAlias = Annotated[int | None, typer.Option(min=1, help="Only the middle so many pixels a side.")]
+Split: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Use this split of the manifest; an empty name means all splits.",
+        rich_help_panel=DATA,
+    ),
+]
+Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Use at most N images of each data set.", rich_help_panel=DATA),
+]
+Crop: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PX",
+        help="Use only the central PX x PX pixels of each image.",
+        rich_help_panel=DATA,
+    ),
+]
 AllowResize: TypeAlias = Annotated[
-    bool, typer.Option("--allow-resize", help="Take fixed-scale models to other scales by bicubic.")
+    bool,
+    typer.Option(
+        "--allow-resize",
+        help="Let bicubic interpolation bring a fixed-scale model's output to other sizes.",
+        rich_help_panel="Model",
+    ),
 ]
-Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
-Precision: TypeAlias = Annotated[PrecisionName, typer.Option(help="auto is bf16 where it is native.")]
-Workers: TypeAlias = Annotated[int, typer.Option(min=1, help="Processes of one thread each.")]
+Scales: TypeAlias = Annotated[
+    list[float] | None,
+    typer.Option(metavar="FACTOR", help="Scale; repeatable.", rich_help_panel=DATA),
+]
+Degradations: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="How the low-resolution images are made: `B`, `C`, `D` or `none`; repeatable.",
+        rich_help_panel=DATA,
+    ),
+]
+Degradation: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How the low-resolution images are made: `B`, `C`, `D` or `none` (bicubic alone).",
+        rich_help_panel=DATA,
+    ),
+]
+Extractor: TypeAlias = Annotated[
+    Literal["tissue", "inception"],
+    typer.Option(
+        metavar="NAME",
+        help="Features of the Frechet distance: `tissue` ships with this package, `inception` is the "
+        "network of FID and needs --inception-weights.",
+    ),
+]
+InceptionWeights: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The file pt_inception-2015-12-05-6726825d.pth of pytorch-fid."),
+]
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="`cpu`, `cuda`, `cuda:1`, `mps` or `auto` (a GPU if there is one).",
+        rich_help_panel=COMPUTE,
+    ),
+]
+Precision: TypeAlias = Annotated[
+    PrecisionChoice,
+    typer.Option(
+        metavar="NAME",
+        help="`fp32`, `bf16` or `auto` (bf16 if the processor supports it natively).",
+        rich_help_panel=COMPUTE,
+    ),
+]
+Workers: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="N", help="Number of processes, with one thread each.", rich_help_panel=COMPUTE
+    ),
+]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a key of the file, for example data.sets=tcga or model.encoder=rdn; may be repeated.",
+        help="Override a key of the run file, such as data.sets=tcga or model.encoder=rdn; repeatable.",
     ),
 ]
 RunFolder: TypeAlias = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder of the run; out/NAME by default.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Folder for the results. Default: `out/` and the run file's name.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
+ResultFolder: TypeAlias = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.", rich_help_panel=OUTPUT),
+]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace earlier results.", rich_help_panel=OUTPUT)
+]
+Resume: TypeAlias = Annotated[
+    bool,
+    typer.Option("--resume", help="Resume the run in the output folder.", rich_help_panel=OUTPUT),
+]
+AlwaysResume: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Resume the run in the output folder; happens without this option too.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Scores: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="SCORES.csv",
+        help="Make only the tables, from these scores.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def require_data(data: Path | None) -> Path:
+    """The data that a verb works on.
+
+    Raises:
+        typer.BadParameter: if neither the option nor the variable names any.
+    """
+    if data is None:
+        raise typer.BadParameter("give --data, or set the environment variable HISTOSCALE_DATA.")
+    return data

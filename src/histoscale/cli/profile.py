@@ -6,25 +6,53 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import bar, complain, say, show_table
-from histoscale.cli.options import Device, Precision, PrecisionName
+from histoscale.cli.options import COMPUTE, MODEL, Device, Overwrite, Precision, ResultFolder
 
 
 def profile(
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="May be repeated; all models of any scale by default."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="METHOD",
+            help="Arbitrary-scale method; repeatable. Default: all of them.",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
-    encoder: Annotated[str, typer.Option(help="swinir as in Table 8, edsr or rdn.")] = "swinir",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the tables.")] = Path(
-        "out/profile"
-    ),
+    encoder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="`swinir` (as in Table 8), `edsr` or `rdn`.", rich_help_panel=MODEL
+        ),
+    ] = "swinir",
+    output: ResultFolder = Path("out/profile"),
     device: Device = "auto",
-    precision: Precision = PrecisionName.fp32,
-    threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 1,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of every model; the best counts.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier tables.")] = False,
+    precision: Precision = "fp32",
+    threads: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processor threads.", rich_help_panel=COMPUTE)
+    ] = 1,
+    repetitions: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Repetitions per model; the fastest is reported.",
+            rich_help_panel=COMPUTE,
+        ),
+    ] = 2,
+    overwrite: Overwrite = False,
+    rounds: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
 ) -> None:
-    """Measure parameters, peak memory and time of the models of any scale: the paper's Table 8."""
+    """Measure the parameters, peak memory and time of arbitrary-scale methods (Table 8 of the paper).
+
+    Examples:
+        histoscale profile
+        histoscale profile -m liif -m iste --encoder edsr --device cuda --precision bf16
+    """
+    if rounds is not None:
+        complain("--rounds is now --repetitions.", "note")
+        repetitions = rounds
     from histoscale.experiments.profile import experiment, report
 
     with bar("profiling") as shown:
@@ -32,9 +60,9 @@ def profile(
             experiment.subjects(model or (), encoder),
             output,
             device=device,
-            precision=precision.value,
+            precision=precision,
             threads=threads,
-            rounds=rounds,
+            rounds=repetitions,
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )

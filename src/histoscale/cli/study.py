@@ -1,43 +1,77 @@
-"""``histoscale study``: many methods trained under one recipe."""
+"""``histoscale study``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say
-from histoscale.cli.options import Overrides
+from histoscale.cli.options import COMPUTE, AlwaysResume, Overrides, RunFolder
+
+BUDGET = "Budget"
 
 
 def study(
-    study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="See runs/study.toml.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the study; out/NAME by default.")
-    ] = None,
+    study_file: Annotated[
+        Path, typer.Argument(metavar="STUDY.toml", help="Study file; `runs/study.toml` is an example.")
+    ],
+    output: RunFolder = None,
     recipe: Annotated[
         Path | None,
-        typer.Option(metavar="RECIPE.toml", help="Train by this recipe instead, see runs/recipe-gpu.toml."),
+        typer.Option(
+            metavar="RECIPE.toml",
+            help="Train with this recipe instead of the study's; see `runs/recipe-gpu.toml`.",
+        ),
     ] = None,
     overrides: Overrides = None,
     minutes: Annotated[
-        float, typer.Option("--minutes-per-model", min=0, help="Processor time; the study's own by default.")
+        float,
+        typer.Option(
+            "--minutes-per-model",
+            min=0,
+            metavar="N",
+            help="Processor minutes for each method. Default: as in the study file.",
+            rich_help_panel=BUDGET,
+        ),
     ] = 0.0,
     steps: Annotated[
-        int, typer.Option("--steps-per-model", min=0, help="Steps of each training instead of minutes.")
+        int,
+        typer.Option(
+            "--steps-per-model",
+            min=0,
+            metavar="N",
+            help="Training steps for each method, instead of minutes.",
+            rich_help_panel=BUDGET,
+        ),
     ] = 0,
-    only: Annotated[list[str] | None, typer.Option(help="Label of a method; may be repeated.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings side by side.")] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="Train and compare only this method; repeatable."),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Models trained at the same time.", rich_help_panel=COMPUTE),
+    ] = 1,
+    _resume: AlwaysResume = False,
 ) -> None:
-    """Train methods by one recipe and budget and compare them; started again, it goes on."""
+    """Train several methods with one recipe and one budget, and compare them.
+
+    Examples:
+        histoscale study runs/study.toml --minutes-per-model 10 --workers 2
+        histoscale study runs/study.toml --steps-per-model 500 --only iste --only liif
+    """
     if minutes and steps:
         raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
     from histoscale.experiments.compare.report import overview
-    from histoscale.experiments.study.study import COMPARISON
-    from histoscale.experiments.study.study import study as carry_out
+    from histoscale.experiments.study import study as experiment
 
     folder = output or Path("out") / study_file.stem
-    with bar("comparing") as shown:
-        found = carry_out(
+    with (
+        interrupted(lambda: "finished trainings are kept; resume with the same command."),
+        bar("comparing") as shown,
+    ):
+        found = experiment.study(
             study_file,
             folder,
             recipe=recipe,
@@ -46,8 +80,8 @@ def study(
             steps=steps,
             only=only or (),
             workers=workers,
-            report=lambda name, left: say(f"{name} has ended, {left} still to do."),
+            report=lambda name, left: say(f"{name} is trained; {left} left."),
             progress=lambda done, total: shown.advance(done / total),
         )
     typer.echo(overview(found))
-    say(f"Scores, tables and tests are in a folder of {folder / COMPARISON}.")
+    say(f"Scores, tables and tests are in a folder of {folder / experiment.COMPARISON}.")

@@ -1,87 +1,144 @@
 """``histoscale tile``."""
 
 import math
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from histoscale.cli.console import bar, say
+from histoscale.cli.options import OUTPUT
 
-
-class SplitBy(StrEnum):
-    """What stays in one part of a split: all of a slide, or each sub-image by itself."""
-
-    slide = "slide"
-    tile = "tile"
-
-
-class LosslessFormat(StrEnum):
-    """Of pictures to train on."""
-
-    png = "png"
-    webp = "webp"
+SPLIT, TILES = "Split", "Sub-images"
 
 
 def tile(
-    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="Slides or pictures.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the sub-images.")],
+    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="Slides or images.")],
+    *,
     size: Annotated[
-        int | None, typer.Option(min=8, help="Pixels of a sub-image's side; whole slides by default.")
+        int | None,
+        typer.Option(
+            min=8,
+            metavar="PX",
+            help="Side of a sub-image. Default: whole slides.",
+            rich_help_panel=TILES,
+        ),
     ] = None,
     tissue: Annotated[
-        float, typer.Option(min=0, max=1, help="Least share of tissue of a sub-image; 0 takes all.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Keep sub-images with at least this share of tissue; 0 keeps all.",
+            rich_help_panel=TILES,
+        ),
     ] = 0.5,
     split: Annotated[
-        str, typer.Option(help="Train, val and test: numbers such as 320/40/40, or shares.")
+        str,
+        typer.Option(
+            metavar="TRAIN/VAL/TEST",
+            help="Number of sub-images in each split, such as 320/40/40, or shares.",
+            rich_help_panel=SPLIT,
+        ),
     ] = "80%/10%/10%",
-    split_by: Annotated[SplitBy, typer.Option(help="Keep slides apart, or only sub-images.")] = SplitBy.slide,
+    split_by: Annotated[
+        Literal["slide", "tile"],
+        typer.Option(
+            metavar="UNIT",
+            help="`slide` keeps all sub-images of a slide in one split, `tile` does not.",
+            rich_help_panel=SPLIT,
+        ),
+    ] = "slide",
     random_crops: Annotated[
-        int | None, typer.Option(min=1, help="So many at random from each slide, instead of a grid.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Cut N sub-images at random places of each slide, instead of a grid.",
+            rich_help_panel=TILES,
+        ),
     ] = None,
     mpp: Annotated[
-        float | None, typer.Option(help="Reduce to these micrometres per pixel, such as 0.5.")
+        float | None,
+        typer.Option(
+            metavar="UM",
+            help="Downsample to this many micrometres per pixel, such as 0.5.",
+            rich_help_panel=TILES,
+        ),
     ] = None,
     source_mpp: Annotated[
         float | None,
-        typer.Option(help="Micrometres per pixel of the slides, where their metadata lack them."),
+        typer.Option(
+            metavar="UM",
+            help="Micrometres per pixel of the slides, if their metadata lack them.",
+            rich_help_panel=TILES,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random places and the split.")] = 0,
-    form: Annotated[LosslessFormat, typer.Option("--format", help="Both are lossless.")] = LosslessFormat.png,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Seed of the random places and of the split.", rich_help_panel=SPLIT
+        ),
+    ] = 0,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder for the sub-images.", rich_help_panel=OUTPUT
+        ),
+    ],
+    form: Annotated[
+        Literal["png", "webp"],
+        typer.Option(
+            "--format", metavar="NAME", help="`png` or `webp`, both lossless.", rich_help_panel=OUTPUT
+        ),
+    ] = "png",
     set_name: Annotated[
-        str | None, typer.Option("--set", help="Name of the data set; the folder's by default.")
+        str | None,
+        typer.Option(
+            "--set",
+            metavar="NAME",
+            help="Name of the data set. Default: the folder's name.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what `tile` wrote before.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a folder that this command wrote.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
-    """Cut slides into sub-images for training, with a manifest that run files and `evaluate` read."""
+    """Cut slides into sub-images for training and testing, and write a manifest of them.
+
+    Examples:
+        histoscale tile slides/*.svs -o data/mine --size 3072 --split 320/40/40
+        histoscale tile cores/*.tif -o data/cores --tissue 0 --source-mpp 0.5
+    """
     if random_crops and not size:
-        raise typer.BadParameter("--random-crops needs the --size of the crops.")
+        raise typer.BadParameter("--random-crops needs --size, the side of a crop.")
     if any(value is not None and not 0 < value < math.inf for value in (mpp, source_mpp)):
-        raise typer.BadParameter("--mpp and --source-mpp are above 0.")
+        raise typer.BadParameter("--mpp and --source-mpp must be above 0.")
     from histoscale.tiling.dataset import Recipe, cut_slides
     from histoscale.tiling.splits import parse_split
 
-    name = set_name or output.resolve().name
-    places = Recipe(
-        parse_split(split),
-        size,
-        tissue,
-        random_crops,
-        split_by.value,
-        mpp,
-        source_mpp,
-        seed,
-        form.value,
-        name,
+    recipe = Recipe(
+        split=parse_split(split),
+        side_px=size,
+        tissue=tissue,
+        random_crops=random_crops,
+        split_by=split_by,
+        mpp=mpp,
+        source_mpp=source_mpp,
+        seed=seed,
+        form=form,
+        set=set_name or output.resolve().name,
     )
     with bar("") as shown:
         counts = cut_slides(
             slides,
             output,
-            places,
+            recipe,
             overwrite=overwrite,
             report=lambda what, done, total: shown.advance(done / total, description=what),
         )
-    words = ", ".join(f"{count} for {part}" for part, count in counts.items())
-    say(f"{sum(counts.values())} sub-images of {len(slides)} slides written to {output}: {words}.")
+    splits = ", ".join(f"{count} for {name}" for name, count in counts.items())
+    say(f"{sum(counts.values())} sub-images of {len(slides)} slides written to {output}: {splits}.")

@@ -6,15 +6,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from histoscale.cli.app import INTERRUPTED
 from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import AllowResize, Device, Precision, PrecisionName
+from histoscale.cli.options import COMPUTE, MODEL, OUTPUT, AllowResize, Device, Precision
 
 if TYPE_CHECKING:
     from histoscale.upscaling.engine import Engine
@@ -22,108 +21,185 @@ if TYPE_CHECKING:
     from histoscale.upscaling.options import Options
     from histoscale.upscaling.results import Failure, Outcome
 
-
-class CompressionName(StrEnum):
-    """What the tiles of a pyramid are compressed with."""
-
-    jpeg = "jpeg"
-    jpeg2000 = "jpeg2000"
-    zstd = "zstd"
-    deflate = "deflate"
-    none = "none"
-
-
-class LayoutName(StrEnum):
-    """How an OME-TIFF holds its levels."""
-
-    ome = "ome"
-    openslide = "openslide"
-    both = "both"
+SIZE, SLIDES = "Size (give one of --scale, --size, --mpp and --magnification)", "Slides"
 
 
 def upscale(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Pictures, slides or folders.")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="A file; a folder for several inputs, which keep their names."),
-    ],
-    scale: Annotated[float | None, typer.Option(help="Factor for both sides, such as 2.7.")] = None,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Images, slides or folders.")],
+    *,
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="FACTOR", help="Factor for both sides, such as 2.7.", rich_help_panel=SIZE),
+    ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Pixels of the output, such as 1500x900.")
+        str | None,
+        typer.Option(
+            metavar="WIDTHxHEIGHT", help="Pixels of the output, such as 1500x900.", rich_help_panel=SIZE
+        ),
     ] = None,
     mpp: Annotated[
-        float | None, typer.Option(help="Micrometres per pixel of the output, such as 0.25.")
+        float | None,
+        typer.Option(
+            metavar="UM", help="Micrometres per pixel of the output, such as 0.25.", rich_help_panel=SIZE
+        ),
     ] = None,
     magnification: Annotated[
-        float | None, typer.Option(help="Objective power that the output stands for, such as 40.")
+        float | None,
+        typer.Option(
+            metavar="POWER", help="Objective power of the output, such as 40.", rich_help_panel=SIZE
+        ),
     ] = None,
     source_mpp: Annotated[
-        float | None, typer.Option(help="Micrometres per pixel of the input, where its metadata lack them.")
+        float | None,
+        typer.Option(
+            metavar="UM",
+            help="Micrometres per pixel of the input, if its metadata lack them or are wrong.",
+            rich_help_panel=SIZE,
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,W,H",
+            help="Upscale only this region: left, top, width and height in level-0 pixels, or in micrometres "
+            "with the suffix um.",
+            rich_help_panel=SIZE,
+        ),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="Name (see `histoscale models`) or .safetensors path.")
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="Model name (`histoscale models` lists them) or .safetensors file.",
+            rich_help_panel=MODEL,
+        ),
     ] = "iste-fast",
+    allow_resize: AllowResize = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
     tile: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Side of a tile: in input pixels for pictures, in output pixels for slides (256, 512, ...); "
-            "automatic by default.",
+            metavar="PX",
+            help="Side of a tile: input pixels for images, output pixels (256, 512, ...) for slides. "
+            "Default: chosen by memory.",
+            rich_help_panel=COMPUTE,
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = PrecisionName.auto,
-    allow_resize: AllowResize = False,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=100, help="Of JPEG (95 by default, slides 90) and WebP (lossless by default)."
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    skip_errors: Annotated[
-        bool, typer.Option(help="Go on with the other files after one that failed.")
-    ] = True,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y,WIDTH,HEIGHT", help="Part of the input in pixels, or 50um in micrometres."),
-    ] = None,
-    roi: Annotated[Path | None, typer.Option(help="Polygons as GeoJSON, as QuPath writes it.")] = None,
     tissue: Annotated[
         str,
         typer.Option(
-            help="Slides: mask sends glass through bicubic, all does not; or a mask or GeoJSON file."
+            metavar="WHERE",
+            help="Where to run the model: `mask` (detected tissue; background is interpolated), `all`, or a "
+            "mask image or GeoJSON file.",
+            rich_help_panel=SLIDES,
         ),
     ] = "mask",
+    roi: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Upscale only the polygons of this GeoJSON file, as QuPath writes it.",
+            rich_help_panel=SLIDES,
+        ),
+    ] = None,
     compression: Annotated[
-        CompressionName | None, typer.Option(help="Slides: jpeg by default, zstd of OME-Zarr.")
+        Literal["jpeg", "jpeg2000", "zstd", "deflate", "none"] | None,
+        typer.Option(
+            metavar="NAME",
+            help="`jpeg`, `jpeg2000`, `zstd`, `deflate` or `none`. Default: `jpeg`; `zstd` for OME-Zarr.",
+            rich_help_panel=SLIDES,
+        ),
     ] = None,
     layout: Annotated[
-        LayoutName, typer.Option(help="Slides: ome is the standard, openslide what OpenSlide reads.")
-    ] = LayoutName.ome,
-    max_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Slides: of all processes together, such as 1.5GiB.")
-    ] = None,
+        Literal["ome", "openslide", "both"],
+        typer.Option(
+            metavar="NAME",
+            help="Levels of an OME-TIFF: `ome` (the standard), `openslide` (what OpenSlide reads) or `both`.",
+            rich_help_panel=SLIDES,
+        ),
+    ] = "ome",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Slides: processes; one for each core by default.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of processes. Default: one for each core.",
+            rich_help_panel=SLIDES,
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory limit for all processes together, such as 1.5GiB.",
+            rich_help_panel=SLIDES,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute on the Dask scheduler at this address; `local` starts one.",
+            rich_help_panel=SLIDES,
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Slides: go on with what an interrupted run left.")
+        bool,
+        typer.Option("--resume", help="Resume an interrupted run.", rich_help_panel=SLIDES),
     ] = False,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="local|ADDRESS", help="Slides: compute on a Dask scheduler.")
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="File to write. For several inputs: a folder, where files keep their names.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="N",
+            help="Quality of JPEG (default: 95, slides 90) and WebP (default: lossless).",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Of the HTML and JSON report; slides have one beside them."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for the HTML and JSON report. Default: beside each slide.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)
+    ] = False,
+    stop_at_error: Annotated[
+        bool,
+        typer.Option("--no-skip-errors", help="Stop at the first file that fails.", rich_help_panel=OUTPUT),
+    ] = False,
+    skip_errors: Annotated[bool, typer.Option("--skip-errors", hidden=True)] = False,
 ) -> None:
-    """Enlarge pictures and slides, with exactly one of --scale, --size, --mpp and --magnification.
+    """Upscale images and slides to any scale, size or resolution.
 
-    PNG, JPEG, TIFF and WebP in and out, told apart by the suffix of OUTPUT; a pyramid, tile by tile in
-    bounded memory, where that is .ome.tiff, .ome.zarr or .dcm. Below a scale of 1 the input is reduced by
-    antialiased bicubic, without a model. Micrometres per pixel are written where they are known.
+    The suffix of the output decides the format. PNG, JPEG, TIFF and WebP hold an image; .ome.tiff, .ome.zarr
+    and .dcm hold a slide, which is computed tile by tile in bounded memory. A scale below 1 downsamples
+    without a model. Micrometres per pixel are recorded if they are known.
+
+    Examples:
+        histoscale upscale biopsy.png --scale 2.7 -o biopsy-x2.7.png
+        histoscale upscale slide.svs --mpp 0.25 -o slide.ome.tiff
     """
+    if skip_errors:
+        complain("--skip-errors is the default and can be left out.", "note")
     if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
     size_xy = parse_size(size) if size else None
@@ -138,12 +214,12 @@ def upscale(
         source_mpp=source_mpp,
         quality=quality,
         overwrite=overwrite,
-        skip_errors=skip_errors,
+        skip_errors=not stop_at_error,
         region=region,
         roi=roi,
         tissue=tissue,
-        compression=compression.value if compression else None,
-        layout=layout.value,
+        compression=compression,
+        layout=layout,
         max_memory_bytes=parse_bytes(max_memory) if max_memory else None,
         workers=workers,
         resume=resume,
@@ -151,7 +227,7 @@ def upscale(
     )
     if report is not None:
         refuse_unwritable(report / "report.html")
-    engine = Engine(model, device, precision.value, tile, allow_resize)
+    engine = Engine(model, device, precision, tile, allow_resize)
     jobs = plan_jobs(inputs, output)
     results = tell_results(jobs, options, engine, report)
     if len(jobs) > 1:
