@@ -82,7 +82,9 @@ def test_modules_have_meaningful_names() -> None:
 
 def test_tests_mirror_the_source() -> None:
     """A test file is where its module is: ``tests/a/test_b.py`` for ``a/b.py`` or the room ``a/b/``."""
-    about_the_house = {f"test_{what}.py" for what in ("docs", "house", "public_api", "results", "viewers")}
+    about_the_house = {
+        f"test_{what}.py" for what in ("docs", "help", "house", "public_api", "results", "viewers")
+    }
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     subjects = {
         t: SOURCE / t.parent / t.stem.removeprefix("test_") for t in tests if t.name not in about_the_house

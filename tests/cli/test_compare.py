@@ -47,19 +47,19 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
         (["-m", "iste-fast", "--reference", "liif"], 1, "There is no row liif to test against"),
         (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "of row x both make every scale"),
         (["--from", "nowhere.csv"], 1, "but nowhere.csv cannot be read (No such file or directory)"),
-        (["--from", "scores.csv", "-m", "iste-fast"], 2, "no --model"),
-        (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "give no --set and no --limit"),
+        (["--from", "scores.csv", "-m", "iste-fast"], 2, "leave out --model"),
+        (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "--set, --limit"),
         (
             ["--from", "scores.csv", "--device", "cpu", "--precision", "bf16"],
             2,
-            "no --device and no --precision",
+            "--device, --precision",
         ),
         (
             ["--from", "scores.csv", "--extractor", "inception", "--workers", "2"],
             2,
-            "no --workers and no --ex",
+            "--workers, --extractor",
         ),
-        (["--from", "scores.csv", "--patch", "60"], 2, "give no --patch"),
+        (["--from", "scores.csv", "--patch", "60"], 2, "leave out --patch"),
         (["-m", "iste-fast", "--resume", "--overwrite"], 2, "not both"),
         ([], 2, "give --model"),
     ],
@@ -71,7 +71,7 @@ def test_mistakes(words: list[str], code: int, sentence: str, pictures: Path, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_ctrl_c_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_resume(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(jobs: Sequence[Job], *others: Any) -> Iterator[list[Score]]:
         yield from score_jobs(jobs[:1], *others)
         raise KeyboardInterrupt
@@ -80,6 +80,7 @@ def test_ctrl_c_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: p
     words = ["-m", "iste-fast", "--data", pictures, "-o", tmp_path / "out", "--scale", 2]
     result = call(*words)
     assert result.exit_code == 130
-    assert result.stderr == ("error: stopped; the scores so far are kept, and --resume goes on with them.\n")
+    assert result.stderr.startswith("error: stopped; ")
+    assert "--resume" in result.stderr
     monkeypatch.undo()
     assert call(*words, "--resume").exit_code == 0

@@ -34,7 +34,7 @@ def test_tables_from_scores_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        ([], 2, "give RUN.toml, or --from with scores"),
+        ([], 2, "RUN.toml or --from"),
         (["none.toml"], 1, "error: Wanted a run file, but none.toml cannot be read"),
         (
             ["--from", "none.csv"],

@@ -44,9 +44,9 @@ def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:
     )
 
 
-def test_ctrl_c_says_how_to_go_on(picture: Path, tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_resume(picture: Path, tmp_path: Path) -> None:
     task = tmp_path / "slow.py"
     task.write_text("def predict(image, sample):\n    raise KeyboardInterrupt\n")
     result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
     assert result.exit_code == 130
-    assert "the same command goes on with them" in result.stderr
+    assert "resume with the same command" in result.stderr

@@ -1,7 +1,7 @@
 """``histoscale compare``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,7 +31,6 @@ from histoscale.cli.options import (
 
 
 def compare(
-    context: typer.Context,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +95,16 @@ def compare(
     from histoscale.experiments.compare.results import ScoreFolder
 
     if scores is not None:
-        refuse_unused(context)
+        unused: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
+        unused |= {"--split": split != "test", "--degradation": degradation, "--limit": limit}
+        unused |= {"--crop": crop, "--allow-resize": allow_resize, "--device": device != "auto"}
+        unused |= {"--precision": precision != "fp32", "--workers": workers > 1}
+        unused |= {"--extractor": extractor != "tissue", "--inception-weights": inception_weights}
+        unused |= {"--patch": patch != 96}
+        if given := [name for name, choice in unused.items() if choice]:
+            raise typer.BadParameter(
+                f"--from reads everything else from the scores: leave out {', '.join(given)}."
+            )
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
         found = experiment.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
     elif data is None or not model:
@@ -131,24 +139,3 @@ def compare(
             )
     typer.echo(overview(found))
     say(f"Scores, tables and tests are in {output}.")
-
-
-USED_WITH_SCORES = {"preset", "scale", "reference", "output", "overwrite", "scores", "data"}
-"""Parameters that mean something beside ``--from``; the data may come from the environment."""
-
-
-def refuse_unused(context: typer.Context) -> None:
-    """Raise `typer.BadParameter` if an option stands beside ``--from`` that would have no effect."""
-    unused = [option_of(context, name) for name in context.params if name not in USED_WITH_SCORES]
-    if given := [option for option in unused if option is not None]:
-        raise typer.BadParameter(
-            f"--from reads everything else from the scores: leave out {', '.join(given)}."
-        )
-
-
-def option_of(context: typer.Context, name: str) -> str | None:
-    """The spelling of a parameter that stands on the command line; None where it does not."""
-    source: Any = context.get_parameter_source(name)
-    if source is None or source.name != "COMMANDLINE":
-        return None
-    return next(str(param.opts[0]) for param in context.command.params if param.name == name)

@@ -57,7 +57,7 @@ def evaluate(
 
     Examples:
         histoscale evaluate -m iste-fast --data images/ --scale 2 --scale 4
-        histoscale evaluate -m out/mine/mine.safetensors --data data/tma --split test
+        histoscale evaluate -m mine.safetensors --data data/tma --split val
     """
     from histoscale.experiments import evaluate as experiment
 

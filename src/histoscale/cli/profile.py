@@ -48,7 +48,7 @@ def profile(
 
     Examples:
         histoscale profile
-        histoscale profile -m liif -m iste --encoder edsr --device cuda --precision bf16
+        histoscale profile -m liif -m iste --encoder edsr --device cuda
     """
     if rounds is not None:
         complain("--rounds is now --repetitions.", "note")

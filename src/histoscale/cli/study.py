@@ -59,7 +59,7 @@ def study(
 
     Examples:
         histoscale study runs/study.toml --minutes-per-model 10 --workers 2
-        histoscale study runs/study.toml --steps-per-model 500 --only iste --only liif
+        histoscale study runs/study.toml --steps-per-model 500 --only iste
     """
     if minutes and steps:
         raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
