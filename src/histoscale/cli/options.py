@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from histoscale.resources import Wanted as PrecisionChoice
+from histoscale.resources import PrecisionChoice
 
 MODEL, DATA, COMPUTE, OUTPUT = "Model", "Data", "Compute", "Output"
 """Headings of the parts of a verb's options."""
