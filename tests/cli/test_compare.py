@@ -43,10 +43,10 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["-m", "iste-fast", "--preset", "table5"], 1, "error: Unknown preset table5: wanted one of table1"),
-        (["-m", "iste-fast", "--reference", "liif"], 1, "There is no row liif to test against"),
-        (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "of row x both make every scale"),
-        (["--from", "nowhere.csv"], 1, "but nowhere.csv cannot be read (No such file or directory)"),
+        (["-m", "iste-fast", "--preset", "table5"], 1, "preset table5"),
+        (["-m", "iste-fast", "--reference", "liif"], 1, "row liif"),
+        (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "row x"),
+        (["--from", "nowhere.csv"], 1, "nowhere.csv"),
         (["--from", "scores.csv", "-m", "iste-fast"], 2, "leave out --model"),
         (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "--set, --limit"),
         (

@@ -35,10 +35,10 @@ def test_a_page_and_what_is_not_on_it(picture: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        ([], 1, "error: Wanted at least one model, as LABEL=WEIGHTS, got none."),
-        (["-m", "iste-fast"], 1, "error: Wanted images of at least 192 x 192 pixels, the crop, but"),
-        (["-m", "iste-fast", "--image", "b"], 1, "error: There is no image b in the data"),
-        (["-m", "iste-fast", "--crop", "64", "--scale", "0.9"], 1, "scales of at least 1, got 0.9"),
+        ([], 1, "LABEL=WEIGHTS"),
+        (["-m", "iste-fast"], 1, "192 x 192 pixels"),
+        (["-m", "iste-fast", "--image", "b"], 1, "image b"),
+        (["-m", "iste-fast", "--crop", "64", "--scale", "0.9"], 1, "0.9"),
         (["-m", "iste-fast", "--limit", "0"], 2, "--limit"),
     ],
 )

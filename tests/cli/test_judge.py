@@ -38,10 +38,9 @@ def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:
     task.write_text("def predict(image, sample):\n    return image.median()\n")
     result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert result.stderr == (
-        f"error: Your task failed in {task}, line 2, on image p (original): AttributeError: 'numpy.ndarray' "
-        "object has no attribute 'median'.\n"
-    )
+    assert result.stderr.startswith("error: ")
+    assert f"{task}, line 2" in result.stderr
+    assert "no attribute 'median'" in result.stderr
 
 
 def test_ctrl_c_says_how_to_resume(picture: Path, tmp_path: Path) -> None:
