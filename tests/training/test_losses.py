@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from histoscale.config import LossTable, Run
 from histoscale.data.pairs import Pair
-from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
 from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.resize import bicubic_resize
@@ -17,14 +15,11 @@ from histoscale.models.baselines.li2021 import Li2021
 from histoscale.models.baselines.swdnet import SWDNet, haar
 from histoscale.models.catalog import build
 from histoscale.models.iste.plus import ISTEPlus
-from histoscale.training import losses
 from histoscale.training.losses import (
     AdversarialObjective,
     Objective,
     ResidualObjective,
     WaveletObjective,
-    blurred_by_curriculum,
-    mean_factor,
     objective_for,
 )
 
@@ -151,29 +146,34 @@ def test_the_run_file_chooses() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "tables", "message"),
     [
-        ("edsr", {}, {"loss": {"kind": "wavelets"}}, "wavelets is the loss of swdnet, wanted l1 for edsr"),
+        ("edsr", {}, {"loss": {"kind": "wavelets"}}, "wavelets.* swdnet; .*l1.* edsr"),
         (
             "edsr",
             {},
             {"loss": {"kind": "adversarial"}},
-            "adversarial is the loss of li2021, wanted l1 for edsr",
+            "adversarial.* li2021; .*l1.* edsr",
         ),
-        ("swdnet", {}, {"loss": {"kind": "wavelets"}, "data": {"patch_px": 10}}, "multiple of 4 .* got 10"),
+        (
+            "swdnet",
+            {},
+            {"loss": {"kind": "wavelets"}, "data": {"patch_px": 10}},
+            "patch_px is 10, .* multiple of 4",
+        ),
         (
             "edsr",
             {},
             {"loss": {"kind": "residual"}},
-            "residual is the loss of iste-plus, wanted l1 for edsr",
+            "residual.* iste-plus; .*l1.* edsr",
         ),
-        ("edsr", {}, {"data": {"queries": 9}}, r"data\.queries: edsr only answers whole .* wanted 0, got 9"),
+        ("edsr", {}, {"data": {"queries": 9}}, r"data\.queries is 9, but edsr needs 0"),
         (
             "edsr",
             {},
             {"data": {"scales": []}},
-            r"data\.scales: this edsr makes x2 only: .*\[2\], got a range",
+            r"data\.scales is a range, .* x2 only: .*\[2\]",
         ),
-        ("edsr", {}, {"data": {"scales": [2, 3]}}, r"data\.scales: .* got 2, 3"),
-        ("edsr", {}, {"validation": {}}, r"validation\.scales: .* got 2, 3, 4"),
+        ("edsr", {}, {"data": {"scales": [2, 3]}}, r"data\.scales is 2, 3, .*\[2\]"),
+        ("edsr", {}, {"validation": {}}, r"validation\.scales is 2, 3, 4, .*\[2\]"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
@@ -189,38 +189,8 @@ def test_what_cannot_be_is_one_sentence(
 
 def test_residual_draws_its_own_pixels() -> None:
     sampled = run("iste-plus", PLUS, loss={"kind": "residual"}, data={"queries": 9})
-    with pytest.raises(ConfigError, match=r"data\.queries: residual draws .* wanted 0, got 9"):
+    with pytest.raises(ConfigError, match=r"data\.queries is 9, .*residual.* needs 0"):
         objective_for(sampled, ISTEPlus(**PLUS))
 
 
 # The growing factor, and what it does to pictures.
-
-
-def test_the_mean_grows_from_two_to_the_largest_by_half_way() -> None:
-    assert mean_factor(0, 4) == 2
-    assert mean_factor(0.25, 4) == pytest.approx(np.log2(10))
-    assert mean_factor(0.5, 4) == mean_factor(0.9, 4) == 4
-    assert mean_factor(0.25, 3) == pytest.approx(np.log2(6))
-    assert {mean_factor(share, 2) for share in (0, 0.3, 1)} == {2}
-
-
-def test_pictures_are_degraded_as_test_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "SPREAD", 0.0)
-    picture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
-    target = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-    made = blurred_by_curriculum(target, 1.0, 3)[0].permute(1, 2, 0).numpy() * 255
-    wanted = enlarge_bicubic(degrade(picture, (8, 8), 3.0), (24, 24))
-    assert np.abs(made.clip(0, 255) - wanted).max() < 4
-
-
-def test_each_picture_has_a_factor_of_its_own_of_at_least_one() -> None:
-    rng = np.random.default_rng(0)
-    target = torch.from_numpy(rng.random((1, 3, 16, 16), dtype=np.float32)).repeat(6, 1, 1, 1)
-    made = blurred_by_curriculum(target, 0.0, 4)
-    assert made.shape == target.shape
-    blur = (made - target).abs().mean(dim=(1, 2, 3))
-    assert len(set(blur.tolist())) > 3
-    torch.manual_seed(5)
-    again = blurred_by_curriculum(target, 0.0, 4)
-    torch.manual_seed(5)
-    assert torch.equal(blurred_by_curriculum(target, 0.0, 4), again)

@@ -1,6 +1,4 @@
-"""What a step of training makes small: Eq. 1, SWD-Net's or Li et al.'s own loss, or that of iste-plus."""
-
-import math
+"""The losses of a training: L1 of Eq. 1, and those of SWD-Net, of Li et al. and of iste-plus."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -11,7 +9,6 @@ from histoscale.config import LossTable, Run
 from histoscale.data.pairs import Pair
 from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
-from histoscale.imaging.degrade import degrade
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
 from histoscale.models.baselines.fixed_scale import FixedScale
@@ -19,40 +16,7 @@ from histoscale.models.baselines.li2021 import Li2021, PatchGAN
 from histoscale.models.baselines.swdnet import MULTIPLE_PX, SWDNet, haar
 from histoscale.models.iste.plus import ISTEPlus
 from histoscale.models.local_ensemble import as_rows, pick
-
-# The curriculum of Li et al. (2021): hardly degraded pictures first, the full factor from half-way on.
-
-
-SPREAD = 0.5
-"""Standard deviation of a patch's factor around the mean of its time."""
-
-
-def mean_factor(share: float, largest: float) -> float:
-    """Mean factor of degradation: log2 of a number that grows evenly from 4 to 2^largest in half the run.
-
-    Args:
-        share: of the run that is over.
-        largest: the factor in the end; up to 2 it is the factor throughout.
-    """
-    return min(math.log2(4 + max(2**largest - 4, 0.0) * 2 * share), largest)
-
-
-def blurred_by_curriculum(
-    target: Float[Tensor, "b 3 H W"], share: float, largest: float
-) -> Float[Tensor, "b 3 H W"]:
-    """Each picture reduced by a factor of its own, as test images are (B), and enlarged again, bicubic.
-
-    Args:
-        target: sharp pictures in [0, 1].
-        share, largest: see `mean_factor`.
-    """
-    drawn = mean_factor(share, largest) + SPREAD * torch.randn(len(target))
-    blurred = []
-    for picture, factor in zip(target.split(1), drawn.clamp(min=1).tolist(), strict=True):
-        size = (picture.shape[2], picture.shape[3])
-        small = (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
-        blurred.append(bicubic_resize(degrade(picture, small, factor), size))
-    return torch.cat(blurred)
+from histoscale.training.curriculum import blurred_by_curriculum
 
 
 class Objective(nn.Module):
@@ -215,36 +179,43 @@ def objective_for(run: Run, model: SuperResolver) -> Objective:
     match run.loss.kind:
         case "wavelets":
             if not isinstance(model, SWDNet):
-                raise ConfigError(f"loss.kind: wavelets is the loss of swdnet, wanted l1 for {name}.")
+                raise _foreign_loss("wavelets", "swdnet", name)
             if run.data.patch_px % MULTIPLE_PX:
                 raise ConfigError(
-                    f"data.patch_px: wanted a multiple of 4 for wavelets, got {run.data.patch_px}."
+                    f"data.patch_px is {run.data.patch_px}, but wavelets need a multiple of {MULTIPLE_PX}."
                 )
             return WaveletObjective(model, run.loss)
         case "adversarial":
             if not isinstance(model, Li2021):
-                raise ConfigError(f"loss.kind: adversarial is the loss of li2021, wanted l1 for {name}.")
+                raise _foreign_loss("adversarial", "li2021", name)
             return AdversarialObjective(model, run.loss)
         case "residual":
             if not isinstance(model, ISTEPlus):
-                raise ConfigError(f"loss.kind: residual is the loss of iste-plus, wanted l1 for {name}.")
+                raise _foreign_loss("residual", "iste-plus", name)
             if run.data.queries:
                 raise ConfigError(
-                    f"data.queries: residual draws loss.points itself: wanted 0, got {run.data.queries}."
+                    f"data.queries is {run.data.queries}, but loss.kind = 'residual' needs 0: "
+                    "it draws loss.points."
                 )
             return ResidualObjective(model, run.loss)
         case "l1":
             return Objective(model)
 
 
+def _foreign_loss(kind: str, owner: str, name: str) -> ConfigError:
+    return ConfigError(f'loss.kind = "{kind}" works only with model {owner}; use "l1" for {name}.')
+
+
 def check_answers(run: Run, model: SuperResolver) -> None:
     """Raise `ConfigError` unless ``model`` can answer the pairs that the run trains and validates with."""
     name, queries = run.model.name, run.data.queries
     if queries and not isinstance(model, CoordinateSuperResolver):
-        raise ConfigError(f"data.queries: {name} only answers whole patches: wanted 0, got {queries}.")
+        raise ConfigError(f"data.queries is {queries}, but {name} needs 0: it answers whole patches only.")
     if isinstance(model, FixedScale):
         for table, scales in (("data", run.data.scales), ("validation", run.validation.scales)):
             if set(scales) != {model.scale}:
                 got = ", ".join(f"{scale:g}" for scale in scales) or "a range"
-                wanted = f"wanted scales = [{model.scale}], got {got}"
-                raise ConfigError(f"{table}.scales: this {name} makes x{model.scale} only: {wanted}.")
+                raise ConfigError(
+                    f"{table}.scales is {got}, but this {name} makes x{model.scale} only: set it to "
+                    f"[{model.scale}]."
+                )
