@@ -25,7 +25,7 @@ from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.paper_tables import Preset
 from histoscale.experiments.compare.report import frechet_markdown
 from histoscale.experiments.frechet_distance import PATCH_PX, compare_pictures, gather, load_extractor
-from histoscale.experiments.images import spread
+from histoscale.experiments.images import ImageSelection, spread
 from histoscale.files import write_text
 from histoscale.metrics.frechet import frechet_distance
 
@@ -108,7 +108,7 @@ def enlarged_tables(data: Path, split: str, limit: int, models: Sequence[str]) -
     """Table 3 in small."""
     preset = Preset("table3", "At x2, x3 and x4", SCALES, has_frechet=True)
     with TemporaryDirectory() as folder:
-        made = compare(models, data, Path(folder), [preset], split=split, limit=limit)
+        made = compare(models, ImageSelection(data, split=split, limit=limit), Path(folder), [preset])
     return frechet_markdown(made.distances)
 
 

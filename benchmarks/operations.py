@@ -17,7 +17,7 @@ import torch
 from engine import crop
 from torch.utils.flop_counter import FlopCounterMode
 
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.tables import TextTable
 from histoscale.files import write_text
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
@@ -80,7 +80,7 @@ def table(found: dict[str, list[int]]) -> str:
         ]
         for name, counts in found.items()
     )
-    return markdown_table(heads, rows)
+    return TextTable(heads, list(rows)).grid()
 
 
 def main() -> None:

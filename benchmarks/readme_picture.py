@@ -17,7 +17,7 @@ from PIL import Image
 
 from histoscale import weights
 from histoscale.data.manifest import read_rgb
-from histoscale.experiments.images import enlarge, make_pair
+from histoscale.experiments.images import make_pair, upscale_each
 from histoscale.files import atomic_write
 from histoscale.imaging.degrade import DEGRADATIONS
 from histoscale.metrics.psnr import psnr_whole
@@ -36,7 +36,7 @@ def main() -> None:
     model = weights.load(arguments.model)
     lr, truth = make_pair(read_rgb(arguments.image), arguments.scale, arguments.degradation)
     size = (truth.shape[0], truth.shape[1])
-    bicubic, ours = (made.bytes for made in enlarge(lr, size, {"ours": model}))
+    bicubic, ours = (made.bytes for made in upscale_each(lr, size, {"ours": model}))
     if ours is None or bicubic is None:
         raise SystemExit(f"{arguments.model} does not enlarge by {arguments.scale:g}.")
     name = arguments.model if not arguments.model.endswith(".safetensors") else Path(arguments.model).stem

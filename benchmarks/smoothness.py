@@ -24,7 +24,7 @@ from PIL import Image
 
 from histoscale import weights
 from histoscale.data.manifest import ImageRecord, find_images, read_rgb
-from histoscale.experiments.images import enlarge, make_pair, spread
+from histoscale.experiments.images import make_pair, spread, upscale_each
 from histoscale.files import write_text
 from histoscale.models.base import SuperResolver
 
@@ -100,7 +100,7 @@ def measure(
     for record in records:
         lr, truth = make_pair(read_rgb(record.path)[ORIGIN_PX:, ORIGIN_PX:], scale, degradation)
         figures.setdefault("truth", []).append(cell_figures(truth.astype(np.float64), scale))
-        for name, floats, _ in enlarge(lr, (truth.shape[0], truth.shape[1]), models):
+        for name, floats, _ in upscale_each(lr, (truth.shape[0], truth.shape[1]), models):
             if floats is not None:
                 figures.setdefault(name, []).append(cell_figures(255 * floats.astype(np.float64), scale))
     return {name: tuple(np.mean(values, axis=0)) for name, values in figures.items()}
@@ -134,7 +134,7 @@ def block_table(models: dict[str, SuperResolver]) -> list[str]:
     )
     lines = [head, "| --- | --- | --- | --- | --- |"]
     for scale in SCALES:
-        for name, floats, _ in enlarge(lr, (lr.shape[0] * scale, lr.shape[1] * scale), models):
+        for name, floats, _ in upscale_each(lr, (lr.shape[0] * scale, lr.shape[1] * scale), models):
             if floats is not None:
                 border, elsewhere = block_figures(255 * floats.astype(np.float64), scale)
                 figures = f"{border:.2f} | {elsewhere:.2f} | {border / elsewhere:.2f}"
@@ -157,7 +157,7 @@ def save_enlargement(record: ImageRecord, models: dict[str, SuperResolver], fold
     image = read_rgb(record.path)
     top, left = ((side - DETAIL_PX) // 2 for side in image.shape[:2])
     detail = np.ascontiguousarray(image[top : top + DETAIL_PX, left : left + DETAIL_PX])
-    made = [pixels for _, _, pixels in enlarge(detail, (8 * DETAIL_PX, 8 * DETAIL_PX), models)]
+    made = [pixels for _, _, pixels in upscale_each(detail, (8 * DETAIL_PX, 8 * DETAIL_PX), models)]
     folder.mkdir(parents=True, exist_ok=True)
     strip = np.concatenate([pixels for pixels in made if pixels is not None], axis=1)
     Image.fromarray(strip).save(folder / f"{record.set}-{record.id}-x8.png")

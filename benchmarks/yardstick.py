@@ -12,7 +12,9 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from histoscale.experiments.scores import BICUBIC, paired_test, read_scores, summarise
+from histoscale.experiments.evaluate import summarise
+from histoscale.experiments.scoring import read_scores
+from histoscale.experiments.statistics import Grid
 from histoscale.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +42,8 @@ def main() -> None:
     ]
     for dataset, degradation, scale in sorted(cases):
         same = [s for s in scores if (s.dataset, s.degradation, s.scale) == (dataset, degradation, scale)]
-        test = paired_test([s for s in same if s.model != BICUBIC], OURS, YARDSTICK)
+        grid = Grid.of((s.model, "psnr", 0, s.image, s.psnr_whole) for s in same)
+        test = grid.test(OURS, YARDSTICK, "psnr")
         if test is None:
             continue
         gain = [gains[dataset, degradation, scale, model].gain_whole for model in (YARDSTICK, OURS)]

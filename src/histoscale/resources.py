@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -87,6 +88,36 @@ def multiplies_bf16(device: "torch.device") -> bool:
         return False
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute.
+
+    Attributes:
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; "auto" is a GPU where there is one.
+        precision: "auto" is bf16 where the device multiplies it natively, else fp32.
+        workers: processes, one thread each; 1 stays in this process with the threads it has.
+        threads: of a processor; 0 for as many as torch takes.
+    """
+
+    device: str = "auto"
+    precision: PrecisionChoice = "auto"
+    workers: int = 1
+    threads: int = 0
+
+    def resolve(self) -> tuple["torch.device", Precision]:
+        """The device and the precision in which it computes.
+
+        Raises:
+            ConfigError: if the device is unknown or absent.
+        """
+        device = find_device(self.device)
+        return device, find_precision(self.precision, device)
+
+
+EXACT = Compute(precision="fp32")
+"""In this process on the fastest device, in the precision of the weights."""
 
 
 # Memory that is available.

@@ -10,8 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
-from histoscale.experiments.scores import Score
-from histoscale.experiments.scoring import Job, score_jobs
+from histoscale.experiments.scoring import Score, ScoringJob, score_jobs
 
 
 def call(*words: Any) -> Result:
@@ -72,11 +71,11 @@ def test_mistakes(words: list[str], code: int, sentence: str, pictures: Path, tm
 
 
 def test_ctrl_c_says_how_to_resume(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(jobs: Sequence[Job], *others: Any) -> Iterator[list[Score]]:
+    def stop(jobs: Sequence[ScoringJob], *others: Any) -> Iterator[list[Score]]:
         yield from score_jobs(jobs[:1], *others)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("histoscale.experiments.compare.compare.score_jobs", stop)
+    monkeypatch.setattr("histoscale.experiments.scoring.score_jobs", stop)
     words = ["-m", "iste-fast", "--data", pictures, "-o", tmp_path / "out", "--scale", 2]
     result = call(*words)
     assert result.exit_code == 130

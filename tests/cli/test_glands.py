@@ -28,7 +28,7 @@ def test_tables_from_scores_alone(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "0.900" in result.stdout
     assert result.stdout.endswith(f"Results are in {tmp_path / 'out'}.\n")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tables.md", "tables.tex", "tables.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tables.md", "tables.tex"}
 
 
 @pytest.mark.parametrize(

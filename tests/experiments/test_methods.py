@@ -8,13 +8,17 @@ import torch
 from histoscale import weights
 from histoscale.errors import ConfigError, DataError, WeightsError
 from histoscale.experiments.methods import (
+    Method,
+    MethodAtScale,
     Setting,
+    WeightsFile,
     check_seeds,
-    describe,
+    describe_settings,
     label_of,
-    line_up,
     load_models,
+    name_models,
     parse,
+    read_methods,
     read_settings,
 )
 from histoscale.experiments.results import write_rows
@@ -38,13 +42,15 @@ def test_words(word: str, name: str, source: str) -> None:
 
 def test_one_label_is_one_member_a_seed_and_one_file_a_scale(folder: Path) -> None:
     words = [f"edsr={folder}/edsr-x{scale}.safetensors" for scale in (3, 2)]
-    members = line_up([*words, f"net#1={folder}/a.safetensors", f"net#2={folder}/b.safetensors", "bicubic"])
-    assert [member.name for member in members] == ["edsr", "net#1", "net#2"]
-    assert [file.scale for file in members[0].files] == [3, 2]
-    assert [member.files[0].scale for member in members[1:]] == [None, None]
+    methods = read_methods(
+        [*words, f"net#1={folder}/a.safetensors", f"net#2={folder}/b.safetensors", "bicubic"]
+    )
+    assert [method.name for method in methods] == ["edsr", "net#1", "net#2"]
+    assert [file.scale for file in methods[0].files] == [3, 2]
+    assert [method.files[0].scale for method in methods[1:]] == [None, None]
     digest = weights.card(folder / "a.safetensors").sha256
-    assert digest.startswith(members[1].files[0].digest)
-    assert len(members[1].files[0].digest) == 12
+    assert digest.startswith(methods[1].files[0].digest)
+    assert len(methods[1].files[0].digest) == 12
 
 
 @pytest.mark.parametrize(
@@ -52,24 +58,24 @@ def test_one_label_is_one_member_a_seed_and_one_file_a_scale(folder: Path) -> No
     [
         (
             ["e={}/edsr-x2.safetensors", "e={}/edsr-x2.safetensors"],
-            r"both make x2: wanted a label or seed of its own, such as e#2=",
+            r"both make x2: .* such as e#2=",
         ),
         (["e={}/a.safetensors", "e={}/b.safetensors"], "of row e both make every scale"),
         (["e={}/a.safetensors", "e={}/edsr-x3.safetensors"], "of row e both make x3"),
-        (["e#1={}/a.safetensors", "e={}/b.safetensors"], "for every model of row e or for none"),
+        (["e#1={}/a.safetensors", "e={}/b.safetensors"], "Row e has models with and without a seed"),
         (["e#1={}/a.safetensors", "e#2={}/a.safetensors"], "Row e has the same weights twice"),
         (["bicubic={}/a.safetensors"], "Bicubic is in every comparison"),
     ],
 )
 def test_what_cannot_be_one_row(folder: Path, words: list[str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as caught:
-        line_up([word.format(folder) for word in words])
+        read_methods([word.format(folder) for word in words])
     assert "\n" not in str(caught.value)
 
 
 def test_missing_weights_are_named() -> None:
     with pytest.raises(WeightsError, match="There are no weights named nobody"):
-        line_up(["iste=nobody"])
+        read_methods(["iste=nobody"])
 
 
 def test_seeds_of_other_rows_do_not_matter() -> None:
@@ -80,7 +86,7 @@ def test_seeds_of_other_rows_do_not_matter() -> None:
 
 
 def test_what_models_learnt_from() -> None:
-    settings = describe({"fast": "iste-fast"})
+    settings = describe_settings({"fast": "iste-fast"})
     assert [one.name for one in settings] == ["original", "low resolution", "bicubic", "fast"]
     assert settings[3].learnt_from == "glas train (95 images), monuseg train (21 images)"
     assert settings[3].digest == weights.card("iste-fast").sha256[:12]
@@ -88,10 +94,10 @@ def test_what_models_learnt_from() -> None:
 
 
 def test_they_read_back(tmp_path: Path) -> None:
-    settings = describe({"fast": "iste-fast"})
+    settings = describe_settings({"fast": "iste-fast"})
     write_rows(tmp_path / "settings.csv", Setting, settings)
     assert read_settings(tmp_path / "settings.csv") == settings
-    with pytest.raises(DataError, match=r"but .*none\.csv cannot be read \(No such file"):
+    with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
         read_settings(tmp_path / "none.csv")
 
 
@@ -99,9 +105,45 @@ def test_models_that_do_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "x3.safetensors"
     card = {"architecture": {"name": "edsr", "arguments": {"scale": 3, "blocks": 1, "channels": 4}}}
     weights.save(path, build("edsr", scale=3, blocks=1, channels=4), {**card, "data": [], "scales": (3, 3)})
-    assert describe({"x3": str(path)})[3].learnt_from == "not stated"
+    assert describe_settings({"x3": str(path)})[3].learnt_from == "not stated"
     assert list(load_models({"x3": str(path)}, (8, 8), (24, 24), torch.device("cpu"))) == ["x3"]
-    with pytest.raises(ConfigError, match="Model x3 cannot take part: "):
+    with pytest.raises(ConfigError, match="Model x3 cannot be used: "):
         load_models({"x3": str(path)}, (8, 8), (16, 16), torch.device("cpu"))
     with pytest.raises(WeightsError, match="no weights named liif"):
-        describe({"liif": "liif"})
+        describe_settings({"liif": "liif"})
+
+
+def test_models_are_named_by_label_or_file_and_no_name_comes_twice() -> None:
+    named = name_models(["iste-fast", "mine=run/net.safetensors"])
+    assert named == {"iste-fast": "iste-fast", "mine": "run/net.safetensors"}
+    for texts in (["a=x", "a=y"], ["bicubic=x"], ["original=x"]):
+        with pytest.raises(ConfigError, match="Two settings would be called"):
+            name_models(texts)
+
+
+# Which weights stand for a method at a scale.
+
+
+TWO, FOUR = WeightsFile("two", "2", 2), WeightsFile("four", "4", 4)
+FIXED, ANY = Method("edsr", (FOUR, TWO)), Method("net", (WeightsFile("net", "n"),))
+
+
+@pytest.mark.parametrize(
+    ("scale", "resized", "plain"),
+    [
+        (2.0, MethodAtScale("edsr", TWO), MethodAtScale("edsr", TWO)),
+        (4.0, MethodAtScale("edsr", FOUR), MethodAtScale("edsr", FOUR)),
+        (1.5, MethodAtScale("edsr", TWO, 2), MethodAtScale("edsr", TWO)),
+        (2.4, MethodAtScale("edsr", FOUR, 4), MethodAtScale("edsr", FOUR)),
+        (6.0, MethodAtScale("edsr", FOUR, 4), MethodAtScale("edsr", FOUR)),
+    ],
+)
+def test_the_next_larger_scale_or_the_largest(
+    scale: float, resized: MethodAtScale, plain: MethodAtScale
+) -> None:
+    assert FIXED.at(scale, allow_resize=True) == resized
+    assert FIXED.at(scale) == plain
+
+
+def test_any_scale_is_never_resized() -> None:
+    assert ANY.at(2.4, allow_resize=True) == MethodAtScale("net", ANY.files[0])

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from histoscale.errors import DataError, HistoscaleError
-from histoscale.experiments.parallel import side_by_side
+from histoscale.experiments.parallel import run_jobs
 
 
 def double(number: int) -> int:
@@ -19,16 +19,14 @@ def double(number: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come(workers: int) -> None:
-    found: list[int] = []
-    side_by_side(double, [1, 2, 3], workers, found.append, lambda: None)
-    assert sorted(found) == [2, 4, 6]
+    assert sorted(run_jobs(double, [1, 2, 3], workers)) == [2, 4, 6]
 
 
 def test_an_error_comes_as_it_is() -> None:
     with pytest.raises(DataError, match="positive number"):
-        side_by_side(double, [-1], 2, lambda _: None, lambda: None)
+        list(run_jobs(double, [-1], 2))
 
 
 def test_a_killed_process_is_told() -> None:
-    with pytest.raises(HistoscaleError, match="ended from outside"):
-        side_by_side(double, [0], 2, lambda _: None, lambda: None)
+    with pytest.raises(HistoscaleError, match="killed"):
+        list(run_jobs(double, [0], 2))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from histoscale.errors import DataError
-from histoscale.experiments.results import append_rows, read_rows, write_rows
+from histoscale.errors import DataError, OutputError
+from histoscale.experiments.results import ResultFolder, append_rows, read_rows, write_rows
 
 
 class Tuple(NamedTuple):
@@ -34,25 +34,25 @@ def test_rows_read_back_exactly(kind: type, tmp_path: Path) -> None:
     rows, path = [kind(*row) for row in ROWS], tmp_path / "rows.csv"
     write_rows(path, kind, rows[:1])
     append_rows(path, rows[1:])
-    assert read_rows(path, kind, "rows") == rows
+    assert read_rows(path, kind) == rows
     assert path.read_text().splitlines()[:2] == ["name,is_good,figure,n", "plain,1,0.3333333333333333,1"]
 
 
 def test_no_rows_are_a_heading(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv", Tuple, [])
-    assert read_rows(tmp_path / "rows.csv", Tuple, "rows") == []
+    assert read_rows(tmp_path / "rows.csv", Tuple) == []
 
 
 def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
     rows, path = [Tuple("a", True, 0.25), Tuple("b", False, 12.5)], tmp_path / "rows.csv"
     write_rows(path, Tuple, rows)
     path.write_text(path.read_text()[:-3])
-    assert read_rows(path, Tuple, "rows") == rows[:1]
+    assert read_rows(path, Tuple) == rows[:1]
 
 
 def test_a_column_with_a_default_may_be_missing(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("name,is_good,figure,gone\na,0,2.5,x\n")
-    assert read_rows(tmp_path / "old.csv", Record, "rows") == [Record("a", False, 2.5)]
+    assert read_rows(tmp_path / "old.csv", Record) == [Record("a", False, 2.5)]
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,56 @@ def test_a_column_with_a_default_may_be_missing(tmp_path: Path) -> None:
 )
 def test_something_else_is_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(DataError, match=r"^Wanted the rows, got something else in .*x\.csv\.$"):
-        read_rows(tmp_path / "x.csv", Tuple, "the rows")
+    with pytest.raises(DataError, match=r"x\.csv is not a table .* name, is_good, figure, n\.$"):
+        read_rows(tmp_path / "x.csv", Tuple)
 
 
 def test_a_missing_file_is_not_called_something_else(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^Wanted the rows, but .*x\.csv cannot be read \(No such file"):
-        read_rows(tmp_path / "x.csv", Tuple, "the rows")
+    with pytest.raises(DataError, match=r"x\.csv cannot be read: No such file"):
+        read_rows(tmp_path / "x.csv", Tuple)
+
+
+# A folder of results: what a stopped run leaves, and what may be resumed.
+
+
+SETTINGS = {"data": "here", "scales": (2, 3)}
+
+
+def test_rows_of_a_stopped_run_come_back_and_a_finished_one_keeps_no_partial_file(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path / "out", Tuple)
+    assert folder.is_empty
+    assert folder.read() == []
+    folder.begin([Tuple(*ROWS[0])], SETTINGS)
+    folder.append([Tuple(*ROWS[1])])
+    assert folder.is_unfinished
+    assert folder.read() == [Tuple(*row) for row in ROWS[:2]]
+    folder.finish([Tuple(*row) for row in ROWS], SETTINGS, {"tables.md": "| a |"})
+    assert {path.name for path in folder.path.iterdir()} == {"scores.csv", "settings.json", "tables.md"}
+    assert folder.read() == [Tuple(*row) for row in ROWS]
+
+
+def test_results_are_refused_and_removed_by_name(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path, Tuple)
+    folder.refuse_existing("tables.md")
+    folder.write({"tables.md": "mine", "other.txt": "stays"})
+    with pytest.raises(OutputError, match=r"tables\.md exists already: .*--overwrite.*--resume"):
+        folder.refuse_existing("tables.md")
+    folder.finish([], SETTINGS)
+    with pytest.raises(OutputError, match=r"scores\.csv exists already"):
+        folder.refuse_existing()
+    folder.clear("tables.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+
+
+def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path, Tuple)
+    folder.refuse_changes(SETTINGS)  # nothing to resume
+    folder.begin([], SETTINGS)
+    folder.refuse_changes(SETTINGS)
+    folder.refuse_changes(SETTINGS | {"scales": (4,)}, ["data"])
+    with pytest.raises(OutputError, match=r"was made with scales \[2, 3\], not \[4\]"):
+        folder.refuse_changes(SETTINGS | {"scales": (4,)})
+    for damaged in ("{", "[]"):
+        (tmp_path / "settings.json").write_text(damaged)
+        with pytest.raises(OutputError, match=r"settings\.json is missing or damaged"):
+            folder.refuse_changes(SETTINGS)

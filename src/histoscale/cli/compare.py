@@ -80,6 +80,7 @@ def compare(
     resume: Resume = False,
     overwrite: Overwrite = False,
     scores: Scores = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Write the tables in LaTeX as well.")] = False,
 ) -> None:
     """Compare methods as in the paper's tables: PSNR, SSIM and paired significance tests.
 
@@ -89,10 +90,14 @@ def compare(
     """
     if resume and overwrite:
         raise typer.BadParameter("give --resume or --overwrite, not both.")
+    from histoscale.experiments import results
     from histoscale.experiments.compare import compare as experiment
+    from histoscale.experiments.compare.frechet import FeatureChoice
     from histoscale.experiments.compare.paper_tables import find_presets
     from histoscale.experiments.compare.report import overview
-    from histoscale.experiments.compare.results import ScoreFolder
+    from histoscale.experiments.images import ImageSelection
+    from histoscale.experiments.scoring import Score
+    from histoscale.resources import Compute
 
     if scores is not None:
         unused: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
@@ -112,30 +117,23 @@ def compare(
     else:
         kept = "the scores so far are kept; resume with --resume."
         with (
-            interrupted(lambda: kept if ScoreFolder(output).is_unfinished else None),
+            interrupted(lambda: kept if results.ResultFolder(output, Score).is_unfinished else None),
             bar("comparing") as shown,
         ):
             found = experiment.compare(
                 model,
-                data,
+                ImageSelection(data, tuple(sets or ()), split, tuple(degradation or ("B",)), limit, crop),
                 output,
                 find_presets(preset or ([] if scale else ["table1"]), scale or ()),
                 reference=reference,
-                sets=sets or (),
-                split=split,
-                degradations=degradation or ("B",),
-                limit=limit,
-                crop_px=crop,
                 allow_resize=allow_resize,
-                precision=precision,
-                device=device,
-                workers=workers,
+                compute=Compute(device, precision, workers),
+                features=FeatureChoice(extractor, inception_weights, patch),
                 resume=resume,
                 overwrite=overwrite,
-                extractor=extractor,
-                inception_weights=inception_weights,
-                patch_px=patch,
                 progress=lambda done, total: shown.advance(done / total),
             )
+    if latex:
+        experiment.write_latex(found, output)
     typer.echo(overview(found))
     say(f"Scores, tables and tests are in {output}.")

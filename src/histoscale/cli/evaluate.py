@@ -17,6 +17,7 @@ from histoscale.cli.options import (
     Overwrite,
     Precision,
     ResultFolder,
+    Resume,
     Scales,
     Sets,
     Split,
@@ -48,6 +49,7 @@ def evaluate(
     device: Device = "auto",
     precision: Precision = "fp32",
     workers: Workers = 1,
+    resume: Resume = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure PSNR and SSIM of models and of bicubic interpolation on test images.
@@ -60,22 +62,25 @@ def evaluate(
         histoscale evaluate -m mine.safetensors --data data/tma --split val
     """
     from histoscale.experiments import evaluate as experiment
+    from histoscale.experiments.images import ImageSelection
+    from histoscale.resources import Compute
 
     with bar("evaluating") as shown:
         experiment.evaluate(
             model or ["iste-fast"],
-            require_data(data),
+            ImageSelection(
+                require_data(data),
+                tuple(sets or ()),
+                split,
+                tuple(degradation or experiment.DEGRADATIONS),
+                limit,
+                crop,
+            ),
             output,
-            sets=sets or (),
-            split=split,
             scales=scale or experiment.SCALES,
-            degradations=degradation or ("B", "none"),
-            limit=limit,
-            crop_px=crop,
             allow_resize=allow_resize,
-            precision=precision,
-            device=device,
-            workers=workers,
+            compute=Compute(device, precision, workers),
+            resume=resume,
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )

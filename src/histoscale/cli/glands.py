@@ -58,5 +58,5 @@ def glands(
     for part in statistics.parts_of(found):
         table = report.main_table(part)
         say(f"{table.caption}.")
-        show_table([table.heads, *table.rows])
+        show_table(table.texts())
     say(f"Results are in {folder}.")

@@ -1,130 +1,238 @@
-"""``histoscale evaluate``: how close do models come to the truth, at any scale, beside bicubic."""
+"""``histoscale evaluate``: how close methods come to the ground truth at any scale, beside bicubic."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from histoscale import weights
-from histoscale.data.manifest import find_images
-from histoscale.errors import ConfigError
-from histoscale.experiments.images import check_sizes, plan, spread
-from histoscale.experiments.methods import Member, look_at
-from histoscale.experiments.results import write_rows
-from histoscale.experiments.scores import BICUBIC, Score, plain_summaries
-from histoscale.experiments.scoring import Job, score_jobs
-from histoscale.experiments.tables import markdown
-from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
-from histoscale.resources import PrecisionChoice, find_device, find_precision
+from histoscale.experiments.images import ImageSelection
+from histoscale.experiments.methods import BICUBIC, read_methods
+from histoscale.experiments.results import ResultFolder
+from histoscale.experiments.scoring import (
+    MEASURES,
+    Progress,
+    Score,
+    groups_of,
+    plan_jobs,
+    score_remaining,
+    still_valid,
+)
+from histoscale.experiments.statistics import Figures, Grid, mean
+from histoscale.experiments.tables import (
+    TextCell,
+    TextTable,
+    count,
+    markdown_document,
+    mean_sd,
+    number,
+    signed,
+)
+from histoscale.resources import EXACT, Compute
 
 SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
 """All scales of the paper's Tables 1 and 2."""
-FILES = ("scores.csv", "tables.md", "summary.json")
-"""What an evaluation writes into its folder."""
-Sources = tuple[tuple[str, str], ...]
-"""For each model its name in the tables and what it is loaded from."""
+DEGRADATIONS = ("B", "none")
+TABLES = "tables.md"
+"""What is written beside scores and settings, made from the scores alone."""
+LASTING = ("data", "device", "precision")
+"""Settings that all rows of an evaluation share."""
 
 
 def evaluate(
     models: Sequence[str | Path],
-    data: Path,
+    images: ImageSelection,
     output: Path,
     *,
-    sets: Sequence[str] = (),
-    split: str = "test",
     scales: Sequence[float] = SCALES,
-    degradations: Sequence[str] = ("B", "none"),
-    limit: int | None = None,
-    crop_px: int | None = None,
     allow_resize: bool = False,
-    precision: PrecisionChoice = "fp32",
-    device: str = "auto",
-    workers: int = 1,
+    compute: Compute = EXACT,
+    resume: bool = False,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Score]:
-    """Score weights on images and write `FILES` into ``output``.
+    """Score methods on images, and write scores, settings and tables into ``output``.
 
     Args:
-        models: shipped names or .safetensors paths; bicubic is always there besides.
-        data: a manifest or its folder, a folder of pictures, or one picture.
-        sets: data sets of the manifest wanted; all where empty.
-        split: split of the manifest wanted; all where empty.
+        models: weights or ``LABEL=WEIGHTS``, see `histoscale.experiments.methods`; bicubic is always there.
         scales: any real numbers from 1.
-        limit: at most so many images of each set, evenly spread over it.
-        crop_px: score the middle so many pixels of each image only, for slow models.
         allow_resize: take a fixed-scale model to other scales by bicubic.
-        precision: "auto" is bf16 where the device multiplies it natively, else fp32.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        workers: processes, one thread each; 1 stays in this process with the threads it has.
+        resume: add to the scores of a stopped or finished evaluation.
         overwrite: replace the results of an earlier evaluation.
         progress: called after every case with the number done and their total.
 
     Returns:
-        One score for each image, degradation, scale and model.
+        One score for each image, degradation, scale and method.
 
     Raises:
         DataError: if there is no image, or no such set or split.
         ScaleError: if a scale is below 1 or no number.
-        ConfigError: if a degradation, device or precision is unknown or two models share a name.
+        ConfigError: if a degradation, device or precision is unknown or two methods share a name.
         WeightsError: if weights are missing or damaged.
         InputError: if an image is too small to be scored at a scale.
-        OutputError: if results are there already or cannot be written.
+        OutputError: if results exist, were made with other settings or cannot be written.
     """
-    cases = plan(spread(find_images(data, sets, split), limit), scales, degradations, crop_px)
-    check_sizes(cases)
-    sources = name_models(models)
-    place = find_device(device)
-    numbers = find_precision(precision, place)
-    members = [Member(name, (look_at(source, str(place)),)) for name, source in sources]
-    if not overwrite:
-        refuse_existing(*(output / name for name in FILES))
-    refuse_unwritable(output / FILES[0])
-    jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
-    scores: list[Score] = []
-    for done, found in enumerate(score_jobs(jobs, numbers, str(place), workers), start=1):
-        scores += found
-        if progress is not None:
-            progress(done, len(jobs))
+    cases = images.cases(scales)
+    device, precision = compute.resolve()
+    methods = read_methods(models, device)
+    folder = ResultFolder(output, Score)
     settings = {
         "histoscale": version("histoscale"),
-        "models": {
-            name: {"source": source, "sha256": weights.card(source).sha256} for name, source in sources
+        "models": {one.name: {file.source: file.digest for file in one.files} for one in methods},
+        "data": {
+            "source": str(images.data),
+            "sets": list(images.sets),
+            "split": images.split,
+            "limit": images.limit,
+            "crop_px": images.crop_px,
         },
-        "data": {"source": str(data), "sets": list(sets), "split": split, "limit": limit, "crop_px": crop_px},
-        "device": str(place),
-        "precision": numbers,
+        "device": str(device),
+        "precision": precision,
     }
-    write_results(scores, settings, output)
+    if not (resume or overwrite):
+        folder.refuse_existing(TABLES)
+    with folder.lock():
+        if resume:
+            folder.refuse_changes(settings, LASTING)
+        jobs = plan_jobs(cases, methods, allow_resize)
+        earlier = still_valid(folder.read(), jobs, methods) if resume else []
+        scores = score_remaining(folder, settings, earlier, jobs, compute, progress=progress)
+        folder.finish(scores, settings, {TABLES: markdown(scores)})
     return scores
 
 
-def name_models(models: Sequence[str | Path]) -> Sources:
-    """A short name for each model, and what to load it from.
+# The scores as tables.
 
-    Raises:
-        ConfigError: if two would have the same name in the tables.
+
+@dataclass(frozen=True)
+class Summary:
+    """One row of a table: a method on a group of images at one scale and degradation.
+
+    Attributes:
+        mean, sd: one figure for each of `MEASURES`; the deviation is NaN for one image.
+        gain_shaved, gain_whole: mean PSNR above bicubic over the same images, in decibels.
+        below: number of images where the PSNR is below bicubic's in either protocol.
+        through: as in `Score`.
     """
-    sources = [str(model) for model in models if str(model) != BICUBIC]
-    names = [Path(source).stem if source.endswith(".safetensors") else source for source in sources]
-    for name in names:
-        if names.count(name) > 1 or name == BICUBIC:
-            raise ConfigError(f"Wanted a name of its own for each model beside bicubic, got {name} again.")
-    return tuple(zip(names, sources, strict=True))
+
+    group: str
+    degradation: str
+    scale: float
+    model: str
+    n: int
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    gain_shaved: float
+    gain_whole: float
+    below: int
+    through: int = 0
 
 
-def write_results(scores: Sequence[Score], settings: Mapping[str, object], output: Path) -> None:
-    """Write `FILES`: scores an image, tables made from them, and summaries with how they were come by.
+def summarise(scores: Sequence[Score]) -> list[Summary]:
+    """One `Summary` for each group, degradation, scale and method."""
+    summaries = []
+    for group, members in groups_of(scores).items():
+        for degradation, scale in sorted({(score.degradation, score.scale) for score in members}):
+            some = [s for s in members if (s.degradation, s.scale) == (degradation, scale)]
+            grid = Grid.of((s.model, name, 0, s.image, getattr(s, name)) for s in some for name in MEASURES)
+            through = {score.model: score.through for score in some}
+            summaries += [
+                _summarise(group, degradation, scale, model, grid, through[model]) for model in grid.rows
+            ]
+    return summaries
 
-    All are complete before one of them appears.
 
-    Raises:
-        OutputError: if the folder cannot be written.
-    """
-    content = {"settings": settings, "summaries": plain_summaries(scores)}
-    table, tables, summary = FILES
-    texts = {tables: markdown(scores), summary: json.dumps(content, indent=2) + "\n"}
-    with atomic_files(output) as folder:
-        write_rows(folder / table, Score, scores)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+def _summarise(
+    group: str, degradation: str, scale: float, model: str, grid: Grid[str, str], through: int
+) -> Summary:
+    shaved, whole = (
+        _gains(grid.by_image(model, name), grid.by_image(BICUBIC, name)) for name in MEASURES[:2]
+    )
+    return Summary(
+        group=group,
+        degradation=degradation,
+        scale=scale,
+        model=model,
+        n=len(grid.by_seed(model, MEASURES[0])[0]),
+        mean=tuple(grid.mean(model, name) for name in MEASURES),
+        sd=tuple(grid.deviation(model, name) for name in MEASURES),
+        gain_shaved=mean(shaved.values()),
+        gain_whole=mean(whole.values()),
+        below=sum(shaved[image] < 0 or whole[image] < 0 for image in shaved),
+        through=through,
+    )
+
+
+def _gains(own: Figures, bicubic: Figures) -> Figures:
+    """What each image gains over bicubic; two infinite PSNRs are equal images, and a gain of 0."""
+    return {
+        image: 0.0 if own[image] == bicubic[image] else own[image] - bicubic[image]
+        for image in own
+        if image in bicubic
+    }
+
+
+def markdown(scores: Sequence[Score]) -> str:
+    """The tables of an evaluation: gain over bicubic at a glance, then every figure, group by group."""
+    summaries = summarise(scores)
+    keys = dict.fromkeys((s.group, s.degradation) for s in summaries)
+    full = [full_table([s for s in summaries if (s.group, s.degradation) == key]) for key in keys]
+    return markdown_document([gain_table(summaries).markdown(), *(table.markdown() for table in full)])
+
+
+def gain_table(summaries: Sequence[Summary]) -> TextTable:
+    """Whole-image PSNR and the gain over bicubic: a row for each group, degradation and method."""
+    scales = sorted({s.scale for s in summaries})
+    rows: list[list[str]] = []
+    for key in dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC):
+        by_scale = {s.scale: s for s in summaries if (s.group, s.n, s.degradation, s.model) == key}
+        cells = [_gain(by_scale[scale]) if scale in by_scale else "-" for scale in scales]
+        rows.append([*map(str, key), *cells])
+    remarks = []
+    if any(s.below for s in summaries):
+        remarks.append("† below bicubic on at least one image, in either protocol.")
+    if any(s.through for s in summaries):
+        remarks.append("‡ a fixed-scale model's image, taken to size by bicubic.")
+    return TextTable(
+        heads=["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)],
+        rows=rows,
+        caption="PSNR of the whole image in dB and, in brackets, the gain over bicubic",
+        legend="\n\n".join(remarks),
+    )
+
+
+def full_table(summaries: Sequence[Summary]) -> TextTable:
+    """Every measure as mean ± sd, the gains and the number of images below bicubic, for one group."""
+    first = summaries[0]
+    return TextTable(
+        heads=[
+            *("scale", "model", "PSNR shaved", "PSNR whole", "SSIM 7x7", "SSIM Gaussian"),
+            *("gain shaved", "gain whole", "below bicubic"),
+        ],
+        rows=[[f"x{s.scale:g}", _name(s), *_measures(s), *_against_bicubic(s)] for s in summaries],
+        caption=f"{first.group} ({count(first.n, 'image')}), degradation {first.degradation}",
+    )
+
+
+def _measures(summary: Summary) -> list[str]:
+    return [mean_sd(m, sd, n) for m, sd, n in zip(summary.mean, summary.sd, (2, 2, 4, 4), strict=True)]
+
+
+def _against_bicubic(summary: Summary) -> list[str | TextCell]:
+    """Both gains, and how many images are below bicubic; nothing for bicubic itself."""
+    if summary.model == BICUBIC:
+        return ["", "", ""]
+    below = TextCell(f"{summary.below} of {summary.n}", is_bold=True) if summary.below else "0"
+    return [signed(summary.gain_shaved, 2), signed(summary.gain_whole, 2), below]
+
+
+def _name(summary: Summary) -> str:
+    """The method's name, and what it was resized from."""
+    return f"{summary.model} (x{summary.through}, bicubic)" if summary.through else summary.model
+
+
+def _gain(summary: Summary) -> str:
+    if math.isnan(summary.mean[1]):
+        return "-"
+    marks = ("†" if summary.below else "") + ("‡" if summary.through else "")
+    return f"{number(summary.mean[1], 2)} ({signed(summary.gain_whole, 2)}){marks}"

@@ -1,4 +1,4 @@
-"""Which weights make which row: ``LABEL=WEIGHTS``, with a seed ``LABEL#SEED=WEIGHTS``, or only the weights.
+"""Which weights make which row of a table: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS``, or only the weights.
 
 Weights of one label are one row. Several without a seed are one method's fixed-scale models, each used at its
 own scale; those of several seeds are the same method trained again, and their mean is taken image by image.
@@ -7,6 +7,7 @@ own scale; those of several seeds are the same method trained again, and their m
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -16,144 +17,171 @@ import torch
 from histoscale import weights
 from histoscale.errors import ConfigError, ScaleError
 from histoscale.experiments.results import read_rows
-from histoscale.experiments.scores import BICUBIC
 from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 
+BICUBIC = "bicubic"
+"""Name of the row that every table holds beside the methods."""
 DIGEST_DIGITS = 12
 """Digits of a sha256 that tell weights apart in a table of scores."""
+NAMED = re.compile(r"(?P<name>[\w.+*-]+(?:#[\w.-]+)?)=(?P<source>.+)", re.DOTALL)
 
 
 class WeightsFile(NamedTuple):
-    """Weights: a shipped name or path, the head of their sha256, and the one scale they make, if only one."""
+    """One file of weights.
+
+    Attributes:
+        source: a shipped name or a path.
+        digest: the first digits of its sha256.
+        scale: the one scale that it makes; None where it makes any.
+    """
 
     source: str
     digest: str
     scale: int | None = None
 
+    def load(self, device: torch.device | str = "cpu") -> SuperResolver:
+        """The model, loaded once in a process.
 
-class Entry(NamedTuple):
-    """The weights that stand for a model at one scale; ``through`` as in `Score`."""
+        Raises:
+            WeightsError: if the weights are missing or damaged.
+        """
+        return _load(self.source, self.digest, str(device))
 
-    model: str
+
+class MethodAtScale(NamedTuple):
+    """The weights that stand for a method at one scale.
+
+    Attributes:
+        through: the scale that a fixed-scale model makes before bicubic takes that to size; 0 where the model
+            makes the size itself.
+    """
+
+    name: str
     file: WeightsFile
     through: int = 0
 
 
 @dataclass(frozen=True)
-class Member:
-    """A model by its name in the scores: one file for any scale, or one for each scale it was trained for."""
+class Method:
+    """A method, of one seed: one file for any scale, or one for each scale it was trained for.
+
+    Attributes:
+        name: in the scores: ``LABEL`` or ``LABEL#SEED``.
+    """
 
     name: str
     files: tuple[WeightsFile, ...]
 
-    def entry(self, scale: float, allow_resize: bool = False) -> Entry:
+    @property
+    def label(self) -> str:
+        """The row that the method belongs to."""
+        return label_of(self.name)
+
+    def at(self, scale: float, allow_resize: bool = False) -> MethodAtScale:
         """The weights for a scale; where none make it, the next larger ones if those may be resized.
 
         Weights that make no such scale and may not be resized raise `ScaleError` when they are used.
         """
         for file in self.files:
             if file.scale is None or file.scale == scale:
-                return Entry(self.name, file)
+                return MethodAtScale(self.name, file)
         by_scale = sorted(self.files, key=lambda file: file.scale or 0)
         nearest = next((file for file in by_scale if (file.scale or 0) > scale), by_scale[-1])
-        return Entry(self.name, nearest, (nearest.scale or 0) if allow_resize else 0)
-
-
-def look_at(source: str, device: str = "cpu") -> WeightsFile:
-    """What weights are, having made sure that they can be loaded.
-
-    Raises:
-        WeightsError: if they are missing or damaged.
-    """
-    described = weights.card(source)
-    return WeightsFile(source, described.sha256[:DIGEST_DIGITS], weights.load(source, device).scale)
-
-
-NAMED = re.compile(r"(?P<name>[\w.+*-]+(?:#[\w.-]+)?)=(?P<source>.+)", re.DOTALL)
-
-
-class Wanted(NamedTuple):
-    """What a person asked for: the name in the scores, ``label`` or ``label#seed``, and its weights."""
-
-    name: str
-    source: str
+        return MethodAtScale(self.name, nearest, (nearest.scale or 0) if allow_resize else 0)
 
 
 def label_of(name: str) -> str:
-    """The row that a model of this name belongs to."""
+    """The row that a method of this name belongs to: what stands before ``#SEED``."""
     return name.partition("#")[0]
 
 
-def parse(word: str) -> Wanted:
-    """``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS``, or weights that are called by their own name."""
-    named = NAMED.fullmatch(word)
+def parse(text: str) -> tuple[str, str]:
+    """The name in the scores and the weights of ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or ``WEIGHTS``."""
+    named = NAMED.fullmatch(text)
     if named:
-        return Wanted(named["name"], named["source"])
-    return Wanted(Path(word).stem if word.endswith(".safetensors") else word, word)
+        return named["name"], named["source"]
+    return (Path(text).stem if text.endswith(".safetensors") else text), text
 
 
-def line_up(words: Sequence[str], device: str = "cpu") -> tuple[Member, ...]:
-    """The models of a comparison beside bicubic, all of which can be loaded.
+def read_weights(source: str | Path, device: torch.device | str = "cpu") -> WeightsFile:
+    """What a file of weights is, after it was loaded once.
+
+    Raises:
+        WeightsError: if it is missing or damaged.
+    """
+    digest = weights.card(source).sha256[:DIGEST_DIGITS]
+    return WeightsFile(str(source), digest, _load(str(source), digest, str(device)).scale)
+
+
+def read_methods(texts: Sequence[str | Path], device: torch.device | str = "cpu") -> tuple[Method, ...]:
+    """The methods of a comparison beside bicubic, all of which can be loaded.
+
+    Args:
+        texts: see `parse`.
 
     Raises:
         ConfigError: if two weights of one name make the same scale, seeds are missing or repeated weights, or
-            a model has the name of bicubic.
+            a method has the name of bicubic.
         WeightsError: if weights are missing or damaged.
     """
     files: dict[str, list[WeightsFile]] = {}
-    for wanted in map(parse, words):
-        if label_of(wanted.name) == BICUBIC:
-            if wanted.source == BICUBIC:
+    for name, source in map(parse, map(str, texts)):
+        if label_of(name) == BICUBIC:
+            if source == BICUBIC:
                 continue
-            raise ConfigError(f"Bicubic is in every comparison: wanted another label for {wanted.source}.")
-        files.setdefault(wanted.name, []).append(look_at(wanted.source, device))
-    members = tuple(Member(name, tuple(found)) for name, found in files.items())
-    _check_scales(members)
-    check_seeds([member.name for member in members])
-    _check_weights_differ(members)
-    return members
+            raise ConfigError(f"Bicubic is in every comparison: give {source} another label than {BICUBIC}.")
+        files.setdefault(name, []).append(read_weights(source, device))
+    methods = tuple(Method(name, tuple(found)) for name, found in files.items())
+    _check_scales(methods)
+    check_seeds([method.name for method in methods])
+    _check_weights_differ(methods)
+    return methods
 
 
 def check_seeds(names: Sequence[str]) -> None:
-    """Make sure that the models of one row have a seed each, or that there is only one.
+    """Make sure that the methods of one row have a seed each, or that there is only one.
 
     Raises:
         ConfigError: naming the row.
     """
     for name in names:
-        if label_of(name) != name and label_of(name) in names:
-            raise ConfigError(
-                f"Wanted a seed for every model of row {label_of(name)} or for none, got {name} and "
-                f"{label_of(name)}."
-            )
+        label = label_of(name)
+        if label != name and label in names:
+            raise ConfigError(f"Row {label} has models with and without a seed: {name} and {label}.")
 
 
-def _check_scales(members: Sequence[Member]) -> None:
+def _check_scales(methods: Sequence[Method]) -> None:
     """Make sure that every scale has one file of a name."""
-    for member in members:
-        for first, second in combinations(member.files, 2):
+    for method in methods:
+        for first, second in combinations(method.files, 2):
             if first.scale == second.scale or None in (first.scale, second.scale):
                 scale = first.scale or second.scale
                 raise ConfigError(
-                    f"{first.source} and {second.source} of row {member.name} both make "
-                    f"{f'x{scale}' if scale else 'every scale'}: wanted a label or seed of its own, "
-                    f"such as {label_of(member.name)}#2={second.source}."
+                    f"{first.source} and {second.source} of row {method.name} both make "
+                    f"{f'x{scale}' if scale else 'every scale'}: give one another label, or a seed, such as "
+                    f"{method.label}#2={second.source}."
                 )
 
 
-def _check_weights_differ(members: Sequence[Member]) -> None:
+def _check_weights_differ(methods: Sequence[Method]) -> None:
     """Make sure that no weights count twice in one row."""
     seen: dict[tuple[str, str], str] = {}
-    for member in members:
-        for file in member.files:
-            key = label_of(member.name), file.digest
+    for method in methods:
+        for file in method.files:
+            key = method.label, file.digest
             if key in seen:
                 raise ConfigError(f"Row {key[0]} has the same weights twice: {seen[key]} and {file.source}.")
             seen[key] = file.source
 
 
-# The settings of a downstream task: originals, made small, and made large again by bicubic and by models.
+@lru_cache(maxsize=64)
+def _load(source: str, digest: str, device: str) -> SuperResolver:  # noqa: ARG001
+    """The model; the digest tells a file that was replaced under the same name."""
+    return weights.load(source, device)
+
+
+# The settings of a downstream task: originals, downsampled images, and what bicubic and models make of these.
 
 
 ORIGINAL, LOW = "original", "low resolution"
@@ -161,50 +189,71 @@ ORIGINAL, LOW = "original", "low resolution"
 
 
 class Setting(NamedTuple):
-    """A setting; of a model the first digits of its weights' sha256, and what these learnt from."""
+    """A setting; of a model the first digits of its weights' sha256, and what these were trained on.
+
+    The fields are the columns of ``settings.csv``.
+    """
 
     name: str
     digest: str = ""
     learnt_from: str = ""
 
 
-def describe(sources: Mapping[str, str]) -> list[Setting]:
-    """All settings; ``sources`` are the models' weights by name.
+def name_models(texts: Sequence[str]) -> dict[str, str]:
+    """The models' weights by name, from ``LABEL=WEIGHTS`` or weights.
+
+    Raises:
+        ConfigError: if two have one name, or one has that of a setting that is always there.
+    """
+    sources: dict[str, str] = {}
+    for name, source in map(parse, texts):
+        if name in (ORIGINAL, LOW, BICUBIC, *sources):
+            raise ConfigError(f"Two settings would be called {name}: give {source} another label.")
+        sources[name] = source
+    return sources
+
+
+def describe_settings(sources: Mapping[str, str]) -> list[Setting]:
+    """All settings.
+
+    Args:
+        sources: the models' weights by name.
 
     Raises:
         WeightsError: if weights or their card are missing.
     """
-    return [Setting(ORIGINAL), Setting(LOW), Setting(BICUBIC), *(_model(*one) for one in sources.items())]
+    models = [_describe_model(name, source) for name, source in sources.items()]
+    return [Setting(ORIGINAL), Setting(LOW), Setting(BICUBIC), *models]
 
 
 def load_models(
     sources: Mapping[str, str], lr_size: tuple[int, int], size: tuple[int, int], device: torch.device
 ) -> dict[str, SuperResolver]:
-    """The models by name, each of which can enlarge ``lr_size`` (height, width) to ``size``.
+    """The models by name, each of which can upscale ``lr_size`` (height, width) to ``size``.
 
     Raises:
         WeightsError: if weights are missing or damaged.
         ConfigError: if a model cannot make that size.
     """
-    models = {name: weights.load(source, device) for name, source in sources.items()}
+    models = {name: read_weights(source, device).load(device) for name, source in sources.items()}
     for name, model in models.items():
         try:
             upscale(model, torch.zeros(1, 3, *lr_size), size, device=device)
         except ScaleError as error:
-            raise ConfigError(f"Model {name} cannot take part: {error}") from None
+            raise ConfigError(f"Model {name} cannot be used: {error}") from None
     return models
 
 
 def read_settings(path: Path) -> list[Setting]:
-    """The settings that a run wrote.
+    """The settings that a run wrote as a table.
 
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    return read_rows(path, Setting, "the settings of a downstream task")
+    return read_rows(path, Setting)
 
 
-def _model(name: str, source: str) -> Setting:
+def _describe_model(name: str, source: str) -> Setting:
     card = weights.card(source)
     sets = [f"{one.set} {one.split}".rstrip() + f" ({one.images or 'some'} images)" for one in card.data]
     return Setting(name, card.sha256[:DIGEST_DIGITS], ", ".join(sets) or "not stated")

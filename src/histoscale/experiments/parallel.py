@@ -1,8 +1,8 @@
-"""Jobs side by side, each in a process of one thread; none outlives whoever asked for them."""
+"""Jobs side by side in processes of one thread each, all of which end with the process that started them."""
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -16,42 +16,42 @@ Result = TypeVar("Result")
 TICK_S = 1.0
 
 
-def side_by_side(
+def run_jobs(
     work: Callable[[Job], Result],
     jobs: Sequence[Job],
     workers: int,
-    done: Callable[[Result], None],
-    tick: Callable[[], None],
-) -> None:
-    """Carry out every job.
+    tick: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """Do every job, and yield each result as soon as it is there: with several workers in any order.
 
     Args:
-        work: can be sent to another process; with one worker it is called in this one.
-        done: called with each result as it comes, in this process.
-        tick: called every second while others work.
+        work: can be sent to another process; with one worker it is called in this one, with all its
+            threads.
+        workers: processes, one thread each.
+        tick: called every second while the workers are busy.
 
     Raises:
-        HistoscaleError: what ``work`` raises, or if a process was ended from outside.
+        HistoscaleError: what ``work`` raises, or if a worker process was killed.
     """
     if workers <= 1:
-        for job in jobs:
-            done(work(job))
+        yield from map(work, jobs)
         return
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # a forked child inherits torch's locked thread pool
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker)
     try:
         waiting = {pool.submit(work, job) for job in jobs}
         while waiting:
             ended, waiting = wait(waiting, TICK_S, FIRST_COMPLETED)
             for future in ended:
-                done(future.result())
-            tick()
+                yield future.result()
+            if tick is not None:
+                tick()
     except BrokenProcessPool:
         raise HistoscaleError(
-            "A worker process was ended from outside, probably for want of memory."
+            "A worker process was killed, probably out of memory: use fewer --workers."
         ) from None
-    except BaseException:
+    except BaseException:  # Ctrl-C, an error in a job, or a caller that stops reading
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()
         raise
@@ -59,7 +59,7 @@ def side_by_side(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
-    """One thread each; Ctrl-C reaches all processes, and it is for the first to end the others."""
+def _start_worker() -> None:
+    """Use one thread, and leave Ctrl-C, which reaches all processes, to the process that started this one."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,91 +1,194 @@
-"""The scores of an evaluation as Markdown, made from the per-image rows alone: no figure is typed by hand."""
+"""A table of text for Markdown, LaTeX and the terminal, and how numbers are written in every table."""
 
+import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
-from histoscale.experiments.scores import BICUBIC, Score, Summary, summarise
-
-# A table in Markdown.
-
-
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A line of headings, a rule, a line a row; cells stand as they are given."""
-    lines = (heads, ["---"] * len(heads), *rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-FULL_COLUMNS = (
-    *("scale", "model", "PSNR shaved", "PSNR whole", "SSIM 7x7", "SSIM Gaussian"),
-    *("gain shaved", "gain whole", "below bicubic"),
-)
-
-
-def markdown(scores: Sequence[Score]) -> str:
-    """The tables of an evaluation: gain over bicubic at a glance, then every figure, group by group."""
-    summaries = summarise(scores)
-    tables = [gain_table(summaries)]
-    for key in dict.fromkeys((s.group, s.degradation) for s in summaries):
-        tables.append(full_table([s for s in summaries if (s.group, s.degradation) == key]))
-    return "\n\n".join(tables) + "\n"
+SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "†": "$^{\\dagger}$",
+    "‡": "$^{\\ddagger}$",
+    "→": "$\\rightarrow$",
+    "*": "$^{*}$",
+    "<": "$<$",
+    "é": "\\'e",
+}
+"""What LaTeX writes for a character."""
 
 
-def gain_table(summaries: Sequence[Summary]) -> str:
-    """Whole-image PSNR and the gain over bicubic: a line a group, degradation and model, a column a scale."""
-    scales = sorted({s.scale for s in summaries})
-    rows = []
-    for key in dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC):
-        row = {s.scale: s for s in summaries if (s.group, s.n, s.degradation, s.model) == key}
-        cells = [_gain_cell(row[scale]) if scale in row else "-" for scale in scales]
-        rows.append([key[0], str(key[1]), key[2], key[3], *cells])
-    parts = [
-        "### PSNR of the whole image in dB and, in brackets, the gain over bicubic",
-        markdown_table(["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)], rows),
-    ]
-    if any(s.below for s in summaries):
-        parts.append("† below bicubic on at least one image, in either protocol.")
-    if any(s.through for s in summaries):
-        parts.append("‡ a fixed-scale model's image, taken to size by bicubic.")
-    return "\n\n".join(parts)
+class TextCell(NamedTuple):
+    """A cell that may be bold, and marks that stand behind its text."""
+
+    text: str
+    is_bold: bool = False
+    marks: str = ""
 
 
-def full_table(summaries: Sequence[Summary]) -> str:
-    """Every measure as mean ± sd, the gains and the number of images below bicubic, for one group."""
-    first = summaries[0]
-    images = f"{first.n} image{'s' if first.n > 1 else ''}"
-    rows = ([f"x{s.scale:g}", _name(s), *_measures(s), *_against_bicubic(s)] for s in summaries)
-    title = f"### {first.group} ({images}), degradation {first.degradation}"
-    return f"{title}\n\n{markdown_table(FULL_COLUMNS, rows)}"
+Head: TypeAlias = str | tuple[str, str]
+"""A heading; or a group's heading and the column's own: LaTeX writes the first once for its group."""
 
 
-def _measures(summary: Summary) -> list[str]:
-    return [_mean_sd(m, sd, n) for m, sd, n in zip(summary.mean, summary.sd, (2, 2, 4, 4), strict=True)]
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text.
+
+    Attributes:
+        rows: a text is a plain `TextCell`.
+        caption: what the table shows, without a full stop at the end.
+        legend: sentences that stand below it.
+    """
+
+    heads: Sequence[Head]
+    rows: Sequence[Sequence[str | TextCell]]
+    caption: str = ""
+    legend: str = ""
+
+    def markdown(self, heading: str = "###") -> str:
+        """Caption, grid and legend in Markdown.
+
+        Args:
+            heading: marks of the caption's level; where empty, the caption is a sentence.
+        """
+        caption = escaped_markdown(self.caption)
+        parts = [f"{heading} {caption}" if heading else f"{caption}.", self.grid()]
+        return "\n\n".join([*parts, escaped_markdown(self.legend)] if self.legend else parts)
+
+    def grid(self) -> str:
+        """The lines of the table alone in Markdown."""
+        heads = [head if isinstance(head, str) else " ".join(filter(None, head)) for head in self.heads]
+        rows = ([_markdown_cell(cell) for cell in row] for row in self.rows)
+        lines = (map(escaped_markdown, heads), ["---"] * len(heads), *rows)
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def latex(self) -> str:
+        """The table for LaTeX with the package booktabs."""
+        rows = [_latex_line(map(_latex_cell, row)) for row in self.rows]
+        caption = " ".join(filter(None, (f"{self.caption}.", self.legend)))
+        return "\n".join(
+            [
+                "\\begin{table}",
+                f"\\caption{{{escaped_latex(caption)}}}",
+                f"\\begin{{tabular}}{{l{'c' * (len(self.heads) - 1)}}}",
+                "\\toprule",
+                *self._latex_heads(),
+                "\\midrule",
+                *rows,
+                "\\bottomrule",
+                "\\end{tabular}",
+                "\\end{table}",
+            ]
+        )
+
+    def texts(self) -> list[list[str]]:
+        """Heading and rows as plain text, for a terminal."""
+        heads = [head if isinstance(head, str) else " ".join(filter(None, head)) for head in self.heads]
+        rows = [
+            [cell if isinstance(cell, str) else cell.text + cell.marks for cell in row] for row in self.rows
+        ]
+        return [heads, *rows]
+
+    def _latex_heads(self) -> list[str]:
+        """A line of groups, where there are some, and a line of columns."""
+        pairs = [("", head) if isinstance(head, str) else head for head in self.heads]
+        lines = [_latex_line(_latex_head(own) for _, own in pairs)]
+        if any(group for group, _ in pairs):
+            spans = [
+                (group, len(list(same))) for group, same in itertools.groupby(pairs, lambda pair: pair[0])
+            ]
+            cells = (
+                f"\\multicolumn{{{n}}}{{c}}{{{_latex_head(group)}}}" if group else "" for group, n in spans
+            )
+            lines.insert(0, _latex_line(cells))
+        return lines
 
 
-def _against_bicubic(summary: Summary) -> list[str]:
-    """Both gains, and how many images are below it; nothing of bicubic itself."""
-    if summary.model == BICUBIC:
-        return ["", "", ""]
-    below = f"**{summary.below} of {summary.n}**" if summary.below else "0"
-    return [_signed(summary.gain_shaved), _signed(summary.gain_whole), below]
+def markdown_document(blocks: Iterable[str]) -> str:
+    """Blocks of Markdown with a blank line between them."""
+    return "\n\n".join(blocks) + "\n"
 
 
-def _mean_sd(mean: float, sd: float, places: int) -> str:
-    if math.isnan(mean):
+def latex_document(tables: Iterable[TextTable]) -> str:
+    """Tables in LaTeX, ready for ``\\input``."""
+    return "\n\n".join(["% \\usepackage{booktabs}", *(table.latex() for table in tables)]) + "\n"
+
+
+def escaped_markdown(text: str) -> str:
+    """Text whose stars and bars are no markup."""
+    return text.replace("*", "\\*").replace("|", "\\|")
+
+
+def escaped_latex(text: str) -> str:
+    """Text whose special characters LaTeX prints."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def _markdown_cell(cell: str | TextCell) -> str:
+    text, is_bold, marks = TextCell(cell) if isinstance(cell, str) else cell
+    text = escaped_markdown(text)
+    return (f"**{text}**" if is_bold else text) + escaped_markdown(marks)
+
+
+def _latex_cell(cell: str | TextCell) -> str:
+    text, is_bold, marks = TextCell(cell) if isinstance(cell, str) else cell
+    text = escaped_latex(text)
+    return (f"\\textbf{{{text}}}" if is_bold else text) + escaped_latex(marks)
+
+
+def _latex_head(text: str) -> str:
+    return re.sub(r"^x(?=\d)", r"$\\times$", escaped_latex(text))
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+# Numbers.
+
+
+def number(value: float, places: int) -> str:
+    """``33.45``; a dash for NaN."""
+    return "-" if math.isnan(value) else f"{value:.{places}f}"
+
+
+def mean_sd(mean: float, sd: float, places: int) -> str:
+    """``33.45 ± 1.57``; the deviation is left out where it is NaN, and a dash stands for no mean."""
+    return number(mean, places) + ("" if math.isnan(mean) or math.isnan(sd) else f" ± {sd:.{places}f}")
+
+
+def signed(value: float, places: int) -> str:
+    """``+0.12``; a dash for NaN."""
+    return "-" if math.isnan(value) else f"{value:+.{places}f}"
+
+
+def interval(low: float, high: float, places: int) -> str:
+    """``+0.10 to +0.14``."""
+    return f"{low:+.{places}f} to {high:+.{places}f}"
+
+
+def percent(share: float, low: float = math.nan, high: float = math.nan) -> str:
+    """``45% [40%, 51%]``; the interval is left out where it is NaN, and a dash stands for no share."""
+    if math.isnan(share):
         return "-"
-    return f"{mean:.{places}f}" + ("" if math.isnan(sd) else f" ± {sd:.{places}f}")
+    return f"{share:.0%}" + ("" if math.isnan(low) else f" [{low:.0%}, {high:.0%}]")
 
 
-def _name(summary: Summary) -> str:
-    """The model's name, and what it was resized from."""
-    return f"{summary.model} (x{summary.through}, bicubic)" if summary.through else summary.model
+def p_value(p: float) -> str:
+    """A p-value to two digits, or its power of ten where it is small: ``0.023``, ``4e-07``."""
+    return f"{p:.2g}" if p >= 1e-4 else "0" if p == 0 else f"{p:.0e}"
 
 
-def _signed(gain: float) -> str:
-    return "-" if math.isnan(gain) else f"{gain:+.2f}"
+def p_to_thousandth(p: float) -> str:
+    """A p-value to three places: ``0.023``, ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _gain_cell(summary: Summary) -> str:
-    if math.isnan(summary.mean[1]):
-        return "-"
-    marks = ("†" if summary.below else "") + ("‡" if summary.through else "")
-    return f"{summary.mean[1]:.2f} ({summary.gain_whole:+.2f}){marks}"
+def count(n: int, noun: str) -> str:
+    """``1 image``, ``3 images``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"

@@ -92,7 +92,7 @@ def test_predictions_read_back(tmp_path: Path) -> None:
     write_rows(path, Prediction, rows)
     assert read_predictions(path) == rows
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="Wanted the predictions of a cancer run"):
+    with pytest.raises(DataError, match="not a table of results"):
         read_predictions(path)
 
 

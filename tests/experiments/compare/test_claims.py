@@ -7,8 +7,8 @@ import pytest
 
 from histoscale.experiments.compare.claims import Claim, check_claims, check_distances
 from histoscale.experiments.compare.frechet import Distance
-from histoscale.experiments.compare.statistics import grids_of
-from histoscale.experiments.scores import Score
+from histoscale.experiments.compare.score_tables import grids_of
+from histoscale.experiments.scoring import Score
 
 Scored = Callable[..., Score]
 

@@ -1,6 +1,5 @@
 """Scores that make a comparison, and those that do not; the texts made from them."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +8,10 @@ import pytest
 
 from histoscale.errors import ConfigError, DataError
 from histoscale.experiments.compare.comparison import Comparison, compared
-from histoscale.experiments.compare.latex import latex
 from histoscale.experiments.compare.paper_tables import PRESETS, Preset
-from histoscale.experiments.compare.report import as_json, markdown, overview, p_value
-from histoscale.experiments.scores import Score
+from histoscale.experiments.compare.report import latex, markdown, overview
+from histoscale.experiments.scoring import Score
+from histoscale.experiments.tables import p_value
 
 Scored = Callable[..., Score]
 ONE = Preset("scales", "One", (2.0,))
@@ -41,9 +40,7 @@ def test_the_last_row_is_the_reference_where_none_is_named(scores: list[Score]) 
 
 
 def test_no_such_reference(scores: list[Score]) -> None:
-    with pytest.raises(
-        ConfigError, match=r"no row liif to test against: wanted one of bicubic, liif\*, iste"
-    ):
+    with pytest.raises(ConfigError, match=r"no row liif to test against: .* bicubic, liif\*, iste"):
         compared(scores, [ONE], "liif")
 
 
@@ -51,10 +48,10 @@ def test_no_such_reference(scores: list[Score]) -> None:
     ("spoil", "words"),
     [
         (lambda s: [*s, s[0]], r"bicubic was scored twice on glas a at x2"),
-        (lambda s: [*s[:9], replace(s[9], weights="other"), *s[10:]], "iste at x2 is of other weights on a"),
-        (lambda s: [*s[:9], replace(s[9], through=3), *s[10:]], "iste at x2 is of other weights on a"),
-        (lambda s: [*s[:9], *s[10:]], r"iste was not scored on glas a at x2.*finished comparison"),
-        (lambda s: [], "got none"),
+        (lambda s: [*s[:9], replace(s[9], weights="other"), *s[10:]], "iste at x2 had other weights on a"),
+        (lambda s: [*s[:9], replace(s[9], through=3), *s[10:]], "iste at x2 had other weights on a"),
+        (lambda s: [*s[:9], *s[10:]], r"iste was not scored on glas a at x2.*--resume"),
+        (lambda s: [], "no scores"),
         (lambda s: [replace(one, scale=3.0) for one in s], "no scores at a scale of scales"),
     ],
 )
@@ -67,7 +64,7 @@ def test_scores_that_do_not_go_together(
 
 
 def test_seeded_and_unseeded_scores_are_no_row(scores: list[Score]) -> None:
-    with pytest.raises(ConfigError, match="for every model of row iste or for none"):
+    with pytest.raises(ConfigError, match="Row iste has models with and without a seed"):
         compared([*scores, *(replace(s, model="iste#2") for s in scores[:3])], [ONE])
 
 
@@ -125,7 +122,7 @@ def test_latex(comparison: Comparison) -> None:
     assert "iste & \\textbf{32.00 $\\pm$ 1.03} & \\textbf{0.3200 $\\pm$ 0.0103} \\\\" in lines
     assert "edsr & - & - \\\\" in lines
     assert "liif$^{*}$ (2 seeds)" in latex(comparison)
-    assert " & \\multicolumn{2}{c}{${\\times}2$} \\\\" in lines
+    assert " & \\multicolumn{2}{c}{$\\times$2} \\\\" in lines
     assert lines.count("\\begin{table}") == lines.count("\\end{table}") == 2
     assert not set("±‡×é") & set(latex(comparison))
 
@@ -134,17 +131,5 @@ def test_out_of_distribution_is_said(scores: list[Score]) -> None:
     made = compared([replace(score, scale=6.0) for score in scores], [PRESETS["table1"]], "iste")
     assert "x6 PSNR (out)" in markdown(made)
     assert "x4 PSNR |" in markdown(made)
-    assert "${\\times}6$ (out)" in latex(made)
-
-
-def test_json_has_every_figure(comparison: Comparison) -> None:
-    found = json.loads(as_json(comparison))
-    assert (found["presets"], found["scales"], found["reference"]) == (["scales"], [[2.0]], "iste")
-    cells = {(c["row"], c["measure"]): c for c in found["tables"][0]["cells"]}
-    assert ("edsr", "ssim") not in cells
-    assert cells["liif*", "psnr_shaved"]["mean"] == pytest.approx(31.25)
-    assert cells["iste", "psnr_shaved"]["against"] is None
-    against = cells["bicubic", "psnr_shaved"]["against"]
-    assert 0 < against["p"] < against["p_holm"] < 0.05
-    assert against["low"] < against["difference"] < against["high"]
-    assert {claim["verdict"] for claim in found["claims"]} >= {"holds", "not in this run"}
+    assert "$\\times$6" in latex(made)
+    assert "PSNR (out)" in latex(made)

@@ -11,17 +11,26 @@ from histoscale import weights
 from histoscale.data.manifest import find_images, read_rgb
 from histoscale.errors import DataError, OutputError
 from histoscale.experiments.compare.comparison import Comparison
-from histoscale.experiments.compare.frechet import Distance, FeatureStore, measure, read_distances, together
-from histoscale.experiments.compare.latex import latex
-from histoscale.experiments.compare.report import frechet_markdown
+from histoscale.experiments.compare.frechet import (
+    Distance,
+    FeatureChoice,
+    FeatureStore,
+    measure,
+    merged,
+    read_distances,
+)
+from histoscale.experiments.compare.report import frechet_markdown, latex
 from histoscale.experiments.frechet_distance import compare_pictures, load_extractor
-from histoscale.experiments.images import enlarge, make_pair, plan
-from histoscale.experiments.methods import line_up
+from histoscale.experiments.images import make_pair, plan_cases, upscale_each
+from histoscale.experiments.methods import read_methods
 from histoscale.experiments.results import write_rows
-from histoscale.experiments.scoring import Job, score_jobs
+from histoscale.experiments.scoring import ScoringJob, plan_jobs, score_jobs
 from histoscale.models.extractors.base import FeatureExtractor
+from histoscale.resources import Compute
 
 PATCH_PX = 10
+FEATURES = FeatureChoice(patch_px=PATCH_PX)
+ALONE = Compute("cpu", "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +40,14 @@ def extractor() -> FeatureExtractor:
 
 def jobs_of(
     pictures: Path, words: list[str], scales: tuple[float, ...], allow_resize: bool = False
-) -> list[Job]:
-    members = line_up(words)
-    cases = plan(find_images(pictures), scales, ["B"])
-    return [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
+) -> list[ScoringJob]:
+    cases = plan_cases(find_images(pictures), scales, ["B"])
+    return plan_jobs(cases, read_methods(words), allow_resize)
 
 
-def measured(jobs: list[Job], path: Path, patch_px: int = PATCH_PX) -> list[Distance]:
-    store = FeatureStore(path, frozenset(job.case.scale for job in jobs), patch_px=patch_px)
-    list(score_jobs(jobs, watch=store.watch))
+def measured(jobs: list[ScoringJob], path: Path, patch_px: int = PATCH_PX) -> list[Distance]:
+    store = FeatureStore(path, frozenset(job.case.scale for job in jobs), FeatureChoice(patch_px=patch_px))
+    list(score_jobs(jobs, ALONE, store.watch))
     return list(measure(jobs, store))
 
 
@@ -53,7 +61,7 @@ def test_distances_are_those_of_the_pictures(
     ]
     pairs = [make_pair(read_rgb(record.path), 2.5, "B") for record in find_images(pictures)]
     models = {"mine": weights.load(source)}
-    made = [list(enlarge(lr, truth.shape[:2], models)) for lr, truth in pairs]
+    made = [list(upscale_each(lr, truth.shape[:2], models)) for lr, truth in pairs]
     for place, one in enumerate(found[2:]):
         pixels = [enlarged[place].bytes for enlarged in made]
         wanted = compare_pictures([truth for _, truth in pairs], pixels, extractor, PATCH_PX)
@@ -77,46 +85,46 @@ def test_too_few_patches_have_no_distance(pictures: Path, tmp_path: Path) -> Non
 def test_features_are_missing_until_they_are_kept_and_again_of_other_weights(
     pictures: Path, folder: Path, tmp_path: Path
 ) -> None:
-    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
     (job, *_) = jobs_of(pictures, [f"net={folder / 'a.safetensors'}"], (2.0,))
     assert store.missing(job) == {"bicubic", "net"}
-    list(score_jobs([job], watch=store.watch))
+    list(score_jobs([job], ALONE, store.watch))
     assert store.missing(job) == set()
     kept = store.read(job)["net"]
     (other, *_) = jobs_of(pictures, [f"net={folder / 'b.safetensors'}"], (2.0,))
     assert store.missing(other) == {"net"}
-    list(score_jobs([other], watch=store.watch))
+    list(score_jobs([other], ALONE, store.watch))
     assert np.array_equal(store.read(job)["net"], kept)
     assert not np.array_equal(store.read(other)["net"], kept)
-    assert replace(store, patch_px=12).missing(job) == {"bicubic", "net"}
+    assert replace(store, choice=FeatureChoice(patch_px=12)).missing(job) == {"bicubic", "net"}
     assert replace(store, scales=frozenset({3.0})).missing(job) == set()
 
 
 def test_damaged_features_are_made_again(pictures: Path, tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
     (job, *_) = jobs_of(pictures, [], (2.0,))
-    list(score_jobs([job], watch=store.watch))
+    list(score_jobs([job], ALONE, store.watch))
     whole = store.read(job)["bicubic"]
     (file,) = (tmp_path / "features").rglob("*.npz")
     for damage in (b"", file.read_bytes()[:200], b"something else"):
         file.write_bytes(damage)
         assert store.missing(job) == {"bicubic"}
-        list(score_jobs([job], watch=store.watch))
+        list(score_jobs([job], ALONE, store.watch))
         assert np.array_equal(store.read(job)["bicubic"], whole)
 
 
 def test_features_that_cannot_be_written_are_one_sentence(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "features").write_text("mine")
-    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
     with pytest.raises(OutputError, match=r"features.* cannot be written: .*\.$"):
-        list(score_jobs(jobs_of(pictures, [], (2.0,)), watch=store.watch))
+        list(score_jobs(jobs_of(pictures, [], (2.0,)), ALONE, store.watch))
 
 
 def test_a_stopped_job_keeps_no_features(pictures: Path, tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path / "features", frozenset({2.0}), patch_px=PATCH_PX)
+    store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
     (job, *_) = jobs_of(pictures, [], (2.0,))
     lr, truth = make_pair(read_rgb(job.case.record.path), 2.0, "B")
-    watched = store.watch(job, truth, enlarge(lr, truth.shape[:2], {}))
+    watched = store.watch(job, truth, upscale_each(lr, truth.shape[:2], {}))
     next(watched)
     watched.close()
     assert store.missing(job) == {"bicubic"}
@@ -159,7 +167,7 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "†: undertrained" not in frechet_markdown(read, ["edsr"])
     in_latex = latex(Comparison((), "iste", [], [], tuple(read)))
     assert in_latex.count("\\begin{tabular}{lcc}") == 1
-    assert "Method & ${\\times}2$ & ${\\times}2.4$ \\\\" in in_latex
+    assert "method & $\\times$2 & $\\times$2.4 \\\\" in in_latex
     assert "bicubic & 0.333 & \\textbf{0.500} \\\\" in in_latex
     assert "liif$^{*}$ & \\textbf{0.120} & - \\\\" in in_latex
 
@@ -174,12 +182,12 @@ def test_rows_without_a_scale_in_common_all_stay() -> None:
 def test_what_is_not_measured_again_stays_unless_its_features_are_others() -> None:
     old = [distance("liif", 2.0, 0.5), distance("iste", 2.0, 0.4)]
     new = [distance("iste", 2.0, 0.3)]
-    assert together(old, new) == [old[0], *new]
-    assert together(old, []) == old
-    assert together([replace(old[0], patch_px=60)], new) == new
+    assert merged(old, new, {}) == [old[0], *new]
+    assert merged(old, [], {}) == old
+    assert merged([replace(old[0], patch_px=60)], new, {}) == new
 
 
 def test_something_else_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("dataset,scale\nglas,2\n")
-    with pytest.raises(DataError, match=r"Wanted the Frechet distances .*other\.csv"):
+    with pytest.raises(DataError, match=r"other\.csv is not a table"):
         read_distances(tmp_path / "other.csv")

@@ -28,10 +28,10 @@ def test_presets_and_scales_stand_beside_each_other() -> None:
 @pytest.mark.parametrize(
     ("names", "scales", "error", "words"),
     [
-        (["table5"], [], ConfigError, "Unknown preset table5: wanted one of table1, table2"),
-        ([], [], ConfigError, "got neither"),
-        ([], [0.5], ScaleError, r"at least 1, got 0\.5"),
-        ([], [float("nan")], ScaleError, "got nan"),
+        (["table5"], [], ConfigError, "Unknown preset table5: choose table1, table2"),
+        ([], [], ConfigError, "preset or scales"),
+        ([], [0.5], ScaleError, r"at least 1, not 0\.5"),
+        ([], [float("nan")], ScaleError, "not nan"),
     ],
 )
 def test_refusals(names: list[str], scales: list[float], error: type[Exception], words: str) -> None:

@@ -14,7 +14,7 @@ from histoscale.data.manifest import find_images
 from histoscale.experiments.figures.crops import open_scene, pair_of
 from histoscale.experiments.figures.figure import Material, Shown
 from histoscale.experiments.figures.methods import Rows
-from histoscale.experiments.methods import line_up
+from histoscale.experiments.methods import read_methods
 from histoscale.models.catalog import build
 
 ISTE = {"blocks": 1, "channels": 8, "width": 8, "hidden": 8}
@@ -69,7 +69,7 @@ def make(words: dict[str, str], data: Path) -> Make:
 
     def material(*labels: str, scale: float = 2.0) -> Material:
         records = find_images(data)
-        rows = Rows(line_up([words[label] for label in labels]))
+        rows = Rows(read_methods([words[label] for label in labels]))
         scenes = [open_scene(record, 64) for record in records]
         pairs = [pair_of(scene, scale, "B") for scene in scenes]
         shown = [

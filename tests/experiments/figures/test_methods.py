@@ -5,14 +5,14 @@ from pathlib import Path
 
 from histoscale.experiments.figures.figure import Material
 from histoscale.experiments.figures.methods import Rows
-from histoscale.experiments.methods import line_up
+from histoscale.experiments.methods import read_methods
 
 Make = Callable[..., Material]
 
 
 def test_of_several_seeds_the_first_is_shown_and_named(words: dict[str, str]) -> None:
     first, second = (words[label].partition("=")[2] for label in ("iste-tl-ltd", "iste-lfi-lpd"))
-    rows = Rows(line_up([f"net#7={first}", f"net#2={second}"]))
+    rows = Rows(read_methods([f"net#7={first}", f"net#2={second}"]))
     assert list(rows.members) == ["net"]
     digest = rows.members["net"].files[0].digest
     assert rows.credit(["bicubic", "net"], [2.0, 4.0]) == f"net#7 {digest}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from histoscale.experiments.figures.figure import Drawn, LeftOut, Material
 from histoscale.experiments.figures.methods import Rows
 from histoscale.experiments.figures.scales import SCALES, many_scales
-from histoscale.experiments.methods import Member
+from histoscale.experiments.methods import Method
 
 Make = Callable[..., Material]
 
@@ -31,6 +31,6 @@ def test_a_lacking_row_is_named(make: Make) -> None:
 def test_a_model_of_one_scale_called_liif(make: Make) -> None:
     material = make("iste", "edsr")
     members = material.rows.members
-    rows = Rows([members["iste"], Member("liif", members["edsr"].files)])
+    rows = Rows([members["iste"], Method("liif", members["edsr"].files)])
     (remark,) = many_scales(Material(material.records, material.shown, rows, 2.0, "B"))
     assert remark == LeftOut(remark.section, "Left out: liif does not make its scales.")

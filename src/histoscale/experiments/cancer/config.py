@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from histoscale.config import ExpandedPath, Positive, PrecisionChoice, Share, Table, expanded
 from histoscale.errors import ConfigError
-from histoscale.experiments.methods import LOW, ORIGINAL
-from histoscale.experiments.scores import BICUBIC
+from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
 from histoscale.run_file import read_tables
 
 Depth = Literal[10, 18, 34, 50, 101, 152]

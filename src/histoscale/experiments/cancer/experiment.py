@@ -17,7 +17,7 @@ from histoscale.experiments.cancer.results import RunFolder
 from histoscale.experiments.cancer.statistics import TaskTable
 from histoscale.experiments.cancer.training import Training
 from histoscale.experiments.images import low_side, make_images
-from histoscale.experiments.methods import Setting, describe, load_models
+from histoscale.experiments.methods import Setting, describe_settings, load_models
 from histoscale.files import lock
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
@@ -68,7 +68,7 @@ def cancer(
         torch.set_num_threads(run.classifier.threads)
     patches = open_patches(run.data.there())
     tested = patches["test"]
-    settings = describe(run.sources)
+    settings = describe_settings(run.sources)
     low = low_side(tested.side_px, run.scale)
     models = load_models(run.sources, (low, low), (tested.side_px, tested.side_px), place)
     held = RunFolder(folder)

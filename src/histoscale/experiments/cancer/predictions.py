@@ -27,7 +27,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     Raises:
         DataError: if the file is missing, is not such a table or has an answer twice.
     """
-    rows = read_rows(path, Prediction, "the predictions of a cancer run")
+    rows = read_rows(path, Prediction)
     answers = Counter((row.task, row.seed, row.setting, row.patch) for row in rows)
     if twice := [answer for answer, n in answers.items() if n > 1]:
         task, seed, setting, patch = twice[0]

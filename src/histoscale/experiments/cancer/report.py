@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from histoscale.experiments.cancer.statistics import Estimate, Row, SeedTest, TaskTable
 from histoscale.experiments.methods import LOW, ORIGINAL, Setting
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.tables import TextTable
 
 INTERVALS = (
     "Means of the seeds ± their standard deviation, and 95 % intervals from resampled pictures. Recovered is "
@@ -122,4 +122,4 @@ def _p(p: float) -> str:
 
 
 def _grid(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return markdown_table(heads, ([cell.replace("*", "\\*") for cell in line] for line in lines))
+    return TextTable(heads, lines).grid()

@@ -4,14 +4,14 @@ The paper's data sets are TMA, HistoSR and TCGA lung; a claim is put to the data
 paper's protocol. Only the paper's own methods count as rivals, and only where they make the scale themselves.
 """
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from histoscale.experiments.compare.frechet import Distance, mean_distances
 from histoscale.experiments.compare.paper_tables import PRESETS
-from histoscale.experiments.compare.statistics import PROTOCOLS, Column, Figures, Grid, tested
+from histoscale.experiments.compare.score_tables import PROTOCOLS, Column, ScoreGrid
+from histoscale.experiments.statistics import mean, paired_test
 from histoscale.metrics.paired import PairedTest
 
 Verdict: TypeAlias = Literal["holds", "does not hold", "not in this run"]
@@ -65,7 +65,7 @@ class Rival(NamedTuple):
     test: PairedTest | None
 
 
-def check_claims(grids: Sequence[Grid]) -> list[Claim]:
+def check_claims(grids: Sequence[ScoreGrid]) -> list[Claim]:
     """Every claim of Tables 1, 2, 4, 7 and 9, for each data set and degradation of a run."""
     found = [claim for contest in CONTESTS for claim in _check(contest, grids)]
     if not any(_is_barred(CONTESTS[0], grid, 8.0, "SSIM") for grid in grids):
@@ -101,7 +101,7 @@ def others(n: int) -> str:
     return f"the {n} other{'s' if n > 1 else ''} in this run"
 
 
-def _check(contest: Contest, grids: Sequence[Grid]) -> Iterator[Claim]:
+def _check(contest: Contest, grids: Sequence[ScoreGrid]) -> Iterator[Claim]:
     table = f"Table {contest.table.removeprefix('table')}"
     present = {label for grid in grids for label in grid.labels}
     absent = [label for label in (contest.winner, *contest.rivals) if label not in present]
@@ -120,7 +120,7 @@ def _check(contest: Contest, grids: Sequence[Grid]) -> Iterator[Claim]:
                 yield from _check_cell(contest, table, grid, column)
 
 
-def _is_barred(contest: Contest, grid: Grid, scale: float, measure: str) -> bool:
+def _is_barred(contest: Contest, grid: ScoreGrid, scale: float, measure: str) -> bool:
     return (contest.table, grid.group.lower(), scale, measure) == BARRED
 
 
@@ -129,13 +129,13 @@ def _columns(contest: Contest) -> list[Column]:
     return [Column(scale, measure) for scale in PRESETS[contest.table].scales for measure in measures]
 
 
-def _check_cell(contest: Contest, table: str, grid: Grid, column: Column) -> Iterator[Claim]:
+def _check_cell(contest: Contest, table: str, grid: ScoreGrid, column: Column) -> Iterator[Claim]:
     """What a contest says of a cell; nothing where the winner has no rival."""
-    own = grid.figures(contest.winner, *column)
+    own = grid.figures(contest.winner, column)
     rivals = [
-        Rival(label, _mean(own) - _mean(figures), tested(own, figures))
+        Rival(label, mean(own.values()) - mean(figures.values()), paired_test(own, figures))
         for label in contest.rivals
-        if own and not grid.through(label, column.scale) and (figures := grid.figures(label, *column))
+        if own and not grid.through(label, column.scale) and (figures := grid.figures(label, column))
     ]
     if not rivals:
         return
@@ -182,10 +182,6 @@ def _by_chance(rivals: Sequence[Rival]) -> tuple[Verdict, str]:
 
 def _nearest(rivals: Sequence[Rival]) -> Rival:
     return min(rivals, key=lambda rival: rival.behind)
-
-
-def _mean(figures: Figures) -> float:
-    return statistics.fmean(figures.values())
 
 
 def _margin(nearest: Rival, column: Column) -> str:

@@ -1,129 +1,116 @@
-"""``histoscale compare``: score many models on the same images, and make tables of their scores alone."""
+"""``histoscale compare``: score many methods on the same images, and make tables of their scores alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from shutil import rmtree
+from typing import Any
 
-from histoscale.data.manifest import find_images
 from histoscale.experiments.compare.comparison import Comparison, compared, find_reference
-from histoscale.experiments.compare.frechet import FeatureStore, measure, read_distances, together
-from histoscale.experiments.compare.latex import latex
-from histoscale.experiments.compare.paper_tables import Preset, find_presets, scales_of
-from histoscale.experiments.compare.report import as_json, markdown
-from histoscale.experiments.compare.results import (
-    DISTANCES,
-    FEATURES,
-    TABLES,
-    ScoreFolder,
-    in_order,
-    of_these_weights,
-    place_of,
-    remaining,
-    still_good,
+from histoscale.experiments.compare.frechet import (
+    SHIPPED_FEATURES,
+    Distance,
+    FeatureChoice,
+    FeatureStore,
+    measure,
+    merged,
+    read_distances,
 )
-from histoscale.experiments.frechet_distance import PATCH_PX, ExtractorName
-from histoscale.experiments.images import check_sizes, plan, spread
-from histoscale.experiments.methods import check_seeds, label_of, line_up
-from histoscale.experiments.scores import BICUBIC, Score, read_scores
-from histoscale.experiments.scoring import Job, score_jobs
-from histoscale.files import lock
-from histoscale.resources import PrecisionChoice, find_device, find_precision
+from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_presets, scales_of
+from histoscale.experiments.compare.report import latex, markdown
+from histoscale.experiments.images import ImageSelection
+from histoscale.experiments.methods import BICUBIC, check_seeds, label_of, read_methods
+from histoscale.experiments.results import ResultFolder, rows_as_text
+from histoscale.experiments.scoring import (
+    Progress,
+    Score,
+    digests_of,
+    plan_jobs,
+    read_scores,
+    score_remaining,
+    still_valid,
+)
+from histoscale.files import refuse_existing
+from histoscale.resources import EXACT, Compute
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called after every case with the number done and their total."""
+TABLES, LATEX, DISTANCES, FEATURES = "tables.md", "tables.tex", "frechet.csv", "features"
+"""What lies beside scores and settings; the LaTeX only where it was asked for."""
+FIGURES_OF_BEFORE = "tables.json"
+"""Figures, presets and reference as earlier versions wrote them."""
+LASTING = ("data", "split", "limit", "crop_px", "device", "precision")
+"""Settings that all rows of a comparison share."""
 
 
 def compare(
     models: Sequence[str],
-    data: Path,
+    images: ImageSelection,
     output: Path,
     presets: Sequence[Preset],
     *,
     reference: str | None = None,
-    sets: Sequence[str] = (),
-    split: str = "test",
-    degradations: Sequence[str] = ("B",),
-    limit: int | None = None,
-    crop_px: int | None = None,
     allow_resize: bool = False,
-    precision: PrecisionChoice = "fp32",
-    device: str = "auto",
-    workers: int = 1,
+    compute: Compute = EXACT,
+    features: FeatureChoice = SHIPPED_FEATURES,
+    undertrained: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
-    extractor: ExtractorName = "tissue",
-    inception_weights: Path | None = None,
-    patch_px: int = PATCH_PX,
-    undertrained: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Comparison:
-    """Score models at the scales of some presets, and write scores and tables into ``output``.
+    """Score methods at the scales of some presets, and write scores, settings and tables into ``output``.
 
     Args:
-        models: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or weights, see `lineup`; bicubic is always there.
+        models: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or weights, see `histoscale.experiments.methods`;
+            bicubic is always there.
         presets: columns of the tables, see `find_presets`.
         reference: label of the row that the others are tested against; the last one by default.
-        resume: go on with the rows in ``output``: of a stopped comparison, or of one that models or scales
-            are added to.
-        extractor, inception_weights, patch_px: features of the Frechet distance and side of the patches they
-            are of, where a preset has it.
-        undertrained: labels of rows that are marked as having seen too little.
-        data, sets, split, degradations, limit, crop_px, allow_resize, precision, device, workers, overwrite,
-            progress: as of `histoscale.experiments.evaluate.evaluate`.
+        allow_resize: take fixed-scale models to other scales by bicubic.
+        features: of the Frechet distance, where a preset has it.
+        undertrained: labels of rows that are marked as having had too few steps.
+        resume: add methods or scales to the rows in ``output``, of a stopped or of a finished comparison.
+        overwrite: replace the results of an earlier comparison.
+        progress: called after every case with the number done and their total.
 
     Raises:
-        ConfigError: if models, reference, degradation, device or precision are wrong.
-        DataError: if there is no image, no such set or split, or the rows gone on with do not fit.
+        ConfigError: if methods, reference, degradation, device or precision are wrong.
+        DataError: if there is no image, no such set or split, or the rows resumed do not fit.
         WeightsError: if weights are missing or damaged, those of the features included.
         InputError: if an image is too small to be scored at a scale.
-        OutputError: if results are there already, are of other settings or cannot be written.
+        OutputError: if results exist, were made with other settings or cannot be written.
     """
-    records = spread(find_images(data, sets, split), limit)
-    cases = plan(records, scales_of(presets), degradations, crop_px)
-    check_sizes(cases)
-    place = find_device(device)
-    numbers = find_precision(precision, place)
-    members = line_up(models, str(place))
-    settings: dict[str, Any] = {
-        "histoscale": version("histoscale"),
-        **{"data": str(data), "split": split, "limit": limit, "crop_px": crop_px},
-        **{"device": str(place), "precision": numbers},
+    cases = images.cases(scales_of(presets))
+    device, precision = compute.resolve()
+    methods = read_methods(models, device)
+    jobs = plan_jobs(cases, methods, allow_resize)
+    settings = {
+        **{"histoscale": version("histoscale"), "data": str(images.data), "split": images.split},
+        **{"limit": images.limit, "crop_px": images.crop_px, "device": str(device), "precision": precision},
+        **_columns(presets),
     }
-    folder = ScoreFolder(output)
+    folder = ResultFolder(output, Score)
     if not (resume or overwrite):
-        folder.refuse_results()
-    with lock(output):
-        earlier = folder.earlier_rows(settings) if resume else []
-        jobs = [Job(case, tuple(one.entry(case.scale, allow_resize) for one in members)) for case in cases]
-        rows = still_good(earlier, jobs, members)
-        settings["undertrained"] = marks = marks_of(folder, rows, undertrained)
-        names = [BICUBIC, *(row.model for row in rows), *(member.name for member in members)]
-        reference = find_reference([label_of(name) for name in names], reference)
+        folder.refuse_existing(TABLES)
+    with folder.lock():
+        if resume:
+            folder.refuse_changes(settings, LASTING)
+        rows = still_valid(folder.read(), jobs, methods) if resume else []
+        names = [BICUBIC, *(row.model for row in rows), *(method.name for method in methods)]
+        settings["reference"] = find_reference([label_of(name) for name in names], reference)
+        settings["undertrained"] = _marked(folder.read_settings(), rows, undertrained)
         check_seeds(names)
-        store = FeatureStore(
-            output / FEATURES, frechet_scales(presets), extractor, inception_weights, str(place), patch_px
-        )
-        measured = [job for job in jobs if store.wants(job)]
+        store = FeatureStore(output / FEATURES, frechet_scales(presets), features, str(device))
+        measured = [job for job in jobs if store.covers(job)]
         if measured:
             store.load()  # says what is wrong with it before the hours of work, not after
-        before = of_these_weights(folder.earlier_distances(), members) if resume else []
         if not resume:
-            folder.forget_features()
-        left = remaining(jobs, rows, store)
-        there = {place_of(row) for row in rows}
-        for done, found in enumerate(score_jobs(left, numbers, str(place), workers, store.watch), start=1):
-            if done == 1:
-                folder.begin(settings, rows)
-            new = [row for row in found if place_of(row) not in there]
-            folder.add(new)
-            rows += new
-            if progress is not None:
-                progress(len(jobs) - len(left) + done, len(jobs))
-        rows = in_order(rows, jobs)
-        distances = together(before, measure(measured, store))
-        comparison = compared(rows, presets, reference, distances, marks)
-        folder.finish(settings, rows, distances, texts_of(comparison))
+            rmtree(store.path, ignore_errors=True)  # perhaps of other images
+        rows = score_remaining(
+            folder, settings, rows, jobs, compute, missing=store.missing, watch=store.watch, progress=progress
+        )
+        before = read_distances(output / DISTANCES) if resume else []
+        distances = merged(before, measure(measured, store), digests_of(methods))
+        comparison = compared(rows, presets, settings["reference"], distances, settings["undertrained"])
+        folder.finish(rows, settings, _texts(comparison))
+        folder.delete(*({LATEX, FIGURES_OF_BEFORE} | ({DISTANCES} if not distances else set())))
     return comparison
 
 
@@ -135,38 +122,58 @@ def compare_again(
     reference: str | None = None,
     overwrite: bool = False,
 ) -> Comparison:
-    """Make the tables of ``scores``, a CSV of a comparison or evaluation, from nothing else.
-
-    Where Frechet distances and settings lie beside them, of these as well.
+    """Make the tables of a comparison or evaluation again, from its scores alone, and write them.
 
     Args:
-        presets: columns of the tables; where none are given, all scales that are there.
+        scores, presets, reference: as in `read_comparison`.
+        output: folder of the tables.
         overwrite: replace tables in ``output``.
+
+    Raises:
+        DataError, ConfigError: as `read_comparison`.
+        OutputError: if tables exist or cannot be written.
+    """
+    comparison = read_comparison(scores, presets, reference)
+    folder = ResultFolder(output, Score)
+    if not overwrite:
+        refuse_existing(output / TABLES)
+    folder.write({TABLES: markdown(comparison)})
+    return comparison
+
+
+def read_comparison(scores: Path, presets: Sequence[Preset] = (), reference: str | None = None) -> Comparison:
+    """A comparison as its scores, and the Frechet distances and settings beside them, give it.
+
+    Args:
+        scores: CSV of a comparison or an evaluation.
+        presets: columns of the tables; those of the settings by default, or else all scales that are there.
+        reference: label of the row that the others are tested against; that of the settings by default, or
+            else the last one.
 
     Raises:
         DataError: if the scores cannot be read or do not go together.
         ConfigError: if there is no such row to test against.
-        OutputError: if tables are there already or cannot be written.
     """
     rows = read_scores(scores)
+    settings = _settings_beside(scores)
     if not presets:
-        presets = find_presets((), [row.scale for row in rows]) if rows else ()
-    beside = scores.with_name(DISTANCES)
-    distances = read_distances(beside) if beside.exists() else []
-    marked = ScoreFolder(scores.parent).undertrained
-    comparison = compared(rows, presets, reference, distances, marked)
-    folder = ScoreFolder(output)
-    if not overwrite:
-        folder.refuse_tables()
-    folder.write_tables(texts_of(comparison))
-    return comparison
+        names = [name for name in settings.get("presets", ()) if name in PRESETS]
+        scales = settings.get("scales") or ([] if names else [row.scale for row in rows])
+        presets = find_presets(names, scales) if rows else ()
+    labels = {label_of(row.model) for row in rows}
+    if reference is None and settings.get("reference") in labels:
+        reference = settings["reference"]
+    distances = read_distances(scores.with_name(DISTANCES))
+    return compared(rows, presets, reference, distances, settings.get("undertrained", ()))
 
 
-def marks_of(folder: ScoreFolder, rows: Sequence[Score], undertrained: Sequence[str]) -> list[str]:
-    """Labels to be marked: those of before whose rows are still there, and the new ones."""
-    as_before = {label_of(row.model) for row in rows}
-    earlier = [label for label in folder.undertrained if label in as_before]
-    return list(dict.fromkeys([*earlier, *undertrained]))
+def write_latex(comparison: Comparison, output: Path) -> None:
+    """Write the tables of a comparison in LaTeX as well.
+
+    Raises:
+        OutputError: if they cannot be written.
+    """
+    ResultFolder(output, Score).write({LATEX: latex(comparison)})
 
 
 def frechet_scales(presets: Sequence[Preset]) -> frozenset[float]:
@@ -174,6 +181,36 @@ def frechet_scales(presets: Sequence[Preset]) -> frozenset[float]:
     return frozenset(scale for preset in presets if preset.has_frechet for scale in preset.scales)
 
 
-def texts_of(comparison: Comparison) -> dict[str, str]:
-    """The content of `TABLES`."""
-    return dict(zip(TABLES, (markdown(comparison), latex(comparison), as_json(comparison)), strict=True))
+def _columns(presets: Sequence[Preset]) -> dict[str, Any]:
+    """What it takes to find the presets again: their names, and the scales of one that has none."""
+    return {
+        "presets": [preset.name for preset in presets if preset.name in PRESETS],
+        "scales": [scale for preset in presets if preset.name not in PRESETS for scale in preset.scales],
+    }
+
+
+def _marked(settings: Mapping[str, Any], rows: Sequence[Score], undertrained: Sequence[str]) -> list[str]:
+    """Labels to be marked as undertrained: those of before whose rows are still there, and the new ones."""
+    as_before = {label_of(row.model) for row in rows}
+    earlier = [label for label in settings.get("undertrained", ()) if label in as_before]
+    return list(dict.fromkeys([*earlier, *undertrained]))
+
+
+def _texts(comparison: Comparison) -> dict[str, str]:
+    """What is written beside scores and settings."""
+    texts = {TABLES: markdown(comparison)}
+    if comparison.distances:
+        texts[DISTANCES] = rows_as_text(Distance, comparison.distances)
+    return texts
+
+
+def _settings_beside(scores: Path) -> dict[str, Any]:
+    """The settings of the comparison that made some scores; empty where it left none."""
+    folder = ResultFolder(scores.parent, Score)
+    settings = folder.read_settings()
+    if "presets" not in settings:
+        before = ResultFolder(scores.parent, Score, settings=FIGURES_OF_BEFORE).read_settings()
+        scales = [scale for scales in before.get("scales", ()) for scale in scales]
+        settings |= {key: before[key] for key in ("presets", "reference") if key in before}
+        settings |= {"scales": scales} if scales else {}
+    return settings

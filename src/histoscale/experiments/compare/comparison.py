@@ -1,4 +1,4 @@
-"""From scores to everything that is printed: tables, tests and claims are made from nothing else."""
+"""A comparison as data: tables, tests and claims, made from the scores and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from histoscale.errors import ConfigError, DataError
 from histoscale.experiments.compare.claims import Claim, check_claims, check_distances
 from histoscale.experiments.compare.frechet import Distance
 from histoscale.experiments.compare.paper_tables import Preset
-from histoscale.experiments.compare.statistics import Grid, Table, grids_of, tables_of
+from histoscale.experiments.compare.score_tables import ScoreGrid, ScoreTable, grids_of, tables_of
 from histoscale.experiments.methods import check_seeds, label_of
-from histoscale.experiments.scores import Score
+from histoscale.experiments.scoring import Score
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Comparison:
     Attributes:
         reference: the row that the others are tested against.
         distances: Frechet distances, where a preset has them.
-        undertrained: rows of weights that are known to have seen too little.
+        undertrained: rows of weights that are known to have had too few steps.
     """
 
     presets: tuple[Preset, ...]
     reference: str
-    tables: list[Table]
+    tables: list[ScoreTable]
     claims: list[Claim]
     distances: tuple[Distance, ...] = ()
     undertrained: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ def compared(
 
     Args:
         reference: label of the row that the others are tested against; the last one by default.
-        undertrained: labels of rows that are marked as having seen too little.
+        undertrained: labels of rows that are marked as having had too few steps.
 
     Raises:
         ConfigError: if there is no such row.
@@ -67,7 +67,7 @@ def find_reference(labels: Sequence[str], reference: str | None) -> str:
     if reference is None:
         return labels[-1]
     if reference not in labels:
-        raise ConfigError(f"There is no row {reference} to test against: wanted one of {', '.join(labels)}.")
+        raise ConfigError(f"There is no row {reference} to test against: choose one of {', '.join(labels)}.")
     return reference
 
 
@@ -80,7 +80,7 @@ def check_whole(scores: Sequence[Score]) -> None:
         ConfigError: if a row has models with and without a seed.
     """
     if not scores:
-        raise DataError("Wanted scores to compare, got none.")
+        raise DataError("There are no scores to compare.")
     _check_single(scores)
     _check_weights(scores)
     check_seeds(list(dict.fromkeys(score.model for score in scores)))
@@ -90,37 +90,37 @@ def check_whole(scores: Sequence[Score]) -> None:
 
 
 def _check_single(scores: Sequence[Score]) -> None:
-    seen: set[tuple[str, str, str, float, str]] = set()
+    """Refuse two scores of one method on one case."""
+    seen = set()
     for s in scores:
-        place = (s.dataset, s.image, s.degradation, s.scale, s.model)
-        if place in seen:
+        if s.place in seen:
             raise DataError(f"{s.model} was scored twice on {s.dataset} {s.image} at x{s.scale:g}.")
-        seen.add(place)
+        seen.add(s.place)
 
 
 def _check_weights(scores: Sequence[Score]) -> None:
+    """Refuse a method that had other weights on another image."""
     used: dict[tuple[str, float], Score] = {}
     for score in scores:
         first = used.setdefault((score.model, score.scale), score)
         if (first.weights, first.through) != (score.weights, score.through):
             raise DataError(
-                f"{score.model} at x{score.scale:g} is of other weights on {first.image} than on "
-                f"{score.image}."
+                f"{score.model} at x{score.scale:g} had other weights on {first.image} than on {score.image}."
             )
 
 
-def _check_images(grid: Grid) -> None:
-    """Every model of every row, at each scale, on the same images: a mean over others is no comparison."""
+def _check_images(grid: ScoreGrid) -> None:
+    """Refuse methods that were scored on different images: means over different images do not compare."""
     for scale in sorted(grid.scales):
         images: dict[str, set[str]] = {}
-        for label in grid.labels:
-            for score in grid.cells.get((label, scale), []):
+        for score in grid.scores:
+            if score.scale == scale:
                 images.setdefault(score.model, set()).add(score.image)
         everything = set().union(*images.values())
         for model, own in images.items():
             if own != everything:
                 missing = min(everything - own)
                 raise DataError(
-                    f"{model} was not scored on {grid.group} {missing} at x{scale:g}, as others were: "
-                    "wanted the scores of a finished comparison."
+                    f"{model} was not scored on {grid.group} {missing} at x{scale:g}, as others were: finish "
+                    "the comparison with --resume."
                 )

@@ -1,10 +1,10 @@
 """The columns of the paper's tables that compare methods by PSNR and SSIM."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from histoscale.errors import ConfigError, ScaleError
+from histoscale.errors import ConfigError
+from histoscale.experiments.images import check_scale
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,11 @@ def find_presets(names: Sequence[str], scales: Sequence[float]) -> tuple[Preset,
     """
     for name in names:
         if name not in PRESETS:
-            raise ConfigError(f"Unknown preset {name}: wanted one of {', '.join(PRESETS)}.")
+            raise ConfigError(f"Unknown preset {name}: choose {', '.join(PRESETS)}.")
     for scale in scales:
-        if not (math.isfinite(scale) and scale >= 1):
-            raise ScaleError(f"Wanted scales of at least 1, got {scale:g}.")
+        check_scale(scale)
     if not (names or scales):
-        raise ConfigError("Wanted a preset or scales to compare at, got neither.")
+        raise ConfigError("Give a preset or scales to compare at.")
     found = [PRESETS[name] for name in dict.fromkeys(names)]
     if scales:
         found.append(Preset("scales", "The scales asked for", tuple(sorted({float(s) for s in scales}))))

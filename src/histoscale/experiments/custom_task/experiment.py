@@ -12,14 +12,20 @@ from jaxtyping import UInt8
 
 from histoscale.data.manifest import ImageRecord, find_images, read_rgb
 from histoscale.data.pillow_degradation import enlarge_bicubic
-from histoscale.errors import ConfigError, DataError
+from histoscale.errors import DataError
 from histoscale.experiments.custom_task.report import MeasureTable, markdown, tables_of
 from histoscale.experiments.custom_task.results import TaskFolder, TaskScore
 from histoscale.experiments.custom_task.sample import Sample, read_facts, read_mask
 from histoscale.experiments.custom_task.task import Task, load_task
-from histoscale.experiments.images import make_pair, plan, spread
-from histoscale.experiments.methods import LOW, ORIGINAL, describe, load_models, parse
-from histoscale.experiments.scores import BICUBIC
+from histoscale.experiments.images import check_scale, known_degradation, make_pair, spread
+from histoscale.experiments.methods import (
+    BICUBIC,
+    LOW,
+    ORIGINAL,
+    describe_settings,
+    load_models,
+    name_models,
+)
 from histoscale.files import lock
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import Precision, upscale
@@ -84,11 +90,12 @@ def judge(
     """
     judged = load_task(task)
     records = spread(find_images(data, sets, split), limit)
-    kind = plan(records, [scale], [degradation], crop_px)[0].degradation
+    check_scale(scale)
+    kind = known_degradation(degradation)
     place = find_device(device)
     numbers = find_precision(precision, place)
     sources = name_models(models)
-    settings = describe(sources)
+    settings = describe_settings(sources)
     probe, made = (PROBE_PX, PROBE_PX), (round(PROBE_PX * scale), round(PROBE_PX * scale))
     making = Making(scale, kind, crop_px, load_models(sources, probe, made, place), place, numbers)
     account = {
@@ -114,21 +121,6 @@ def judge(
         text = markdown(judged.file.stem, scale, tables, settings)
         folder.finish(rows, text)
     return Judged(tables, text)
-
-
-def name_models(words: Sequence[str]) -> dict[str, str]:
-    """The models' weights by name.
-
-    Raises:
-        ConfigError: if two have one name, or one that of a setting that is always there.
-    """
-    named: dict[str, str] = {}
-    for word in words:
-        wanted = parse(word)
-        if wanted.name in (ORIGINAL, LOW, BICUBIC, *named):
-            raise ConfigError(f"Wanted a name of its own for each model, got {wanted.name} again.")
-        named[wanted.name] = wanted.source
-    return named
 
 
 def name_of(record: ImageRecord) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from histoscale.experiments.custom_task.results import TaskScore
 from histoscale.experiments.methods import LOW, ORIGINAL, Setting
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.tables import TextTable
 from histoscale.metrics.classification import bootstrap_weights
 from histoscale.metrics.recovery import Figure, Share, recovered_share, share_of
 
@@ -94,12 +94,12 @@ def markdown(task: str, scale: float, tables: Sequence[MeasureTable], settings: 
 
 
 def _table_markdown(table: MeasureTable) -> str:
-    heads = ["setting", table.measure.replace("|", "/"), "of the original's", "recovered"]
+    heads = ["setting", table.measure, "of the original's", "recovered"]
     images = f"{table.n} image{'s' if table.n > 1 else ''}"
     if table.left_out:
         images += f", {table.left_out} left out that lack it in a setting"
-    rows = ([cell.replace("|", "/") for cell in _row(row)] for row in table.rows)
-    return f"## {table.measure} ({images})\n\n{markdown_table(heads, rows)}"
+    rows = [_row(row) for row in table.rows]
+    return f"## {table.measure} ({images})\n\n{TextTable(heads, rows).grid()}"
 
 
 def _row(row: Row) -> list[str]:

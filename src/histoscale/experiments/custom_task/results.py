@@ -29,7 +29,7 @@ def read_scores(path: Path) -> list[TaskScore]:
     Raises:
         DataError: if the file is missing or is not such a table.
     """
-    return read_rows(path, TaskScore, "the scores of a judged task")
+    return read_rows(path, TaskScore)
 
 
 SCORES, PARTIAL, SETTINGS, TABLES, ACCOUNT = (

@@ -10,7 +10,7 @@ from histoscale.experiments.figures.crops import RULE, Pair
 from histoscale.experiments.figures.figure import Drawn, LeftOut, Material, Shown, why_not
 from histoscale.experiments.figures.panels import ColourBar, Panel, as_squares, coloured, draw_sheet, wrapped
 from histoscale.experiments.images import Picture
-from histoscale.experiments.scores import BICUBIC
+from histoscale.experiments.methods import BICUBIC
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.metrics.ssim import ssim
 

@@ -15,8 +15,8 @@ from histoscale.experiments.figures.methods import Rows
 from histoscale.experiments.figures.page import SHOWN, Saved, page
 from histoscale.experiments.figures.panels import DPI
 from histoscale.experiments.figures.scales import SCALES, many_scales
-from histoscale.experiments.images import plan, spread
-from histoscale.experiments.methods import line_up
+from histoscale.experiments.images import plan_cases, spread
+from histoscale.experiments.methods import read_methods
 from histoscale.files import atomic_files, refuse_existing
 from histoscale.resources import PrecisionChoice, find_device, find_precision
 
@@ -82,13 +82,13 @@ def figures(
         raise ConfigError(f"Wanted a crop of {CROPS_PX[0]} to {CROPS_PX[-1]} pixels a side, got {crop_px}.")
     records = find_images(data, sets, split)
     chosen = named(records, images) if images else spread(records, limit)
-    kind = plan(chosen, [scale], [degradation])[0].degradation
+    kind = plan_cases(chosen, [scale], [degradation])[0].degradation
     if crop_px / scale < CROPS_PX[0] / max(SCALES):
         raise ScaleError(f"A crop of {crop_px} pixels is too small to be made smaller by {scale:g}.")
     place = find_device(device)
     if not overwrite:
         refuse_existing(output / INDEX)
-    members = line_up(models, str(place))
+    members = read_methods(models, place)
     rows = Rows(members, find_precision(precision, place), str(place))
     scenes = [open_scene(record, crop_px, mpp) for record in chosen]
     entries: list[Saved | LeftOut] = []

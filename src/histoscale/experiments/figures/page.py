@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from histoscale import weights
 from histoscale.experiments.figures.figure import LeftOut
-from histoscale.experiments.methods import Member
+from histoscale.experiments.methods import Method
 from histoscale.html import Html, fill, joined
 
 PICTURE = """<figure>
@@ -32,7 +32,7 @@ class Saved(NamedTuple):
     height: int
 
 
-def page(title: str, intro: str, entries: Sequence[Saved | LeftOut], members: Sequence[Member]) -> str:
+def page(title: str, intro: str, entries: Sequence[Saved | LeftOut], members: Sequence[Method]) -> str:
     """The whole page; entries of one section follow each other."""
     sections = list(dict.fromkeys(entry.section for entry in entries))
     anchors = {section: f"section-{number}" for number, section in enumerate(sections, start=1)}

@@ -16,7 +16,7 @@ from histoscale.experiments.glands.results import GlandScore, append_scores, rea
 from histoscale.experiments.glands.scoring import score_unet
 from histoscale.experiments.glands.segmentation import build_unet
 from histoscale.experiments.glands.training import Task, begin, task_of, train_unet, validated
-from histoscale.experiments.parallel import side_by_side
+from histoscale.experiments.parallel import run_jobs
 from histoscale.files import lock, writing
 from histoscale.resources import find_device
 from histoscale.training.signals import terminated_as_interrupted
@@ -45,8 +45,8 @@ def enlarge_all(
         for image in needed
         if not pictures.file(image, model.label).exists()
     ]
-    left = iter(range(len(jobs) - 1, -1, -1))
-    side_by_side(enlarge_one, jobs, workers, lambda _: progress(1 - next(left) / len(jobs)), lambda: None)
+    for done, _ in enumerate(run_jobs(enlarge_one, jobs, workers), start=1):
+        progress(done / len(jobs))
 
 
 def enlarge_one(job: Enlargement) -> None:
@@ -64,7 +64,8 @@ def train_all(tasks: Sequence[Task], workers: int, progress: Callable[[float], N
 
     waiting = [task for task in tasks if not task.is_finished]
     work = partial(train_one, report=tell if workers <= 1 else None)
-    side_by_side(work, waiting, workers, done=tell, tick=tell)
+    for _ in run_jobs(work, waiting, workers, tick=tell):
+        tell()
 
 
 def train_one(task: Task, report: Callable[[int], None] | None = None) -> None:
@@ -81,12 +82,10 @@ def score_all(
     there = {(score.seed, score.trained_on) for score in scores}
     waiting = [task for task in tasks if (task.seed, task.kind) not in there]
 
-    def keep(found: list[GlandScore]) -> None:
+    for found in run_jobs(score_one, waiting, workers):
         append_scores(found, folder / PARTIAL)
         scores.extend(found)
         progress(len({(s.seed, s.trained_on) for s in scores}) / len(tasks))
-
-    side_by_side(score_one, waiting, workers, done=keep, tick=lambda: None)
     order = {setting: number for number, setting in enumerate(all_settings(tasks[0].run.kinds))}
     return sorted(scores, key=lambda score: (score.seed, order[score.setting]))
 

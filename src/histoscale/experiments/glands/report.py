@@ -1,12 +1,8 @@
 """The results as tables of words, each for a test part: what Markdown and LaTeX print alike."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
 
-from histoscale.experiments.compare.latex import SPECIAL
 from histoscale.experiments.glands.config import (
     BICUBIC,
     LR,
@@ -14,13 +10,11 @@ from histoscale.experiments.glands.config import (
     WAYS,
     WORDS,
     Setting,
-    all_settings,
     setting_of,
 )
 from histoscale.experiments.glands.results import MEASURES, SIZES, GlandScore, Measure
 from histoscale.experiments.glands.statistics import Figure, Part, Recall, contests, gaps, parts_of
-from histoscale.experiments.scores import as_plain
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.tables import TextTable, latex_document, markdown_document
 
 TITLES: dict[Measure, str] = {"f1": "F1", "dice": "object Dice", "hausdorff": "object Hausdorff, px"}
 PLACES: dict[Measure, int] = {"f1": 3, "dice": 3, "hausdorff": 1}
@@ -28,15 +22,7 @@ KINDS = {ORIGINAL: "originals", LR: "low resolution", BICUBIC: "bicubic"}
 HEADS = ("", "measure")
 
 
-class WordTable(NamedTuple):
-    """A table ready to be printed: its caption, its heads and its rows."""
-
-    caption: str
-    heads: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
-def tables_of(part: Part) -> list[WordTable]:
+def tables_of(part: Part) -> list[TextTable]:
     """All tables of a part."""
     return [
         main_table(part),
@@ -48,23 +34,23 @@ def tables_of(part: Part) -> list[WordTable]:
     ]
 
 
-def main_table(part: Part) -> WordTable:
+def main_table(part: Part) -> TextTable:
     """The paper's Table 5 with every setting; the columns say which images stand in for the originals."""
     caption = (
         f"Table 5, {_about(part)}: over all objects of the part, as the GlaS challenge measures. "
         "The paper's Original is what stands under originals; SISR the first rows and HR U-Net the second "
         "rows under a model; Bicubic the second rows under bicubic or low resolution, two readings of it"
     )
-    return WordTable(caption, _heads(part), _measure_rows(part, part.pooled))
+    return TextTable(_heads(part), _measure_rows(part, part.pooled), caption)
 
 
-def image_table(part: Part) -> WordTable:
+def image_table(part: Part) -> TextTable:
     """The same as means over the images."""
     caption = f"The same as means over the images' own figures, {_about(part)}"
-    return WordTable(caption, _heads(part), _measure_rows(part, part.image_mean))
+    return TextTable(_heads(part), _measure_rows(part, part.image_mean), caption)
 
 
-def recall_table(part: Part) -> WordTable:
+def recall_table(part: Part) -> TextTable:
     """Recall by gland size."""
     rows = [
         (
@@ -75,10 +61,10 @@ def recall_table(part: Part) -> WordTable:
         for way in WAYS
         for size in SIZES
     ]
-    return WordTable(f"Glands found, {_images(part)}, all seeds together", _heads(part), rows)
+    return TextTable(_heads(part), rows, f"Glands found, {_images(part)}, all seeds together")
 
 
-def sides_table(part: Part) -> WordTable:
+def sides_table(part: Part) -> TextTable:
     """The two directions of object Hausdorff, and how much was found."""
     rows = []
     for way in WAYS:
@@ -92,10 +78,10 @@ def sides_table(part: Part) -> WordTable:
         f"The two directions of object Hausdorff, {_images(part)}, all seeds together, and the "
         "area that was found: what is not marked cannot be far from a gland"
     )
-    return WordTable(caption, _heads(part), rows)
+    return TextTable(_heads(part), rows, caption)
 
 
-def contest_table(part: Part) -> WordTable:
+def contest_table(part: Part) -> TextTable:
     """Paired tests."""
     rows = []
     for first, second, measure, test, p_holm in contests(part):
@@ -108,10 +94,10 @@ def contest_table(part: Part) -> WordTable:
         "distance is better), with its 95 % interval. Many images are neighbouring crops of one patient, "
         "which makes p too small"
     )
-    return WordTable(caption, ("first", "second", "measure", "better by", "95 %", "p", "p (Holm)"), rows)
+    return TextTable(("first", "second", "measure", "better by", "95 %", "p", "p (Holm)"), rows, caption)
 
 
-def gap_table(part: Part) -> WordTable:
+def gap_table(part: Part) -> TextTable:
     """Shares of the gap recovered."""
     rows = [
         (_setting(gap.setting), _setting(gap.low), TITLES[gap.measure], _share(gap.share))
@@ -121,7 +107,7 @@ def gap_table(part: Part) -> WordTable:
         f"Share of the gap between a bicubic setting and the originals that is recovered, {_about(part)}; "
         "none where bicubic is not below the originals"
     )
-    return WordTable(caption, ("setting", "from", "measure", "recovered"), rows)
+    return TextTable(("setting", "from", "measure", "recovered"), rows, caption)
 
 
 def remarks(part: Part) -> list[str]:
@@ -197,79 +183,19 @@ def _share(share: float) -> str:
     return "none" if math.isnan(share) else f"{100 * share:.0f} %"
 
 
-# The tables as Markdown, LaTeX and JSON: files made from the scores alone.
+# The tables as Markdown and LaTeX: files made from the scores alone.
 
 
-TABLES = ("tables.md", "tables.tex", "tables.json")
+TABLES = ("tables.md", "tables.tex")
 
 
 def texts_of(scores: Sequence[GlandScore]) -> dict[str, str]:
     """The content of `TABLES`."""
-    parts = parts_of(scores)
-    return dict(zip(TABLES, (markdown(parts), latex(parts), as_json(parts)), strict=True))
-
-
-def markdown(parts: Sequence[Part]) -> str:
-    """Every table of every part, and what has to be said of it."""
-    blocks = []
-    for part in parts:
-        blocks += [_markdown_table(table) for table in tables_of(part) if table.rows]
-        blocks += remarks(part)
-    return "\n\n".join(blocks) + "\n"
-
-
-def latex(parts: Sequence[Part]) -> str:
-    """Every table, for the package booktabs."""
-    tables = [_latex_table(table) for part in parts for table in tables_of(part) if table.rows]
-    return "\n\n".join(["% \\usepackage{booktabs}", *tables]) + "\n"
-
-
-def as_json(parts: Sequence[Part]) -> str:
-    """Every figure unrounded."""
-    return json.dumps(as_plain([_plain(part) for part in parts]), indent=1, allow_nan=False) + "\n"
-
-
-def _markdown_table(table: WordTable) -> str:
-    return f"{table.caption}.\n\n{markdown_table(table.heads, table.rows)}"
-
-
-def _latex_table(table: WordTable) -> str:
-    rows = [f"{' & '.join(map(_escaped, row))} \\\\" for row in (table.heads, *table.rows)]
-    body = [rows[0], "\\midrule", *rows[1:]]
-    begin = ["\\begin{table}", f"\\caption{{{_escaped(table.caption)}.}}"]
-    form = ["\\begin{tabular}{" + "l" * len(table.heads) + "}", "\\toprule"]
-    return "\n".join([*begin, *form, *body, "\\bottomrule", "\\end{tabular}", "\\end{table}"])
-
-
-def _escaped(text: str) -> str:
-    special = SPECIAL | {"→": "$\\rightarrow$"}
-    return "".join(special.get(character, character) for character in text)
-
-
-def _plain(part: Part) -> dict[str, Any]:
-    settings = [
-        {
-            **setting._asdict(),
-            "pooled": {m: part.pooled(setting, m)._asdict() for m in MEASURES},
-            "image_mean": {m: part.image_mean(setting, m)._asdict() for m in MEASURES},
-            "recall": {size: part.recall(setting, size)._asdict() for size in SIZES},
-        }
-        for setting in all_settings(part.kinds)
+    tables = [(part, [table for table in tables_of(part) if table.rows]) for part in parts_of(scores)]
+    blocks = [
+        block
+        for part, own in tables
+        for block in (*(table.markdown(heading="") for table in own), *remarks(part))
     ]
-    return {
-        "part": part.name,
-        "images": part.n,
-        "seeds": part.seeds,
-        "seen_by_models": {model: part.seen(model) for model in part.models},
-        "settings": settings,
-        "tests": [
-            {"first": c.first._asdict(), "second": c.second._asdict(), "measure": c.measure}
-            | asdict(c.test)
-            | {"p_holm": c.p_holm}
-            for c in contests(part)
-        ],
-        "recovered": [
-            {"setting": g.setting._asdict(), "from": g.low._asdict(), "measure": g.measure, "share": g.share}
-            for g in gaps(part)
-        ],
-    }
+    latex = latex_document(table for _, own in tables for table in own)
+    return dict(zip(TABLES, (markdown_document(blocks), latex), strict=True))

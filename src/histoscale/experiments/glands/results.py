@@ -79,7 +79,7 @@ def read_scores(path: Path) -> list[GlandScore]:
     """
     what = "the scores of gland segmentation"
     try:
-        return [_score(row) for row in whole_lines(path, what)]
+        return [_score(row) for row in whole_lines(path)]
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"Wanted {what}, got something else in {path}.") from error
 

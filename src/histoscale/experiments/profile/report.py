@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from histoscale.experiments.profile.measure import MIB, Cost, Times
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.tables import TextTable
 
 REFERENCE = "liif"
 """The model that ratios are to."""
@@ -50,7 +50,7 @@ def markdown(found: Profile) -> str:
     """Every table below what it was measured on."""
     parts = [_head(found.machine)]
     for title, rows in tables(found):
-        parts.append(f"## {title}\n\n{markdown_table(rows[0], rows[1:])}")
+        parts.append(f"## {title}\n\n{TextTable(rows[0], rows[1:]).grid()}")
     failures = [f"- {row.model}, {label(q)}: {text}" for row in found.rows for q, text in row.failures]
     if failures:
         parts.append("## Not measured\n\n" + "\n".join(failures))

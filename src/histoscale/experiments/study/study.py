@@ -5,12 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from histoscale.errors import ConfigError
-from histoscale.experiments.compare.compare import Progress, compare
+from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.comparison import Comparison
+from histoscale.experiments.compare.frechet import FeatureChoice
 from histoscale.experiments.compare.paper_tables import find_presets
-from histoscale.experiments.study.study_file import Member, Study, members, read_study
+from histoscale.experiments.images import ImageSelection
+from histoscale.experiments.scoring import Progress
+from histoscale.experiments.study.study_file import PlannedRun, Study, members, read_study
 from histoscale.experiments.study.trainings import Report, Trainings, account, is_undertrained
 from histoscale.files import write_text
+from histoscale.resources import Compute
 
 ACCOUNT = "trainings.md"
 """File of what each training had, beside the tables."""
@@ -58,34 +62,35 @@ def study(
     write_text(tables / ACCOUNT, account(trainings.kept(_known(whole))))
     return compare(
         line_up(trained),
-        plan.data.root,
+        ImageSelection(
+            plan.data.root,
+            sets=wanted.sets or plan.data.sets,
+            split=wanted.split,
+            degradations=wanted.degradations,
+            limit=wanted.limit or None,
+            crop_px=wanted.crop_px or None,
+        ),
         tables,
         find_presets(wanted.presets, ()),
         reference=wanted.reference or None,
-        sets=wanted.sets or plan.data.sets,
-        split=wanted.split,
-        degradations=wanted.degradations,
-        limit=wanted.limit or None,
-        crop_px=wanted.crop_px or None,
-        patch_px=wanted.patch_px,
-        precision=plan.training.precision,
+        compute=Compute(precision=plan.training.precision, workers=workers),
+        features=FeatureChoice(patch_px=wanted.patch_px),
         undertrained=tuple(dict.fromkeys(m.label for m, path in trained if is_undertrained(m, path))),
-        workers=workers,
         resume=True,
         progress=progress,
     )
 
 
-def _known(study: Study) -> list[Member]:
+def _known(study: Study) -> list[PlannedRun]:
     """Every training of every method that the budget can be split for."""
-    found: list[Member] = []
+    found: list[PlannedRun] = []
     for method in study.methods:
         with suppress(ConfigError):
             found += members(study.only((method.label,)))
     return found
 
 
-def line_up(trained: Sequence[tuple[Member, Path]]) -> list[str]:
+def line_up(trained: Sequence[tuple[PlannedRun, Path]]) -> list[str]:
     """The trained weights as `compare` takes them: a row a label, its seeds apart where there are several."""
     several = len({member.seed for member, _ in trained}) > 1
     return [f"{member.label}{f'#{member.seed}' if several else ''}={path}" for member, path in trained]

@@ -19,12 +19,12 @@ from histoscale.config import (
 from histoscale.errors import ConfigError
 from histoscale.experiments.compare.paper_tables import PRESETS
 from histoscale.experiments.frechet_distance import PATCH_PX
-from histoscale.experiments.scores import BICUBIC
+from histoscale.experiments.methods import BICUBIC
 from histoscale.imaging.degrade import Degradation
 from histoscale.run_file import check_tables, combine, override, read_content, read_tables
 
 
-class Method(Table):
+class StudyMethod(Table):
     """One row of the study's tables.
 
     Attributes:
@@ -83,7 +83,7 @@ class Study(Recipe):
     name: str
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
     comparison: ComparisonTable = ComparisonTable()
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)]
+    methods: Annotated[tuple[StudyMethod, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _named_once(self) -> "Study":
@@ -169,7 +169,7 @@ def read_recipe(path: Path) -> Recipe:
 # The runs that a study stands for: every method, scale and seed under one recipe and one budget.
 
 
-class Member(NamedTuple):
+class PlannedRun(NamedTuple):
     """One training of a study; ``label`` is its row in the tables."""
 
     label: str
@@ -178,21 +178,21 @@ class Member(NamedTuple):
     undertrained: bool
 
 
-def members(study: Study) -> list[Member]:
+def members(study: Study) -> list[PlannedRun]:
     """Every training of a study: all methods of the first seed, then of the next.
 
     Raises:
         ConfigError: if a method has fewer steps than scales to split them over.
     """
     return [
-        Member(method.label, seed, _run(study, method, seed, scale), bool(method.undertrained))
+        PlannedRun(method.label, seed, _run(study, method, seed, scale), bool(method.undertrained))
         for seed in study.seeds
         for method in study.methods
         for scale in method.scales or (None,)
     ]
 
 
-def _run(study: Study, method: Method, seed: int, scale: int | None) -> Run:
+def _run(study: Study, method: StudyMethod, seed: int, scale: int | None) -> Run:
     """One run: the recipe, the method's model, and its share of the budget."""
     arguments: dict[str, Any] = dict(method.model.arguments)
     data: dict[str, Any] = {"queries": method.queries}

@@ -13,8 +13,8 @@ import tomli_w
 from histoscale import weights
 from histoscale.config import Run, read_run
 from histoscale.errors import HistoscaleError, OutputError
-from histoscale.experiments.study.study_file import Member
-from histoscale.experiments.tables import markdown_table
+from histoscale.experiments.study.study_file import PlannedRun
+from histoscale.experiments.tables import TextTable
 from histoscale.files import write_text, writing
 from histoscale.training.signals import terminated_as_interrupted
 
@@ -40,7 +40,7 @@ class Trainings:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
     failed: list[str] = field(default_factory=list, init=False)
 
-    def carry_out(self, members: Sequence[Member]) -> None:
+    def carry_out(self, members: Sequence[PlannedRun]) -> None:
         """Train whatever is not finished; where one training fails the others still come to their end.
 
         Raises:
@@ -77,7 +77,7 @@ class Trainings:
             )
         return began_with is not None and self._has_whole_budget(run)
 
-    def kept(self, members: Sequence[Member]) -> list[tuple[Member, Path]]:
+    def kept(self, members: Sequence[PlannedRun]) -> list[tuple[PlannedRun, Path]]:
         """Which of these are finished, by this call or an earlier one, and where their weights are."""
         return [(member, self.weights(member.run)) for member in members if self._is_kept(member.run)]
 
@@ -149,21 +149,21 @@ FEW_PATCHES = 4000
 COLUMNS = ("method", "seed", "scale", "parameters", "steps", "patches", "minutes", "")
 
 
-def account(trained: Iterable[tuple[Member, Path]]) -> str:
+def account(trained: Iterable[tuple[PlannedRun, Path]]) -> str:
     """One row a training, made from the cards of the weights."""
-    return markdown_table(COLUMNS, (_row(member, path) for member, path in trained)) + "\n"
+    return TextTable(COLUMNS, [_row(member, path) for member, path in trained]).grid() + "\n"
 
 
-def is_undertrained(member: Member, path: Path) -> bool:
+def is_undertrained(member: PlannedRun, path: Path) -> bool:
     """Whether a method that learns slowly had so few patches that its weights say nothing of it."""
     return member.undertrained and _patches(member, path) < FEW_PATCHES
 
 
-def _patches(member: Member, path: Path) -> int:
+def _patches(member: PlannedRun, path: Path) -> int:
     return int(weights.card(path).budget["steps"]) * member.run.training.batch
 
 
-def _row(member: Member, path: Path) -> tuple[str, ...]:
+def _row(member: PlannedRun, path: Path) -> tuple[str, ...]:
     card = weights.card(path)
     steps, seconds = int(card.budget["steps"]), float(card.budget["seconds"])
     scale = card.architecture.arguments.get("scale")

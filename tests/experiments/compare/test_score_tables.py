@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from histoscale.experiments.compare.paper_tables import PRESETS, Preset
-from histoscale.experiments.compare.statistics import PROTOCOLS, Table, grids_of, make_table, tables_of
-from histoscale.experiments.scores import Score
+from histoscale.experiments.compare.score_tables import PROTOCOLS, ScoreTable, grids_of, make_table, tables_of
+from histoscale.experiments.scoring import Score
 from histoscale.metrics.paired import holm
 
 Scored = Callable[..., Score]
@@ -30,7 +30,9 @@ def scores(scored: Scored) -> list[Score]:
     return rows
 
 
-def table(scores: list[Score], preset: Preset = TWO, protocol: int = 0, reference: str = "iste") -> Table:
+def table(
+    scores: list[Score], preset: Preset = TWO, protocol: int = 0, reference: str = "iste"
+) -> ScoreTable:
     return make_table(grids_of(scores)[0], preset, PROTOCOLS[protocol], reference)
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from histoscale import weights
-from histoscale.experiments.scores import Score
+from histoscale.experiments.scoring import Score
 from histoscale.models.catalog import build
 
 ANY_SCALE = {"blocks": 1, "channels": 8, "hidden": 8, "waves": 3}
