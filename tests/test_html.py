@@ -1,18 +1,34 @@
-"""Values are escaped once: text always, markup never again."""
+"""Values are escaped, and none is forgotten."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 
-from histoscale.html import Html, fill, joined
-
-
-def test_text_is_escaped_and_markup_is_not() -> None:
-    inner = fill("<b>$name</b>", name='<i> & "quotes"')
-    assert inner == "<b>&lt;i&gt; &amp; &quot;quotes&quot;</b>"
-    assert fill("<p>$inside</p>", inside=inner) == f"<p>{inner}</p>"
-    assert isinstance(joined([inner, Html("<hr>")]), Html)
-    assert joined([Html("<a>"), Html("<b>")]) == "<a>\n<b>"
+from histoscale.html import render
 
 
-def test_a_value_that_the_template_wants_is_not_forgotten() -> None:
-    with pytest.raises(KeyError):
-        fill("$this $that", this=1)
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A package with a template."""
+    folder = tmp_path / "package_with_page"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "page.html").write_text(
+        "<b>{{ name }}</b>{% for x in found %}<i>{{ size(x) }}</i>{% endfor %}<hr>"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield folder.name
+    sys.modules.pop(folder.name, None)
+
+
+def test_text_is_escaped_and_what_functions_return_too(package: str) -> None:
+    html = render(package, "page.html", name='<i> & "quotes"', found=[1, 2], size=lambda n: f"<{n}>")
+    assert html == "<b>&lt;i&gt; &amp; &#34;quotes&#34;</b><i>&lt;1&gt;</i><i>&lt;2&gt;</i><hr>"
+
+
+def test_a_value_that_the_template_needs_is_not_forgotten(package: str) -> None:
+    with pytest.raises(UndefinedError, match="found"):
+        render(package, "page.html", name="x")

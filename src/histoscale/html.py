@@ -1,20 +1,30 @@
-"""HTML from templates: every value is escaped unless it is markup already."""
+"""HTML pages from jinja2 templates that lie beside the code; every value is escaped."""
 
-from collections.abc import Iterable
-from html import escape
-from string import Template
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined, Template
+
+ENVIRONMENT = Environment(
+    autoescape=True,
+    undefined=StrictUndefined,  # a value that the template needs and nobody gave is an error
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
-class Html(str):
-    """Text that is markup already; any other is escaped where it is filled in."""
+def render(package: str, template: str, **values: object) -> str:
+    """Fill a template in.
+
+    Args:
+        package: that the template lies in, such as ``histoscale.upscaling``.
+        template: its file name.
+        values: what the template names: numbers, words, or functions that make words of them.
+    """
+    return _template(package, template).render(values)
 
 
-def fill(template: str, **values: object) -> Html:
-    """A template with its ``$values``, escaped unless they are markup."""
-    safe = {name: v if isinstance(v, Html) else escape(str(v)) for name, v in values.items()}
-    return Html(Template(template).substitute(safe))
-
-
-def joined(pieces: Iterable[Html]) -> Html:
-    """Pieces one below the other."""
-    return Html("\n".join(pieces))
+@cache
+def _template(package: str, name: str) -> Template:
+    return ENVIRONMENT.from_string(files(package).joinpath(name).read_text(encoding="utf-8"))

@@ -114,7 +114,6 @@ def test_a_slide_is_reported_beside_it(source: Path) -> None:
     assert slide["target_size_px"] == [120, 80]
     assert slide["tissue_share"] == 1
     assert slide["peak_mib"] > 50
-    assert 0.5 < slide["seams"]["ratio"] < 2
     assert slide["work"]["model"]["seconds"] > 0
 
 

@@ -16,11 +16,9 @@ from histoscale.io.formats import open_slide
 from histoscale.io.slide import Mpp
 from histoscale.io.tile_store import TileStore
 from histoscale.io.tissue import TissueMask
-from histoscale.metrics.seams import Jumps
 from histoscale.upscaling.plan import SlidePlan
 from histoscale.upscaling.report import (
     look_at,
-    measured_seams,
     report_stem,
     share_of_tissue,
     to_json,
@@ -40,7 +38,7 @@ def written(**measured: object) -> SlideOutcome:
 
 
 def test_the_record_counts_and_tells_everything() -> None:
-    slide = written(work=Work(1.0, 6.0, 0.0, 1.0), seams=Jumps(3.0, 2.0), tissue_share=0.5, peak_mib=800.0)
+    slide = written(work=Work(1.0, 6.0, 0.0, 1.0), tissue_share=0.5, peak_mib=800.0)
     record = json.loads(to_json([slide, Failure(Path("c.svs"), "c.svs is empty.")], RUN))
     assert (record["written"], record["failed"], record["seconds"]) == (1, 1, 12.346)
     assert record["started"] == "2026-03-04T05:06:07+00:00"
@@ -49,7 +47,6 @@ def test_the_record_counts_and_tells_everything() -> None:
     assert first["target_mpp"] == [0.125, 0.125]
     assert first["megapixels_per_second"] == 0.04
     assert first["work"]["model"] == {"seconds": 6.0, "share": 0.75}
-    assert first["seams"] == {"across": 3.0, "inside": 2.0, "ratio": 1.5}
     assert second == {"status": "failed", "source": "c.svs", "sentence": "c.svs is empty."}
 
 
@@ -63,9 +60,8 @@ def test_what_was_not_tried_has_not_failed() -> None:
     assert [slide["status"] for slide in record["slides"]] == ["failed", "untried"]
 
 
-def test_what_is_unknown_is_null_and_so_is_an_infinite_ratio() -> None:
-    record = json.loads(to_json([written(seams=Jumps(2.0, 0.0))], RUN))["slides"][0]
-    assert record["seams"] == {"across": 2.0, "inside": 0.0, "ratio": None}
+def test_what_is_unknown_is_null() -> None:
+    record = json.loads(to_json([written()], RUN))["slides"][0]
     assert record["model"] is None
     assert record["work"] is None
     assert record["tissue_share"] is None
@@ -103,7 +99,7 @@ def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
         write_report(tmp_path / "file" / "report", [written()], RUN)
 
 
-# Looking at a written slide: seams as stored, the share of tissue, and two views of the same field.
+# What is measured of a written slide: the share of tissue, and two views of the same field.
 
 
 TILE_PX = 128
@@ -130,24 +126,12 @@ def plan(source: Path) -> SlidePlan:
     return SlidePlan(source, 0, (0, 0), (160, 192), (0, 0, 160, 192), (640, 768), TILE_PX, "model")
 
 
-def stored(plan: SlidePlan, picture: np.ndarray, folder: Path, seam: int = 0) -> TileStore:
-    """The picture enlarged, every second column of tiles brighter by ``seam``."""
-    store = TileStore(folder)
+@pytest.fixture
+def store(plan: SlidePlan, tmp_path: Path) -> TileStore:
+    """The store of a slide whose tiles nobody looks at."""
+    store = TileStore(tmp_path / "store")
     store.create(plan.size_xy[::-1], TILE_PX, {})
-    pixels = np.asarray(Image.fromarray(picture).resize(plan.size_xy, Image.Resampling.BICUBIC)).copy()
-    for column in range(TILE_PX, 640, 2 * TILE_PX):
-        pixels[:, column : column + TILE_PX] += np.uint8(seam)
-    store.write(slice(0, 768), slice(0, 640), pixels)
     return store
-
-
-def test_seams_are_measured_in_the_store(plan: SlidePlan, picture: np.ndarray, tmp_path: Path) -> None:
-    clean = measured_seams(plan, stored(plan, picture, tmp_path / "clean"))
-    seamed = measured_seams(plan, stored(plan, picture, tmp_path / "seamed", seam=20))
-    assert clean is not None
-    assert seamed is not None
-    assert clean.ratio == pytest.approx(1, abs=0.1)
-    assert seamed.ratio > clean.ratio + 0.2
 
 
 def test_the_share_of_tissue_is_that_of_the_saved_mask(tmp_path: Path) -> None:
@@ -158,16 +142,14 @@ def test_the_share_of_tissue_is_that_of_the_saved_mask(tmp_path: Path) -> None:
 
 
 def test_both_views_show_the_same_field(
-    plan: SlidePlan, picture: np.ndarray, source: Path, tmp_path: Path
+    plan: SlidePlan, store: TileStore, picture: np.ndarray, source: Path, tmp_path: Path
 ) -> None:
     field = Rectangle((0, 96), (160, 96))
     target = tmp_path / "target.png"
     Image.fromarray(picture[96:]).resize((640, 384), Image.Resampling.BICUBIC).save(target)
-    store = stored(plan, picture, tmp_path / "store")
     with open_slide(source) as slide:
         found = look_at(slide, field, plan, store, target)
     assert found.tissue_share is None
-    assert found.seams is not None
     before, after = (Image.open(io.BytesIO(view or b"")) for view in found.views)
     assert (before.size, after.size) == ((160, 96), (480, 288))
     difference = np.asarray(after.resize(before.size), int) - np.asarray(before)
@@ -175,12 +157,10 @@ def test_both_views_show_the_same_field(
 
 
 def test_a_view_that_fails_is_left_out(
-    plan: SlidePlan, picture: np.ndarray, source: Path, tmp_path: Path
+    plan: SlidePlan, store: TileStore, source: Path, tmp_path: Path
 ) -> None:
     reduced = replace(plan, method="reduce")
-    store = stored(plan, picture, tmp_path / "store")
     with open_slide(source) as slide:
         found = look_at(slide, FIELD, reduced, store, tmp_path / "gone.ome.tiff")
     assert found.views.target is None
     assert found.views.source is not None
-    assert found.seams is None  # no model, no seams of it

@@ -1,7 +1,6 @@
 """The report of a run, for people and for programs: what became of every slide, and what it took."""
 
 import json
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -20,7 +19,6 @@ from histoscale.io.metadata import SUPER_RESOLVED
 from histoscale.io.slide import Slide
 from histoscale.io.thumbnail import overview, to_jpeg
 from histoscale.io.tile_store import TileStore
-from histoscale.metrics.seams import Jumps, measure
 from histoscale.upscaling.plan import SlidePlan
 from histoscale.upscaling.report_page import page
 from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, Views
@@ -87,7 +85,7 @@ def _record(result: Outcome | Failure) -> dict[str, Any]:
 
 
 def _measured(slide: SlideOutcome) -> dict[str, Any]:
-    made, work, seams = slide.provenance, slide.work, slide.seams
+    made, work = slide.provenance, slide.work
     record: dict[str, Any] = {
         "source_power": slide.power_before,
         "target_power": made and made.power,
@@ -101,17 +99,12 @@ def _measured(slide: SlideOutcome) -> dict[str, Any]:
         "tissue_share": _rounded(slide.tissue_share),
         "peak_mib": _rounded(slide.peak_mib),
         "work": None,
-        "seams": None,
     }
     if work:
         record["work"] = {
             name: {"seconds": round(seconds, 3), "share": _rounded(share)}
             for name, seconds, share in zip(work._fields, work, work.shares, strict=True)
         }
-    if seams:
-        # Where only the borders jump the ratio is infinite, which JSON cannot say; the two means can.
-        ratio = _rounded(seams.ratio) if math.isfinite(seams.ratio) else None
-        record["seams"] = {"across": _rounded(seams.across), "inside": _rounded(seams.inside), "ratio": ratio}
     return record
 
 
@@ -120,14 +113,13 @@ def _rounded(number: float | None) -> float | None:
     return None if number is None else float(f"{number:.5g}")
 
 
-# What a written slide is looked at for before its store goes: seams, tissue, and how it looks.
+# What a written slide is looked at for before its store goes: tissue, and how it looks.
 
 
 class Findings(NamedTuple):
     """As the fields of the same names of `SlideOutcome`."""
 
     tissue_share: float | None
-    seams: Jumps | None
     views: Views
 
 
@@ -140,15 +132,8 @@ def look_at(source: Slide, field: Rectangle, plan: SlidePlan, store: TileStore, 
     """
     return Findings(
         share_of_tissue(store.tissue) if plan.tissue else None,
-        measured_seams(plan, store) if plan.method == "model" else None,
         Views(_view(source, field), _view_of(target)),
     )
-
-
-def measured_seams(plan: SlidePlan, store: TileStore) -> Jumps | None:
-    """Whether tiles show in the pixels as computed, before any compression; None where there is one tile."""
-    scale = max(out / side for out, side in zip(plan.size_xy, plan.level_size_xy, strict=True))
-    return measure(store.read, plan.size_xy, plan.tile_px, scale)
 
 
 def share_of_tissue(mask: Path) -> float:

@@ -1,58 +1,57 @@
 """The report as one HTML file: no scripts, nothing from outside, every value escaped.
 
-`report.html` beside this file is the page with its style; the pieces that repeat are here.
+The template `report.html` beside this file is the page; here are the words and numbers that it shows.
 """
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
+from typing import NamedTuple
 
-from histoscale.html import Html, fill, joined
+from histoscale.html import render
 from histoscale.io.metadata import SUPER_RESOLVED
 from histoscale.io.slide import Mpp
-from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, Work, mpp_in_words
+from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, mpp_in_words
 
 INDEX_FROM = 3
 """So many slides get a table of contents."""
-SLIDE = """<section class="card" id="slide-$number">
-<div class="head"><h2>$name</h2><span class="state">written</span></div>
-$remarks$views<dl class="keys number">$keys</dl>
-$work<dl class="facts number">$facts</dl>
-</section>"""
-FAILED = """<section class="card failed" id="slide-$number">
-<div class="head"><h2>$name</h2><span class="state">$state</span></div>
-<p class="sentence">$sentence</p>
-</section>"""
-VIEW = """<figure><img src="data:image/jpeg;base64,$data" alt="$title, the whole field">
-<figcaption class="number"><strong>$title</strong>$caption</figcaption></figure>"""
-WORK = """<div class="bar">$parts</div>
-<ul class="legend number">$legend<li class="soft">of the time of all processes</li></ul>
-"""
-INDEX = """<table class="index number"><thead><tr><th>source</th><th class="wide">output</th>
-<th class="wide">resolution</th><th class="right">time</th></tr></thead><tbody>$rows</tbody></table>"""
-ROW = """<tr class="$state"><td><a href="#slide-$number">$name</a></td>
-<td class="wide">$size</td><td class="wide">$mpp</td><td class="right">$time</td></tr>"""
+
+
+class Fact(NamedTuple):
+    """A line of the page: what it is about, and what is so."""
+
+    term: str
+    value: str
+    is_code: bool = False
+
+
+class View(NamedTuple):
+    """An overview of the source or the output, as a JPEG in base64."""
+
+    title: str
+    jpeg: str
+    caption: str
 
 
 def page(results: Sequence[Outcome | Failure], run: Run) -> str:
-    """The whole page."""
-    numbered = list(enumerate(results, start=1))
-    return fill(
-        _template(),
+    """Return the whole page."""
+    return render(
+        __package__,
+        "report.html",
         title=_title(results),
         when=f"{run.started:%d %B %Y, %H:%M} · {_duration(run.seconds)}",
         command=run.command,
-        index=_index(numbered) if len(results) >= INDEX_FROM else "",
-        cards=joined(_card(number, result) for number, result in numbered),
-        footer=f"Made by histoscale {version('histoscale')}. The JSON file beside is for programs.",
+        results=[(result, _state(result)) for result in results],
+        has_index=len(results) >= INDEX_FROM,
+        version=version("histoscale"),
+        views=_views,
+        keys=_keys,
+        facts=_facts,
+        work=_work,
+        size=_size,
+        mpp=_mpp,
+        duration=_duration,
     )
-
-
-@cache
-def _template() -> str:
-    return files(__package__).joinpath("report.html").read_text(encoding="utf-8")
 
 
 def _title(results: Sequence[Outcome | Failure]) -> str:
@@ -63,143 +62,72 @@ def _title(results: Sequence[Outcome | Failure]) -> str:
     return f"{written} of {len(results)} {noun} written"
 
 
-def _index(numbered: Sequence[tuple[int, Outcome | Failure]]) -> Html:
-    return fill(INDEX, rows=joined(_row(number, result) for number, result in numbered))
+def _state(result: Outcome | Failure) -> str:
+    if isinstance(result, Outcome):
+        return "written"
+    return "failed" if result.was_tried else "not tried"
 
 
-def _row(number: int, result: Outcome | Failure) -> Html:
-    if isinstance(result, Failure):
-        return fill(
-            ROW, number=number, name=result.source.name, state="failed", size="", mpp="", time=_state(result)
-        )
-    return fill(
-        ROW,
-        number=number,
-        name=result.source.name,
-        state="written",
-        size=_size(result.after_xy),
-        mpp=_mpp(result.mpp_after),
-        time=_duration(result.seconds),
-    )
-
-
-def _card(number: int, result: Outcome | Failure) -> Html:
-    if isinstance(result, Failure):
-        return fill(
-            FAILED, number=number, name=result.source.name, state=_state(result), sentence=result.sentence
-        )
-    slide = result if isinstance(result, SlideOutcome) else None
-    return fill(
-        SLIDE,
-        number=number,
-        name=result.source.name,
-        remarks=joined(fill('<p class="sentence remark">$text</p>\n', text=r) for r in result.remarks),
-        views=_views(slide) if slide else "",
-        keys=_terms(_keys(result)),
-        work=_work(slide.work) if slide and slide.work else "",
-        facts=_terms(_facts(result)),
-    )
-
-
-def _state(failure: Failure) -> str:
-    return "failed" if failure.was_tried else "not tried"
-
-
-def _terms(pairs: Iterator[tuple[str, object]]) -> Html:
-    shape = "<div><dt>$term</dt><dd>$value</dd></div>"
-    return Html("".join(fill(shape, term=term, value=value) for term, value in pairs))
-
-
-def _views(slide: SlideOutcome) -> Html:
-    """Source and output side by side, if there is a picture of either."""
-    power_after = slide.provenance.power if slide.provenance else None
+def _views(result: Outcome) -> Iterator[View]:
+    """Source and output, where there is an image of them."""
+    if not isinstance(result, SlideOutcome):
+        return
+    power_after = result.provenance.power if result.provenance else None
     sides = (
-        ("Source", slide.views.source, slide.before_xy, slide.mpp_before, slide.power_before),
-        ("Output", slide.views.target, slide.after_xy, slide.mpp_after, power_after),
+        ("Source", result.views.source, result.before_xy, result.mpp_before, result.power_before),
+        ("Output", result.views.target, result.after_xy, result.mpp_after, power_after),
     )
-    figures = (
-        fill(
-            VIEW,
-            title=title,
-            data=b64encode(jpeg).decode("ascii"),
-            caption=" · ".join([_size(size_xy), _mpp(mpp), *([f"{power:.4g}x"] if power else [])]),
-        )
-        for title, jpeg, size_xy, mpp, power in sides
-        if jpeg
-    )
-    inside = "".join(figures)
-    return Html(f'<div class="views">{inside}</div>\n' if inside else "")
+    for title, jpeg, size_xy, mpp, power in sides:
+        if jpeg:
+            caption = " · ".join([_size(size_xy), _mpp(mpp), *([f"{power:.4g}x"] if power else [])])
+            yield View(title, b64encode(jpeg).decode("ascii"), caption)
 
 
-def _keys(result: Outcome) -> Iterator[tuple[str, object]]:
+def _work(result: Outcome) -> list[tuple[str, float, float]]:
+    """Kind of work, share of the time and seconds; nothing where it was not measured."""
+    work = result.work if isinstance(result, SlideOutcome) else None
+    return list(zip(work._fields, work.shares, work, strict=True)) if work else []
+
+
+def _keys(result: Outcome) -> Iterator[Fact]:
     """What a person looks for first."""
     (w, h), (width, height) = result.before_xy, result.after_xy
     scales = f"{width / w:.3g}", f"{height / h:.3g}"
-    yield "scale", f"×{scales[0]}" if scales[0] == scales[1] else f"×{scales[0]}, ×{scales[1]}"
-    yield "resolution", _mpp(result.mpp_after)
-    yield "output", _pixels(width * height)
-    yield "time", _duration(result.seconds)
-    yield "speed", f"{result.megapixels_per_second:.3g} MP/s"
+    yield Fact("scale", f"×{scales[0]}" if scales[0] == scales[1] else f"×{scales[0]}, ×{scales[1]}")
+    yield Fact("resolution", _mpp(result.mpp_after))
+    yield Fact("output", _pixels(width * height))
+    yield Fact("time", _duration(result.seconds))
+    yield Fact("speed", f"{result.megapixels_per_second:.3g} MP/s")
     if isinstance(result, SlideOutcome) and result.peak_mib is not None:
-        yield "peak memory", _memory(result.peak_mib)
+        yield Fact("peak memory", _memory(result.peak_mib))
 
 
-def _facts(result: Outcome) -> Iterator[tuple[str, object]]:
+def _facts(result: Outcome) -> Iterator[Fact]:
     """Everything else that is known."""
-    yield "source", _path(result.source)
-    yield "output", _path(result.target)
-    yield "size", f"{_size(result.before_xy)} to {_size(result.after_xy)}"
-    yield "resolution", f"{_mpp(result.mpp_before)} to {_mpp(result.mpp_after)}"
-    yield "method", result.method
+    yield Fact("source", str(result.source), is_code=True)
+    yield Fact("output", str(result.target), is_code=True)
+    yield Fact("size", f"{_size(result.before_xy)} to {_size(result.after_xy)}")
+    yield Fact("resolution", f"{_mpp(result.mpp_before)} to {_mpp(result.mpp_after)}")
+    yield Fact("method", result.method)
     if isinstance(result, SlideOutcome):
         yield from _slide_facts(result)
 
 
-def _slide_facts(slide: SlideOutcome) -> Iterator[tuple[str, object]]:
-    made, seams = slide.provenance, slide.seams
+def _slide_facts(slide: SlideOutcome) -> Iterator[Fact]:
+    made = slide.provenance
     if made and made.weights_sha256:
-        yield "weights", fill("<code>sha256 $sha256</code>", sha256=made.weights_sha256)
+        yield Fact("weights", f"sha256 {made.weights_sha256}", is_code=True)
     if made and made.note != SUPER_RESOLVED:
-        yield "note", made.note
+        yield Fact("note", made.note)
     if slide.device:
         workers = (
             f", {slide.workers} {'process' if slide.workers == 1 else 'processes'}" if slide.workers else ""
         )
-        yield "computed on", slide.device + workers
+        yield Fact("computed on", slide.device + workers)
     if slide.tile_px:
-        yield "tiles", f"{slide.tile_px} x {slide.tile_px} px"
+        yield Fact("tiles", f"{slide.tile_px} x {slide.tile_px} px")
     if slide.tissue_share is not None:
-        yield "tissue", f"{100 * slide.tissue_share:.3g} % of the area; glass was interpolated"
-    if seams:
-        yield (
-            "seams",
-            f"{seams.ratio:.3f} (about 1 where none shows): pixels differ by {seams.across:.3g} grey levels "
-            f"across borders of tiles, by {seams.inside:.3g} beside them",
-        )
-
-
-def _work(work: Work) -> Html:
-    """Seconds by kind of work as a bar and in words."""
-    kinds = list(zip(work._fields, work, work.shares, strict=True))
-    bars = (
-        fill('<span class="$name" style="flex:$share"></span>', name=name, share=f"{share:.4f}")
-        for name, _, share in kinds
-        if share > 0
-    )
-    words = (
-        fill(
-            '<li><i class="$name"></i>$name $share % ($time)</li>',
-            name=name,
-            share=f"{100 * share:.0f}",
-            time=_duration(seconds),
-        )
-        for name, seconds, share in kinds
-    )
-    return fill(WORK, parts=joined(bars), legend=joined(words))
-
-
-def _path(path: object) -> Html:
-    return fill("<code>$path</code>", path=path)
+        yield Fact("tissue", f"{100 * slide.tissue_share:.3g} % of the area; background was interpolated")
 
 
 def _size(size_xy: tuple[int, int]) -> str:

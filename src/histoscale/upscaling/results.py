@@ -11,7 +11,6 @@ from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle, Roi, parse_region, read_roi
 from histoscale.io.metadata import Provenance
 from histoscale.io.slide import Description, Mpp
-from histoscale.metrics.seams import Jumps
 from histoscale.resources import Precision
 from histoscale.upscaling.geometry import Target
 from histoscale.upscaling.options import Options
@@ -220,7 +219,6 @@ class SlideOutcome(Outcome):
         tissue_share: of the area; None if no tissue was looked for.
         work: where the seconds went.
         peak_mib: most memory that all processes together held at once.
-        seams: whether tiles show.
         views: the field before and after.
     """
 
@@ -232,7 +230,6 @@ class SlideOutcome(Outcome):
     tissue_share: float | None = None
     work: Work | None = None
     peak_mib: float | None = None
-    seams: Jumps | None = None
     views: Views = field(default=Views(), repr=False)
 
 

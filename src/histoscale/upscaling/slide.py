@@ -250,6 +250,5 @@ def _outcome(
         tile_px=plan.tile_px,
         work=Work(tally.read_s, tally.model_s, tally.interpolate_s, encoding_s + tally.store_s),
         tissue_share=found.tissue_share,
-        seams=found.seams,
         views=found.views,
     )
