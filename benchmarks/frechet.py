@@ -24,7 +24,7 @@ from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade
 from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.paper_tables import Preset
 from histoscale.experiments.compare.report import frechet_markdown
-from histoscale.experiments.frechet_distance import PATCH_PX, compare_pictures, gather, load_extractor
+from histoscale.experiments.frechet_distance import PATCH_PX, compare_images, gather, load_extractor
 from histoscale.experiments.images import ImageSelection, spread
 from histoscale.files import write_text
 from histoscale.metrics.frechet import frechet_distance
@@ -66,7 +66,7 @@ def spoilt_table(records: Sequence[ImageRecord]) -> str:
     """A row a way of spoiling, its strengths and the distance at each."""
     extractor = load_extractor()
     pictures = [read_rgb(record.path) for record in records]
-    halves = compare_pictures(pictures[::2], pictures[1::2], extractor)
+    halves = compare_images(pictures[::2], pictures[1::2], extractor)
     originals = gather(pictures, extractor)
     lines = ["| spoilt by | strength: distance |", "| --- | --- |"]
     for (name, strengths), spoil in zip(SPOILT.items(), (blur, resample, make_noisy, compress), strict=True):

@@ -20,7 +20,7 @@ from histoscale.experiments.frechet_distance import (
     INCEPTION_SHA256,
     TISSUE_FILE,
     compare_folders,
-    compare_pictures,
+    compare_images,
     cut_patches,
     gather,
     load_extractor,
@@ -52,7 +52,7 @@ def test_patches_lie_side_by_side_from_the_top_left() -> None:
     np.testing.assert_array_equal(patches[4], picture[2:4, 2:4])
     np.testing.assert_array_equal(cut_patches(picture, None), picture[None])
     assert cut_patches(picture, 8).shape == (0, 8, 8, 3)
-    with pytest.raises(InputError, match="at least 1 pixel, got 0"):
+    with pytest.raises(InputError, match="at least 1 pixel"):
         cut_patches(picture, 0)
 
 
@@ -67,16 +67,16 @@ def test_features_are_those_of_the_patches(tissue: FeatureExtractor) -> None:
 
 def test_a_set_is_at_no_distance_from_itself_in_any_order(tissue: FeatureExtractor) -> None:
     pictures = noise_pictures(1, 70)
-    result = compare_pictures(pictures, reversed(pictures), tissue, None)
+    result = compare_images(pictures, reversed(pictures), tissue, None)
     assert result.distance == pytest.approx(0, abs=1e-8)
     assert (result.n, result.extractor) == (70, "histoscale-tissue")
-    assert result.line().endswith("histoscale-tissue features, n = 70 pictures.")
+    assert result.line().endswith("histoscale-tissue features, n = 70 images.")
 
 
 def test_too_few_are_refused(tissue: FeatureExtractor) -> None:
     pictures = noise_pictures(2, 65)
     with pytest.raises(InputError, match=r"more than 64 pictures or patches on either side.* got 64\.$"):
-        compare_pictures(pictures, pictures[1:], tissue, None)
+        compare_images(pictures, pictures[1:], tissue, None)
 
 
 def test_folders_are_compared_as_pictures_are(tissue: FeatureExtractor, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_folders_are_compared_as_pictures_are(tissue: FeatureExtractor, tmp_path
         for number, picture in enumerate(pictures):
             Image.fromarray(picture).save(tmp_path / name / f"{number:02}.png")
     found = compare_folders(tmp_path / "a", tmp_path / "b", tissue, 32)
-    assert found == compare_pictures(*both, tissue, 32)
+    assert found == compare_images(*both, tissue, 32)
     assert (found.n, found.patch_px) == (81, 32)
     with pytest.raises(DataError, match="no images"):
         compare_folders(tmp_path / "a", tmp_path / "absent", tissue, 32)
@@ -133,7 +133,7 @@ def test_the_worse_the_picture_the_larger_the_distance(
     tissue: FeatureExtractor,
 ) -> None:
     distances = [
-        compare_pictures(
+        compare_images(
             validation_pictures, (spoil(picture, s) for picture in validation_pictures), tissue, 64
         ).distance
         for s in strengths
@@ -179,7 +179,7 @@ def test_a_file_in_the_published_layout(tmp_path: Path) -> None:
 def test_a_pickle_is_not_even_opened(tmp_path: Path) -> None:
     path = tmp_path / INCEPTION_FILE
     path.write_bytes(b"cos\nsystem\n(S'touch opened'\ntR.")
-    with pytest.raises(WeightsError, match="Wanted the weights with sha256 6726825d"):
+    with pytest.raises(WeightsError, match="sha256 6726825d"):
         load_extractor("inception", path)
 
 

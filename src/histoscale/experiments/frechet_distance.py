@@ -1,7 +1,7 @@
-"""Frechet distance between two sets of pictures, whole or cut into patches, in folders or in memory.
+"""Frechet distance between two sets of images, whole or cut into patches, in folders or in memory.
 
-Large pictures are cut, because the distance needs more samples than features. The sets need not be pairs,
-nor of one size.
+Large images are cut, because the distance needs more samples than features. The images of the two sets need
+neither be pairs nor have one size.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ from safetensors import torch as safetensors
 from histoscale import weights
 from histoscale.data.manifest import find_images, read_rgb
 from histoscale.errors import InputError, WeightsError
+from histoscale.experiments.images import RgbImage
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.models.base import moved
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.models.extractors.inception import InceptionFeatures, without_classifier
 from histoscale.models.extractors.tissue import TissueFeatures
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
 PATCH_PX = 96
 AT_ONCE = 32
 """Patches in a batch: Inception takes some 10 MiB for each."""
@@ -35,9 +35,9 @@ class FrechetResult(NamedTuple):
     """A distance and what it must not be quoted without.
 
     Attributes:
-        n: pictures or patches on the smaller side.
+        n: images or patches on the smaller side.
         extractor: name of the features.
-        patch_px: side of the patches; None for whole pictures.
+        patch_px: side of the patches; None for whole images.
     """
 
     distance: float
@@ -47,57 +47,57 @@ class FrechetResult(NamedTuple):
 
     def line(self) -> str:
         """In words."""
-        samples = "pictures" if self.patch_px is None else f"patches of {self.patch_px} px"
+        samples = "images" if self.patch_px is None else f"patches of {self.patch_px} px"
         return f"Frechet distance {self.distance:.4f}, {self.extractor} features, n = {self.n} {samples}."
 
 
 def compare_folders(
     first: Path, second: Path, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> FrechetResult:
-    """The distance between all pictures under two folders, one picture in memory at a time.
+    """The distance between all images under two folders, one image in memory at a time.
 
     Raises:
-        DataError: if a folder has no pictures or one cannot be read.
+        DataError: if a folder has no images or one cannot be read.
         InputError: if there are too few.
     """
-    return compare_pictures(read_pictures(first), read_pictures(second), extractor, patch_px)
+    return compare_images(read_images(first), read_images(second), extractor, patch_px)
 
 
-def compare_pictures(
-    first: Iterable[Picture],
-    second: Iterable[Picture],
+def compare_images(
+    first: Iterable[RgbImage],
+    second: Iterable[RgbImage],
     extractor: FeatureExtractor,
     patch_px: int | None = PATCH_PX,
 ) -> FrechetResult:
-    """The distance between two streams of pictures, each taken in once.
+    """The distance between two streams of images, each taken in once.
 
     Raises:
         InputError: if there are too few.
     """
-    one, other = (gather(pictures, extractor, patch_px) for pictures in (first, second))
+    one, other = (gather(images, extractor, patch_px) for images in (first, second))
     return FrechetResult(frechet_distance(one, other), min(one.n, other.n), extractor.name, patch_px)
 
 
 def gather(
-    pictures: Iterable[Picture], extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
+    images: Iterable[RgbImage], extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> FeatureMoments:
-    """Mean and covariance of the features of all pictures."""
+    """Mean and covariance of the features of all images."""
     moments = FeatureMoments(extractor.dimension)
-    for picture in pictures:
-        moments.add(patch_features(picture, extractor, patch_px))
+    for image in images:
+        moments.add(patch_features(image, extractor, patch_px))
     return moments
 
 
 def patch_features(
-    picture: Picture, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
+    image: RgbImage, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> Float[np.ndarray, "n d"]:
-    """The features of each patch, or of the whole picture.
+    """The features of each patch, or of the whole image.
 
-    For a comparison that has the pictures one by one: `FeatureMoments.add` takes these in, and one
+    For a comparison that has the images one by one: `FeatureMoments.add` takes these in, and one
     `FeatureMoments` a method and scale is all it keeps.
     """
     device = next(extractor.parameters()).device
-    pixels = torch.from_numpy(cut_patches(picture, patch_px)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(cut_patches(image, patch_px)).permute(0, 3, 1, 2)
     found = [np.empty((0, extractor.dimension), np.float32)]
     with torch.inference_mode():
         for batch in pixels.split(AT_ONCE) if len(pixels) else ():
@@ -105,23 +105,23 @@ def patch_features(
     return np.concatenate(found)
 
 
-def cut_patches(picture: Picture, patch_px: int | None) -> UInt8[np.ndarray, "n h w 3"]:
-    """Squares side by side from the top left, what is left over dropped; for None the picture itself.
+def cut_patches(image: RgbImage, patch_px: int | None) -> UInt8[np.ndarray, "n h w 3"]:
+    """Squares side by side from the top left, what is left over dropped; for None the image itself.
 
     Raises:
         InputError: if the patches are smaller than a pixel.
     """
     if patch_px is None:
-        return picture[None].copy()
+        return image[None].copy()
     if patch_px < 1:
-        raise InputError(f"Wanted patches of at least 1 pixel, got {patch_px}.")
-    rows, columns = (side // patch_px for side in picture.shape[:2])
-    grid = picture[: rows * patch_px, : columns * patch_px].reshape(rows, patch_px, columns, patch_px, 3)
-    return grid.swapaxes(1, 2).copy().reshape(-1, patch_px, patch_px, 3)  # torch wants pixels it may write to
+        raise InputError(f"Patches have to be of at least 1 pixel, not {patch_px}.")
+    rows, columns = (side // patch_px for side in image.shape[:2])
+    grid = image[: rows * patch_px, : columns * patch_px].reshape(rows, patch_px, columns, patch_px, 3)
+    return grid.swapaxes(1, 2).copy().reshape(-1, patch_px, patch_px, 3)  # torch needs pixels it may write to
 
 
-def read_pictures(folder: Path) -> Iterator[Picture]:
-    """All pictures under a folder, or in a manifest, in a fixed order."""
+def read_images(folder: Path) -> Iterator[RgbImage]:
+    """All images under a folder, or in a manifest, in a fixed order."""
     for record in find_images(folder):
         yield read_rgb(record.path)
 
@@ -152,7 +152,7 @@ def load_extractor(
         raise WeightsError(f"{inception_weights} is for the inception extractor, but tissue was asked for.")
     if name == "inception" and inception_weights is None:
         raise WeightsError(
-            f"The inception extractor wants {INCEPTION_FILE} of pytorch-fid, which does not ship with this "
+            f"The inception extractor needs {INCEPTION_FILE} of pytorch-fid, which does not ship with this "
             "package: give its path (--inception-weights)."
         )
     extractor = load_tissue() if inception_weights is None else load_inception(inception_weights)
@@ -193,8 +193,8 @@ def _read(path: Path) -> bytes:
         raise WeightsError(f"The weights at {path} cannot be read: {error.strerror}.") from None
 
 
-def _check_digest(content: bytes, wanted: str, path: Path) -> None:
+def _check_digest(content: bytes, expected: str, path: Path) -> None:
     """Another file, however well it fits, gives features that compare with nothing published."""
     found = hashlib.sha256(content).hexdigest()
-    if found != wanted:
-        raise WeightsError(f"Wanted the weights with sha256 {wanted[:16]}…, got {found[:16]}… at {path}.")
+    if found != expected:
+        raise WeightsError(f"{path} is another file: expected sha256 {expected[:16]}…, found {found[:16]}….")

@@ -310,7 +310,7 @@ def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: 
 
 
 def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="inception extractor wants"):
+    with pytest.raises(WeightsError, match="inception extractor needs"):
         run(
             models,
             pictures,

@@ -20,7 +20,7 @@ from histoscale.experiments.compare.frechet import (
     read_distances,
 )
 from histoscale.experiments.compare.report import frechet_markdown, latex
-from histoscale.experiments.frechet_distance import compare_pictures, load_extractor
+from histoscale.experiments.frechet_distance import compare_images, load_extractor
 from histoscale.experiments.images import make_pair, plan_cases, upscale_each
 from histoscale.experiments.methods import read_methods
 from histoscale.experiments.results import write_rows
@@ -64,7 +64,7 @@ def test_distances_are_those_of_the_pictures(
     made = [list(upscale_each(lr, truth.shape[:2], models)) for lr, truth in pairs]
     for place, one in enumerate(found[2:]):
         pixels = [enlarged[place].bytes for enlarged in made]
-        wanted = compare_pictures([truth for _, truth in pairs], pixels, extractor, PATCH_PX)
+        wanted = compare_images([truth for _, truth in pairs], pixels, extractor, PATCH_PX)
         assert one.distance == pytest.approx(wanted.distance, rel=1e-6)
         assert (one.n, one.extractor, one.patch_px) == (wanted.n, "histoscale-tissue", PATCH_PX)
     assert found[0].distance > 0

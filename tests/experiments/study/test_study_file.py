@@ -111,9 +111,7 @@ def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
     assert {member.run.training.steps for member in found} == {0}
     found = members(read_study(study_file).with_budget(steps=8))
     assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
-    with pytest.raises(
-        ConfigError, match="edsr splits its steps over 2 scales: wanted at least 2 of them, got 1"
-    ):
+    with pytest.raises(ConfigError, match="edsr splits its steps over 2 scales: give at least 2, not 1"):
         members(read_study(study_file).with_budget(steps=1))
 
 
@@ -155,7 +153,7 @@ def test_some_methods_can_be_chosen(study_file: Path) -> None:
     )  # which `compare` takes as the last
     study_file.write_text(study_file.read_text().replace('reference = "liif"', 'reference = "bicubic"'))
     assert read_study(study_file).only(("edsr",)).comparison.reference == "bicubic"
-    with pytest.raises(ConfigError, match="no method 'lif': wanted one of edsr, liif"):
+    with pytest.raises(ConfigError, match="no method 'lif': choose one of edsr, liif"):
         read_study(study_file).only(("lif",))
 
 

@@ -50,31 +50,31 @@ def study(
         progress: of the comparison.
 
     Raises:
-        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.carry_out` and `compare`.
+        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.train` and `compare`.
     """
     whole = read_study(study_file, recipe, overrides).with_budget(minutes, steps)
     plan = whole.only(tuple(only))
     trainings = Trainings(folder, workers, report)
     runs = members(plan)
-    trainings.carry_out(runs)
+    trainings.train(runs)
     trained = [(member, trainings.weights(member.run)) for member in runs]
-    wanted, tables = plan.comparison, folder / COMPARISON / plan.name
+    comparison, tables = plan.comparison, folder / COMPARISON / plan.name
     write_text(tables / ACCOUNT, account(trainings.kept(_known(whole))))
     return compare(
         line_up(trained),
         ImageSelection(
             plan.data.root,
-            sets=wanted.sets or plan.data.sets,
-            split=wanted.split,
-            degradations=wanted.degradations,
-            limit=wanted.limit or None,
-            crop_px=wanted.crop_px or None,
+            sets=comparison.sets or plan.data.sets,
+            split=comparison.split,
+            degradations=comparison.degradations,
+            limit=comparison.limit or None,
+            crop_px=comparison.crop_px or None,
         ),
         tables,
-        find_presets(wanted.presets, ()),
-        reference=wanted.reference or None,
+        find_presets(comparison.presets, ()),
+        reference=comparison.reference or None,
         compute=Compute(precision=plan.training.precision, workers=workers),
-        features=FeatureChoice(patch_px=wanted.patch_px),
+        features=FeatureChoice(patch_px=comparison.patch_px),
         undertrained=tuple(dict.fromkeys(m.label for m, path in trained if is_undertrained(m, path))),
         resume=True,
         progress=progress,

@@ -130,7 +130,7 @@ class Study(Recipe):
         for label in labels:
             if label not in known:
                 raise ConfigError(
-                    f"Study {self.name} has no method {label!r}: wanted one of {', '.join(known)}."
+                    f"Study {self.name} has no method {label!r}: choose one of {', '.join(known)}."
                 )
         chosen = {label: known[label] for label in labels or known}
         reference = self.comparison.reference if self.comparison.reference in (BICUBIC, *chosen) else ""
@@ -206,8 +206,8 @@ def _run(study: Study, method: StudyMethod, seed: int, scale: int | None) -> Run
         parts = len(method.scales)
         if 0 < study.training.steps < parts:
             raise ConfigError(
-                f"{method.label} splits its steps over {parts} scales: wanted at least {parts} of them, "
-                f"got {study.training.steps}."
+                f"{method.label} splits its steps over {parts} scales: give at least {parts}, not "
+                f"{study.training.steps}."
             )
         training = {"minutes": study.training.minutes / parts, "steps": study.training.steps // parts}
     limits = (method.undertrained,) if method.undertrained else ()

@@ -1,4 +1,4 @@
-"""The trainings of a study: a process of its own each, several side by side, every one of them resumable."""
+"""The trainings of a study: one process for each, several at the same time, all of which can be resumed."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ Report = Callable[[str, int], None]
 
 @dataclass
 class Trainings:
-    """Trains members of a study in ``folder``, a folder for each; what is finished there is kept.
+    """Train the runs of a study in ``folder``, a folder for each; finished ones are kept.
 
     Args:
         folder: of the study.
@@ -40,8 +40,8 @@ class Trainings:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
     failed: list[str] = field(default_factory=list, init=False)
 
-    def carry_out(self, members: Sequence[PlannedRun]) -> None:
-        """Train whatever is not finished; where one training fails the others still come to their end.
+    def train(self, members: Sequence[PlannedRun]) -> None:
+        """Train whatever is not finished; where one training fails, the others still finish.
 
         Raises:
             OutputError: if the folder holds the same name with another recipe or cannot be written.
