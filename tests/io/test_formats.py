@@ -19,7 +19,7 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "x.jpg"
     Image.fromarray(RGB).save(path, format="TIFF")
     assert describe(path).format == "TIFF"
-    assert np.array_equal(read(path).pixels, RGB)
+    assert np.array_equal(read(path).colour, RGB)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

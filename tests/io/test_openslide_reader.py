@@ -21,7 +21,7 @@ REAL = [
 @pytest.mark.parametrize("name", [REAL[0], REAL[2]])
 def test_regions_are_slices_of_the_whole(data_root: Path, name: str) -> None:
     path = data_root / "wsi" / name
-    whole = read(path).pixels
+    whole = read(path).colour
     with open_slide(path) as slide:
         width, height = slide.levels_xy[0]
         assert whole.shape == (height, width, 3)
@@ -110,7 +110,7 @@ def test_a_truncated_slide(data_root: Path, tmp_path: Path, name: str, kept: flo
 
 def test_threads_read_at_the_same_time(data_root: Path) -> None:
     path = data_root / "wsi" / REAL[2]
-    whole = read(path).pixels
+    whole = read(path).colour
     places = [(x, y) for x in range(0, 1000, 100) for y in range(0, 600, 100)]
     with open_slide(path) as slide, ThreadPoolExecutor(4) as pool:
         regions = pool.map(lambda xy: slide.read_region(0, xy, (120, 90)), places)
@@ -151,10 +151,10 @@ def test_dicom(data_root: Path) -> None:
 
 def test_level_zero_is_read_whole(aperio: Path) -> None:
     picture = read(aperio)
-    assert picture.pixels.shape == (2967, 2220, 3)
+    assert picture.colour.shape == (2967, 2220, 3)
     with openslide.OpenSlide(aperio) as slide:
         region = np.asarray(slide.read_region((700, 900), 0, (300, 400)).convert("RGB"))
-    assert np.array_equal(picture.pixels[900:1300, 700:1000], region)
+    assert np.array_equal(picture.colour[900:1300, 700:1000], region)
 
 
 def test_a_slide_beyond_memory_is_refused(aperio: Path, monkeypatch: pytest.MonkeyPatch) -> None:

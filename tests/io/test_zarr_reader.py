@@ -51,7 +51,7 @@ def save(
 def test_regions_are_slices_of_the_whole(tmp_path: Path, version: str, axes: str) -> None:
     array = RGB if axes == "yxc" else np.moveaxis(RGB, -1, 0)
     folder = save(tmp_path / "x.zarr", array if axes != "tczyx" else array[None, :, None], axes, version)
-    assert np.array_equal(read(folder).pixels, RGB)
+    assert np.array_equal(read(folder).colour, RGB)
     with open_slide(folder) as slide:
         assert isinstance(slide, ZarrSlide)
         assert slide.levels_xy == ((301, 203), (151, 102))

@@ -29,7 +29,7 @@ def test_every_format(source: Path, rgb: np.ndarray, engine: Engine, suffix: str
     outcome = upscale_picture(source, target, options(scale=2.7), engine)
     found = read(target)
     wanted = enlarge(rgb, (108, 162), engine)
-    assert abs(found.pixels.astype(int) - wanted).mean() < (3 if suffix == ".jpg" else 1e-9)
+    assert abs(found.colour.astype(int) - wanted).mean() < (3 if suffix == ".jpg" else 1e-9)
     assert found.description.mpp == pytest.approx((0.5 / 2.7, 0.5 / 2.7), rel=1e-6)
     record = found.description.provenance
     assert record is not None
@@ -47,7 +47,7 @@ def test_below_one_is_bicubic_and_says_so(source: Path, rgb: np.ndarray) -> None
     target = source.with_name("b.png")
     outcome = upscale_picture(source, target, options(scale=0.5), Engine("nobody"))
     found = read(target)
-    assert np.array_equal(found.pixels, resize(rgb, (20, 30)))
+    assert np.array_equal(found.colour, resize(rgb, (20, 30)))
     assert found.description.mpp == pytest.approx((1, 1), rel=1e-6)
     assert found.description.provenance is not None
     assert found.description.provenance["note"] == "reduced by antialiased bicubic, no model"
@@ -57,14 +57,14 @@ def test_below_one_is_bicubic_and_says_so(source: Path, rgb: np.ndarray) -> None
 
 def test_one_changes_no_pixel(source: Path, rgb: np.ndarray) -> None:
     outcome = upscale_picture(source, source.with_name("b.png"), options(scale=1), Engine("nobody"))
-    assert np.array_equal(read(outcome.target).pixels, rgb)
+    assert np.array_equal(read(outcome.target).colour, rgb)
     assert "pixels unchanged, no model" in outcome.line()
 
 
 def test_one_side_may_grow_while_the_other_shrinks(source: Path, rgb: np.ndarray, engine: Engine) -> None:
     outcome = upscale_picture(source, source.with_name("b.png"), options(size_xy=(120, 20)), engine)
     wanted = resize(enlarge(rgb, (40, 120), engine), (20, 120))
-    assert np.array_equal(read(outcome.target).pixels, wanted)
+    assert np.array_equal(read(outcome.target).colour, wanted)
     assert "other proportions" in outcome.remarks[0]
 
 
@@ -74,7 +74,7 @@ def test_alpha_is_resized_beside_the_colours(tmp_path: Path, rgb: np.ndarray, en
     upscale_picture(tmp_path / "a.png", tmp_path / "b.webp", options(scale=2), engine)
     found = read(tmp_path / "b.webp")
     assert np.array_equal(found.alpha, resize(alpha[..., None], (80, 120))[..., 0])
-    assert np.array_equal(found.pixels, enlarge(rgb, (80, 120), engine))
+    assert np.array_equal(found.colour, enlarge(rgb, (80, 120), engine))
 
 
 def test_alpha_does_not_go_into_a_jpeg(tmp_path: Path, rgb: np.ndarray) -> None:
@@ -87,7 +87,7 @@ def test_alpha_does_not_go_into_a_jpeg(tmp_path: Path, rgb: np.ndarray) -> None:
 def test_grey_stays_grey(tmp_path: Path, rgb: np.ndarray, engine: Engine) -> None:
     Image.fromarray(rgb[..., 0]).save(tmp_path / "a.png")
     upscale_picture(tmp_path / "a.png", tmp_path / "b.png", options(scale=2), engine)
-    assert read(tmp_path / "b.png").pixels.shape == (80, 120, 1)
+    assert read(tmp_path / "b.png").colour.shape == (80, 120, 1)
 
 
 @pytest.mark.parametrize("name", ["b.png", "b.tif", "b.jpg", "b.webp"])
@@ -104,13 +104,13 @@ def test_rotation_comes_out_upright(tmp_path: Path, rgb: np.ndarray) -> None:
     Image.fromarray(rgb).save(tmp_path / "a.png", exif=exif)
     outcome = upscale_picture(tmp_path / "a.png", tmp_path / "b.png", options(scale=0.5), Engine("nobody"))
     assert outcome.after_xy == (20, 30)
-    assert np.array_equal(read(tmp_path / "b.png").pixels, resize(np.rot90(rgb, -1).copy(), (30, 20)))
+    assert np.array_equal(read(tmp_path / "b.png").colour, resize(np.rot90(rgb, -1).copy(), (30, 20)))
 
 
 def test_one_pixel(tmp_path: Path, engine: Engine) -> None:
     Image.new("RGB", (1, 1), (200, 100, 150)).save(tmp_path / "a.png")
     upscale_picture(tmp_path / "a.png", tmp_path / "b.png", options(scale=3), engine)
-    assert read(tmp_path / "b.png").pixels.shape == (3, 3, 3)
+    assert read(tmp_path / "b.png").colour.shape == (3, 3, 3)
 
 
 def test_source_mpp_goes_before_the_metadata_and_says_so(source: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_small_picture_of_a_pyramid_comes_from_the_level_that_suits(tmp_path: 
         target = tmp_path / f"{scale}.png"
         outcome = upscale_picture(pyramid, target, options(scale=scale), Engine("nobody"))
         assert outcome.method == "antialiased bicubic, no model"
-        found = read(target).pixels
+        found = read(target).colour
         assert found.shape[:2] == (round(2048 * scale),) * 2
         assert (found == grey).all()
 

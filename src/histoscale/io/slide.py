@@ -1,4 +1,10 @@
-"""A slide read piece by piece: the one interface that everything above the formats knows."""
+"""An opened file that holds tissue: what it is, and its pixels piece by piece.
+
+This is the one interface that everything above the formats knows.
+
+**Convention.** Sizes, positions and micrometres per pixel (``mpp``) are (x, y) here, as in file formats;
+arrays are rows first. ``l0_xy`` counts in pixels of level 0, ``level_xy`` in those of the level beside it.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,12 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import InputError
-
-# What a file is, and a picture in memory: the vocabulary of this room.
-#
-# **Convention.** Sizes and micrometres per pixel (``mpp``) are (x, y) here, as in file formats; arrays are
-# rows
-# first.
+from histoscale.resources import ensure_memory
 
 
 class Mpp(NamedTuple):
@@ -64,12 +65,14 @@ class Description:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Picture:
-    """Pixels in memory: one channel (grey) or three (RGB), and perhaps opacity beside them."""
+class Pixels(NamedTuple):
+    """Pixels in memory: one channel (grey) or three (RGB), and the opacity where the file has one.
 
-    description: Description
-    pixels: UInt8[np.ndarray, "h w c"]
+    Attributes:
+        alpha: opacity from 0 to 255; None where the file has none. Colours are not multiplied by it.
+    """
+
+    colour: UInt8[np.ndarray, "h w c"]
     alpha: UInt8[np.ndarray, "h w"] | None = None
 
     @property
@@ -80,14 +83,15 @@ class Picture:
 
 AnySlide = TypeVar("AnySlide", bound="Slide")
 LEVEL_SLACK = 0.01
-"""A level's sides are rounded to whole pixels, so that a reduction by 4 may be one by 4.004."""
+"""The sides of a level are rounded to whole pixels, so that a reduction by 4 may be one by 4.004."""
+STRIP_PX = 1024
+"""Rows that `Slide.read_pixels` reads at once: some decoders take several times the memory of the result."""
+BYTES_PER_PX = 6
+"""Memory that `Slide.read_pixels` takes for a pixel: the answer, and as much again on its way."""
 
 
 class Slide(ABC):
-    """An opened file with one or more resolution levels.
-
-    **Convention.** Pairs are (x, y), arrays rows first. ``l0_xy`` counts in pixels of level 0, ``level_xy``
-    in those of the level that is named beside it.
+    """An opened file with one or more resolution levels; close it, or use it in a ``with`` block.
 
     Attributes:
         description: what the header says.
@@ -106,10 +110,10 @@ class Slide(ABC):
         return width / across, height / down
 
     def best_level(self, downsample: float) -> int:
-        """The coarsest level that is not coarser than wanted; 0 if all are.
+        """Find the coarsest level that is not coarser than asked for; 0 if all are.
 
         Args:
-            downsample: pixels of level 0 per wanted pixel, such as wanted mpp / mpp of level 0.
+            downsample: pixels of level 0 per pixel asked for, such as target mpp / mpp of level 0.
         """
         fine = [
             level
@@ -122,7 +126,7 @@ class Slide(ABC):
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """RGB of a rectangle that lies within the level; white where nothing was scanned.
+        """Read a rectangle within a level as RGB; white where nothing was scanned or all is transparent.
 
         A pixel is the same whatever the rectangle around it, and threads may read at the same time.
 
@@ -130,9 +134,23 @@ class Slide(ABC):
             InputError: if the rectangle is empty or reaches beyond the level, or its pixels are damaged.
         """
 
+    def read_pixels(self, l0_xy: tuple[int, int] = (0, 0), size_xy: tuple[int, int] | None = None) -> Pixels:
+        """Read a rectangle of level 0, all of it by default, with the channels that the file has.
+
+        Raises:
+            InputError: as `read_region`, or if memory does not hold the rectangle.
+        """
+        width, height = size_xy = size_xy or self.levels_xy[0]
+        self._ensure_memory(BYTES_PER_PX, size_xy)
+        colour = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, STRIP_PX):
+            rows = min(STRIP_PX, height - top)
+            colour[top : top + rows] = self.read_region(0, (l0_xy[0], l0_xy[1] + top), (width, rows))
+        return Pixels(colour)
+
     @abstractmethod
     def associated_image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        """A label, macro or thumbnail, by its name in ``description.associated``.
+        """Read a label, macro or thumbnail by its name in ``description.associated``.
 
         Raises:
             InputError: if there is none of that name, or it is damaged.
@@ -140,7 +158,7 @@ class Slide(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def __enter__(self: AnySlide) -> AnySlide:
         return self
@@ -151,7 +169,7 @@ class Slide(ABC):
         self.close()
 
     def _place(self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]) -> str:
-        """Words for a rectangle that lies within the level.
+        """Describe in words a rectangle that lies within the level.
 
         Raises:
             InputError: if it does not.
@@ -159,9 +177,21 @@ class Slide(ABC):
         (x, y), (width, height) = level_xy, size_xy
         path, levels = self.description.path, self.levels_xy
         if not 0 <= level < len(levels):
-            raise InputError(f"{path} has levels 0 to {len(levels) - 1}, and level {level} is wanted.")
+            raise InputError(f"{path} has no level {level}: its levels are 0 to {len(levels) - 1}.")
         across, down = levels[level]
         place = f"{width} x {height} px at ({x}, {y}) of level {level}"
         if not (0 <= x < x + width <= across and 0 <= y < y + height <= down):
-            raise InputError(f"{path}: {place} are wanted, which has {across} x {down}.")
+            raise InputError(
+                f"{path}: {place} is empty or outside the level, which has {across} x {down} px."
+            )
         return place
+
+    def _ensure_memory(self, bytes_per_px: int, size_xy: tuple[int, int]) -> None:
+        """Raise `InputError` if memory does not hold so many pixels."""
+        width, height = size_xy
+        sentence = f"{self.description.path}: {width} x {height} px are too large to be held in memory"
+        ensure_memory(bytes_per_px * width * height, InputError, sentence)
+
+    def _refuse_associated(self, name: str) -> InputError:
+        """The error for a name that no associated image has."""
+        return InputError(f"{self.description.path} has no associated image {name!r}.")

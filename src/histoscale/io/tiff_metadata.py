@@ -1,11 +1,10 @@
-"""What the tags of a TIFF file say: layout, resolution, and whether it is one picture in RGB or grey."""
+"""What the tags of a TIFF file say: layout, resolution, and whether it holds one image in RGB or grey."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import tifffile
 
-from histoscale.io.decoding import decoding
-from histoscale.io.image_reader import TRANSPOSING, upright_size
 from histoscale.io.metadata import (
     UM_PER_UNIT,
     OmeRecord,
@@ -19,11 +18,14 @@ from histoscale.io.metadata import (
     parse_provenance,
     positive,
 )
+from histoscale.io.samples import TRANSPOSING, upright_size
 from histoscale.io.slide import Description, Mpp
 
 PLANE_NAMES = {"Z": "focal planes", "T": "time points", "C": "separate channels (fluorescence or multiplex)"}
 JPEGS = ("jpeg", "ojpeg", "jpeg_lossy")
 """Compressions whose decoder turns YCbCr into RGB."""
+ALWAYS_YCBCR = ("aperio_jp2000_ycbc",)
+"""Compressions of YCbCr, whatever the photometric tag says."""
 CHANNELS = {
     **{"RGB": "RGB", "YCBCR": "RGB", "MINISBLACK": "grey", "MINISWHITE": "grey", "PALETTE": "palette"},
     "SEPARATED": "CMYK",
@@ -31,50 +33,55 @@ CHANNELS = {
 ICC_PROFILE, ORIENTATION = 34675, 274
 
 
-def description_of(path: Path, tiff: tifffile.TiffFile) -> Description:
-    """The header of an opened TIFF file that holds a picture.
+def describe_tiff(
+    path: Path,
+    tiff: tifffile.TiffFile,
+    levels: Sequence[tifffile.TiffPage],
+    associated: tuple[str, ...],
+    refusal: str | None,
+) -> Description:
+    """Say what an opened TIFF file with at least one image is.
 
-    Raises:
-        InputError: if it is damaged.
+    Args:
+        levels: as `level_pages` finds them.
+        associated: names of further images.
+        refusal: why the file is refused whatever its tags say, if it is.
     """
-    with decoding(path):
-        series, page = tiff.series[0], tiff.series[0].keyframe
-        ome = parse_ome(tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else None
-        aperio_mpp, power = parse_aperio(page.description)
-        provenance = parse_provenance(page.description) or (ome.provenance if ome else None)
-        found = first_known(
-            from_provenance(provenance),
-            Resolution(ome.mpp, "OME-XML") if ome else Resolution(),
-            Resolution(aperio_mpp, "ImageDescription (Aperio's MPP)"),
-            _imagej_resolution(tiff, page),
-            _tag_resolution(page),
-        )
-        orientation, mpp = orientation_of(page), found.mpp
-        if mpp and orientation in TRANSPOSING:
-            mpp = Mpp(mpp.y, mpp.x)
-        levels = [(level.imagewidth, level.imagelength) for level in level_pages(tiff)]
-        others = 0 if tiff.is_ome else sum(len(s.pages) for s in tiff.series[1:] if not _is_level(tiff, s))
-        power = (ome.power if ome else None) or power or positive((provenance or {}).get("power"))
-        notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
-        if page.bitspersample == 16:
-            notes.append("16 bits a channel are read as 8")
-        return Description(
-            path=path,
-            format="OME-TIFF" if ome else "TIFF",
-            size_xy=upright_size((page.imagewidth, page.imagelength), orientation),
-            channels=_channels(page, series),
-            bits=page.bitspersample,
-            mpp=mpp,
-            mpp_source=found.source,
-            power=power,
-            levels_xy=tuple(upright_size(size, orientation) for size in levels),
-            compression=compression_of(page),
-            icc_profile=page.tags.valueof(ICC_PROFILE),
-            associated=tuple(associated_pages(tiff)),
-            provenance=provenance,
-            refusal=_refusal(series, page, ome, others),
-            notes=tuple(notes),
-        )
+    series, page = tiff.series[0], tiff.series[0].keyframe
+    ome = parse_ome(tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else None
+    aperio_mpp, aperio_power = parse_aperio(page.description)
+    provenance = parse_provenance(page.description) or (ome.provenance if ome else None)
+    found = first_known(
+        from_provenance(provenance),
+        Resolution(ome.mpp, "OME-XML") if ome else Resolution(),
+        Resolution(aperio_mpp, "ImageDescription (Aperio's MPP)"),
+        _imagej_resolution(tiff, page),
+        _tag_resolution(page),
+    )
+    orientation, mpp = orientation_of(page), found.mpp
+    if mpp and orientation in TRANSPOSING:
+        mpp = Mpp(mpp.y, mpp.x)
+    power = (ome.power if ome else None) or aperio_power or positive((provenance or {}).get("power"))
+    notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
+    if page.bitspersample == 16:
+        notes.append("16 bits a channel are read as 8")
+    return Description(
+        path=path,
+        format="OME-TIFF" if ome else "TIFF",
+        size_xy=upright_size((page.imagewidth, page.imagelength), orientation),
+        channels=_channels(page, series),
+        bits=page.bitspersample,
+        mpp=mpp,
+        mpp_source=found.source,
+        power=power,
+        levels_xy=tuple(upright_size((p.imagewidth, p.imagelength), orientation) for p in levels),
+        compression=compression_of(page),
+        icc_profile=page.tags.valueof(ICC_PROFILE),
+        associated=associated,
+        provenance=provenance,
+        refusal=_refusal(tiff, ome) or refusal,
+        notes=tuple(notes),
+    )
 
 
 def level_pages(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
@@ -104,7 +111,7 @@ def associated_pages(tiff: tifffile.TiffFile) -> dict[str, tifffile.TiffPage]:
 
 
 def _is_level(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
-    """Whether a further picture is a smaller copy of the first: by its flag, or as old pyramids are."""
+    """Whether a further image is a smaller copy of the first: by its flag, or as old pyramids are."""
     page = series.keyframe
     return page.is_reduced or (_is_reduction(page, tiff.series[0].keyframe) and not tiff.is_ome)
 
@@ -116,35 +123,44 @@ def _is_reduction(page: tifffile.TiffPage, full: tifffile.TiffPage) -> bool:
     return across > 1.5 and abs(across / down - 1) < 0.02 + rounding
 
 
-def _refusal(
-    series: tifffile.TiffPageSeries, page: tifffile.TiffPage, ome: OmeRecord | None, others: int
-) -> str | None:
-    """Why these pixels are not one RGB or grey picture, or None."""
+def _refusal(tiff: tifffile.TiffFile, ome: OmeRecord | None) -> str | None:
+    """Why the first image is not one RGB or grey plane, or None."""
+    series = tiff.series[0]
     for axis, length in zip(series.axes, series.shape, strict=True):
         if axis not in "YXS" and length > 1:
             planes = PLANE_NAMES.get(axis, "pages")
-            return f"holds {length} {planes}, and only files with one picture are taken"
+            return f"holds {length} {planes}, and only files with one image are read"
+    others = 0 if tiff.is_ome else sum(len(s.pages) for s in tiff.series[1:] if not _is_level(tiff, s))
     if others:
-        return f"holds {others + 1} pages, and only files with one picture are taken"
+        return f"holds {others + 1} pages, and only files with one image are read"
     if ome and ome.is_fluorescence:
-        return "is fluorescence by its OME-XML, and the models know stained tissue in bright field only"
-    return _sample_refusal(page)
+        return "is fluorescence by its OME-XML, and the models are trained on bright-field images of stains"
+    return _sample_refusal(series.keyframe)
 
 
 def _sample_refusal(page: tifffile.TiffPage) -> str | None:
     """Why the samples of a page are not RGB or grey in 8 or 16 bits, or None."""
-    photometric, compression = photometric_of(page), compression_of(page)
+    if not page.imagewidth or not page.imagelength:
+        return f"has no pixels: {page.imagewidth} x {page.imagelength} px"
+    if page.planarconfig not in (1, 2):
+        return f"is damaged: its PlanarConfiguration is {int(page.planarconfig)}, which does not exist"
     if page.dtype is None or page.dtype.kind not in "bu" or page.dtype.itemsize > 2:
-        return f"has {page.bitspersample}-bit {page.dtype} samples, and only 8 and 16 bits are taken"
-    if photometric == "YCBCR" and compression not in JPEGS:
+        return f"has {page.bitspersample}-bit {page.dtype} samples, and only 8 and 16 bits are read"
+    return _colour_refusal(page)
+
+
+def _colour_refusal(page: tifffile.TiffPage) -> str | None:
+    """Why the channels of a page are not RGB or grey, with or without an opacity, or None."""
+    photometric, compression = photometric_of(page), compression_of(page)
+    if compression in ALWAYS_YCBCR or (photometric == "YCBCR" and compression not in JPEGS):
         return f"holds YCbCr with {compression} compression, which is not read: convert it to RGB first"
     if CHANNELS.get(photometric, "CMYK") == "CMYK":
         name = CHANNELS.get(photometric, photometric)
         return f"is in {name}, not RGB or grey: convert it to RGB with its colour profile first"
     extra = page.samplesperpixel - (3 if CHANNELS[photometric] == "RGB" else 1)
-    if extra > 1 or (extra == 1 and not has_alpha(page)):
-        return f"has {page.samplesperpixel} channels, and only grey or RGB, with or without alpha, are taken"
-    return None
+    if extra == 0 or (extra == 1 and has_alpha(page)):
+        return None
+    return f"has {page.samplesperpixel} channels, and only grey or RGB, with or without alpha, are read"
 
 
 def _channels(page: tifffile.TiffPage, series: tifffile.TiffPageSeries) -> str:

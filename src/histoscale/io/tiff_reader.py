@@ -1,23 +1,39 @@
-"""TIFF and OME-TIFF as slides: levels in SubIFDs or in pages of their own, read tile by tile."""
+"""TIFF and OME-TIFF as slides: levels in SubIFDs or in pages of their own, read piece by piece.
+
+A page becomes a Zarr array through tifffile, whose chunks are the tiles or strips, decoded when they are
+asked for. Three things that this path does not give are added here:
+
+- libjpeg fills up what a damaged JPEG tile lacks with grey and does not say so: the end of its data is looked
+  for before it is decoded (`_refuse_cut_jpeg`), and that of the file when it is opened (`_beyond_the_end`).
+- Zarr decodes a chunk again for every rectangle, and a strip is as wide as the slide: the chunks decoded
+  last are kept (`_DecodedChunks`).
+- An uncompressed page is often a single strip, which would be one chunk as large as the page: its rows are
+  read from the file (`_Page._rows`). To map it into memory would be shorter, but mapped pages count as memory
+  of the process, and a file that shrinks would end it with a signal.
+"""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import tifffile
-from jaxtyping import UInt8
+import zarr
+from jaxtyping import Shaped, UInt8
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
 
 from histoscale.errors import InputError
 from histoscale.io.decoding import decoding
-from histoscale.io.image_reader import over_white, to_eight_bits, unpremultiplied, upright
-from histoscale.io.slide import Description, Picture, Slide
+from histoscale.io.samples import over_white, three_channels, to_eight_bits, unpremultiplied, upright
+from histoscale.io.slide import Description, Pixels, Slide
 from histoscale.io.tiff_metadata import (
     associated_pages,
-    description_of,
+    compression_of,
+    describe_tiff,
     has_alpha,
     level_pages,
     orientation_of,
@@ -25,301 +41,276 @@ from histoscale.io.tiff_metadata import (
 )
 from histoscale.resources import ensure_memory
 
-# Plain TIFF, OME-TIFF and ImageJ TIFF, through tifffile.
-
-
-ASSOCIATED_ALPHA = 1
-
-
-def describe_tiff(path: Path) -> Description:
-    """The header of a TIFF file.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    with opened(path) as tiff:
-        return description_of(path, tiff)
-
-
-def read_tiff(path: Path) -> Picture:
-    """The pixels of a TIFF file's full-resolution page, upright and in eight bits.
-
-    Raises:
-        InputError: if it is damaged or of a kind that is refused.
-    """
-    with opened(path) as tiff:
-        description = description_of(path, tiff)
-        if description.refusal:
-            raise InputError(f"{path} {description.refusal}.")
-        page = tiff.series[0].keyframe
-        ensure_memory(3 * page.nbytes, InputError, f"{path} is too large to be held in memory as one picture")
-        refuse_truncated(path, page)
-        with decoding(path):
-            samples = _samples(page, str(path))
-    samples = upright(samples, orientation_of(page))
-    if not has_alpha(page):
-        return Picture(description, samples)
-    colour, alpha = np.ascontiguousarray(samples[..., :-1]), samples[..., -1].copy()
-    if page.extrasamples[0] == ASSOCIATED_ALPHA:
-        colour = unpremultiplied(colour, alpha)
-    return Picture(description, colour, alpha)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tifffile.TiffFile]:
-    """A TIFF file with at least one picture in it.
-
-    Raises:
-        InputError: if it has none or is damaged.
-    """
-    with decoding(path):
-        tiff = tifffile.TiffFile(path)
-    with tiff:
-        with decoding(path):
-            if not tiff.series or tiff.series[0].keyframe is None:
-                raise InputError(f"{path} is a TIFF file without a picture in it, or cut off before that.")
-        yield tiff
-
-
-def refuse_truncated(path: Path, page: tifffile.TiffPage) -> None:
-    """Some decoders fill up what is missing with grey, so the file's length is compared with its index."""
-    ends = (start + length for start, length in zip(page.dataoffsets, page.databytecounts, strict=False))
-    length = path.stat().st_size
-    if max(ends, default=0) > length:
-        raise InputError(f"{path} is damaged or incomplete: its index points beyond its {length} bytes.")
-
-
-def _samples(page: tifffile.TiffPage, name: str) -> np.ndarray:
-    """One page as uint8 [h, w, 1 to 4]."""
-    array = page.asarray()
-    if page.axes == "SYX":
-        array = np.moveaxis(array, 0, -1)
-    if photometric_of(page) == "PALETTE":
-        return _coloured(array, np.asarray(page.colormap))
-    samples = to_eight_bits(array, page.bitspersample, name)
-    if photometric_of(page) == "MINISWHITE":
-        samples = 255 - samples
-    return samples[..., None] if samples.ndim == 2 else samples
-
-
-def _coloured(index: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """A palette picture as RGB; the table holds 16 bits by the standard, and 8 in some files."""
-    eight = colours if colours.max(initial=0) < 256 else colours >> 8
-    return np.moveaxis(eight[:, index], 0, -1).astype(np.uint8)
-
-
-# The tiles or strips of a TIFF page, of which only those under a rectangle are read and decoded.
-
-
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CACHE_BYTES = 64 * 2**20
-"""Decoded segments kept: neighbouring rectangles share some, and a strip is as wide as the slide."""
-
-JPEG, END_OF_JPEG = 7, b"\xff\xd9"
-
-
-class SegmentFile:
-    """A file that threads read from, and the segments that were decoded last."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._lock = Lock()
-        self._decoded: OrderedDict[tuple[int, int], np.ndarray | None] = OrderedDict()
-        self.held_bytes = 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the file.
-
-        Raises:
-            EOFError: if it ends before.
-        """
-        with self._lock:
-            self._file.seek(offset)
-            data = self._file.read(length)
-        if len(data) < length:
-            raise EOFError(f"the file ends before byte {offset + length}")
-        return data
-
-    def segment(self, page: tifffile.TiffPage, index: int) -> UInt8[np.ndarray, "h w c"] | None:
-        """One tile or strip, decoded; None where the file leaves it out."""
-        key = page.offset, index
-        with self._lock:
-            if key in self._decoded:
-                self._decoded.move_to_end(key)
-                return self._decoded[key]
-        array = self._decode(page, index)
-        with self._lock:
-            if key not in self._decoded:
-                self.held_bytes += 0 if array is None else array.nbytes
-            self._decoded[key] = array
-            while self.held_bytes > CACHE_BYTES:
-                _, oldest = self._decoded.popitem(last=False)
-                self.held_bytes -= 0 if oldest is None else oldest.nbytes
-        return array
-
-    def close(self) -> None:
-        """Let go of the file and of what was kept."""
-        self._file.close()
-        self._decoded.clear()
-
-    def _decode(self, page: tifffile.TiffPage, index: int) -> np.ndarray | None:
-        offset, length = page.dataoffsets[index], page.databytecounts[index]
-        if not length:
-            return None
-        tables, header = page.jpegtables, page.jpegheader
-        data = self.read(offset, length)
-        if page.compression == JPEG and not data.rstrip(b"\0").endswith(END_OF_JPEG):
-            raise ValueError(f"tile or strip {index} has no end")  # its decoder would fill up with grey
-        array, _, _ = page.decode(data, index, jpegtables=tables, jpegheader=header)
-        return None if array is None else array[0]
+"""Decoded tiles and strips that an opened file keeps."""
+BYTES_PER_PX = 9
+"""Memory for a pixel of RGB: as decoded, in eight bits, and what is made of it."""
+BYTES_PER_SAMPLE = 6
+"""Memory for a sample of a page that is decoded whole: the same, from 16 bits."""
+ASSOCIATED_ALPHA = 1
+"""TIFF's number for an opacity that the colours were multiplied with."""
+END_OF_JPEG = b"\xff\xd9"
+DECODERS = 2
+"""Threads for the tiles of one rectangle; with one, tifffile would decode within Zarr's only thread."""
 
 
-class Segment(NamedTuple):
-    """Where a tile or strip lies."""
-
-    number: int
-    x: int
-    y: int
-    sample: slice
-
-
-def read_samples(
-    file: SegmentFile, page: tifffile.TiffPage, xy: tuple[int, int], size_xy: tuple[int, int], missing: int
-) -> UInt8[np.ndarray, "h w c"]:
-    """A rectangle of a page of 8 bits, in the page's own colour space.
-
-    Args:
-        missing: the value of segments that the file leaves out.
-    """
-    if page.is_memmappable and page.planarconfig == 1:
-        return _read_rows(file, page, xy, size_xy)
-    (x, y), (width, height) = xy, size_xy
-    region = np.full((height, width, page.samplesperpixel), missing, np.uint8)
-    for segment in _segments_under(page, xy, size_xy):
-        array = file.segment(page, segment.number)
-        if array is None:
-            continue
-        inside = array[max(y - segment.y, 0) : y + height - segment.y]
-        inside = inside[:, max(x - segment.x, 0) : x + width - segment.x]
-        row, column = max(segment.y - y, 0), max(segment.x - x, 0)
-        rows, columns = inside.shape[:2]
-        region[row : row + rows, column : column + columns, segment.sample] = inside
-    return region
-
-
-def _read_rows(
-    file: SegmentFile, page: tifffile.TiffPage, xy: tuple[int, int], size_xy: tuple[int, int]
-) -> np.ndarray:
-    """Uncompressed and in one piece, often a single strip: row by row, and of each what is needed."""
-    (x, y), (width, height), samples = xy, size_xy, page.samplesperpixel
-    start, row_bytes = page.dataoffsets[0], page.imagewidth * samples
-    rows = [file.read(start + row * row_bytes + x * samples, width * samples) for row in range(y, y + height)]
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(height, width, samples)
-
-
-def _segments_under(
-    page: tifffile.TiffPage, xy: tuple[int, int], size_xy: tuple[int, int]
-) -> Iterator[Segment]:
-    """Segments that a rectangle touches; with separate planes each of them has its own."""
-    (x, y), (width, height) = xy, size_xy
-    across, down = _segment_size(page)
-    columns, rows = -(-page.imagewidth // across), -(-page.imagelength // down)
-    planes = page.samplesperpixel if page.planarconfig == 2 else 1
-    for plane in range(planes):
-        sample = slice(None) if planes == 1 else slice(plane, plane + 1)
-        for row in range(y // down, -(-(y + height) // down)):
-            for column in range(x // across, -(-(x + width) // across)):
-                index = (plane * rows + row) * columns + column
-                yield Segment(index, column * across, row * down, sample)
-
-
-def segment_bytes(page: tifffile.TiffPage) -> int:
-    """What one tile or strip of a page of 8 bits takes in memory."""
-    across, down = _segment_size(page)
-    return int(across * down * page.samplesperpixel)
-
-
-def _segment_size(page: tifffile.TiffPage) -> tuple[int, int]:
-    """Pixels across and down a tile or strip."""
-    if page.is_tiled:
-        return page.tilewidth, page.tilelength
-    return page.imagewidth, min(page.rowsperstrip, page.imagelength)
+def locate(path: Path, start: bytes) -> Path | None:
+    """The file itself if it starts as TIFF does."""
+    return path if start.startswith(TIFF_MAGIC) else None
 
 
 class TiffSlide(Slide):
-    """Pages of RGB or grey in eight bits; a tile that the file leaves out is white.
+    """RGB, grey and palettes; a tile that the file leaves out is white.
 
     Raises:
-        InputError: if the file is damaged, or of a kind that is refused.
+        InputError: if the file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
-        with opened(path) as tiff:
-            self.description = description_of(path, tiff)
-            if self.description.refusal:
-                raise InputError(f"{path} {self.description.refusal}.")
+        with decoding(path):
+            self._tiff = tifffile.TiffFile(path)
+        try:
             with decoding(path):
-                self._levels = level_pages(tiff)
-                self._associated = associated_pages(tiff)
-                for page in (*self._levels, *self._associated.values()):
-                    refuse_truncated(path, page)
-                    prepare(page)
-        self._file = SegmentFile(path)
+                self.description = self._describe(path)
+        except BaseException:
+            self._tiff.close()
+            raise
+
+    def _describe(self, path: Path) -> Description:
+        """The header; with it the pages get ready to be read, unless the file is refused."""
+        if not self._tiff.series or self._tiff.series[0].keyframe is None:
+            raise InputError(f"{path} is a TIFF file without an image in it, or cut off before that.")
+        levels, associated = level_pages(self._tiff), associated_pages(self._tiff)
+        refusal = None
+        for page in (*levels, *associated.values()):
+            refusal = refusal or _beyond_the_end(page, path.stat().st_size)
+        self._chunks = _DecodedChunks()
+        self._levels = [_Page(page, path, self._chunks) for page in levels]
+        self._associated = {name: _Page(page, path, self._chunks) for name, page in associated.items()}
+        return describe_tiff(path, self._tiff, levels, tuple(associated), refusal)
 
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
         place = self._place(level, level_xy, size_xy)
         with decoding(self.description.path, place):
-            return read_rgb(self._file, self._levels[level], level_xy, size_xy)
+            return self._levels[level].rgb(level_xy, size_xy)
+
+    def read_pixels(self, l0_xy: tuple[int, int] = (0, 0), size_xy: tuple[int, int] | None = None) -> Pixels:
+        size_xy = size_xy or self.levels_xy[0]
+        place = self._place(0, l0_xy, size_xy)
+        self._ensure_memory(BYTES_PER_PX, size_xy)
+        with decoding(self.description.path, place if size_xy != self.levels_xy[0] else None):
+            return self._levels[0].pixels(l0_xy, size_xy)
 
     def associated_image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        path, page = self.description.path, self._associated.get(name)
+        page = self._associated.get(name)
         if page is None:
-            raise InputError(f"{path} has no associated image {name!r}.")
-        with decoding(path, f"its associated image {name!r}"):
-            return read_rgb(self._file, page, (0, 0), (page.imagewidth, page.imagelength))
+            raise self._refuse_associated(name)
+        with decoding(self.description.path, f"its associated image {name!r}"):
+            return page.rgb((0, 0), page.size_xy)
 
     def close(self) -> None:
-        self._file.close()
+        self._tiff.close()
 
 
-def is_streamed(path: Path) -> bool:
-    """Whether all levels of a TIFF file are of the kind that `TiffSlide` reads.
+class _DecodedChunks:
+    """The tiles and strips of a file that were decoded last, of all its pages together."""
 
-    Palettes, 16 bits and turned pictures are not, nor is a large picture compressed in one piece.
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, str], Buffer] = OrderedDict()
+        self._lock = Lock()
+        self.held_bytes = 0
 
-    Raises:
-        InputError: if the file is damaged.
+    def get(self, key: tuple[int, str]) -> Buffer | None:
+        """A chunk if it is kept; it then counts as the one decoded last."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[int, str], chunk: Buffer) -> None:
+        """Keep a chunk, and forget the oldest ones beyond `CACHE_BYTES`."""
+        with self._lock:
+            if key not in self._kept:
+                self.held_bytes += len(chunk)
+            self._kept[key] = chunk
+            while self.held_bytes > CACHE_BYTES:
+                _, oldest = self._kept.popitem(last=False)
+                self.held_bytes -= len(oldest)
+
+
+class _CachedStore(WrapperStore[Store]):
+    """A page as a Zarr store that looks among the decoded chunks first."""
+
+    def __init__(self, store: Store, page: int, chunks: _DecodedChunks) -> None:
+        super().__init__(store)
+        self._page, self._chunks = page, chunks
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        chunk = self._chunks.get((self._page, key))
+        if chunk is None:
+            chunk = await self._store.get(key, prototype, byte_range)
+            if chunk is not None:
+                self._chunks.keep((self._page, key), chunk)
+        return chunk
+
+
+class _Page:
+    """One image of a TIFF file.
+
+    Eight bits are read piece by piece. Other depths (the true range of 16 bits shows in the whole page only),
+    turned images, and large ones compressed in one piece are decoded whole when first asked for, and kept.
     """
-    with opened(path) as tiff, decoding(path):
-        return all(map(_is_plain, level_pages(tiff)))
+
+    def __init__(self, page: tifffile.TiffPage, path: Path, chunks: _DecodedChunks) -> None:
+        self._page, self._path, self._chunks = page, path, chunks
+        self._is_premultiplied = has_alpha(page) and page.extrasamples[0] == ASSOCIATED_ALPHA
+        self._lock = Lock()
+        self._decoded: tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "h w"] | None] | None = None
+
+    @property
+    def size_xy(self) -> tuple[int, int]:
+        """Pixels, not turned."""
+        return self._page.imagewidth, self._page.imagelength
+
+    def rgb(self, xy: tuple[int, int], size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+        """A rectangle, over white where it is transparent."""
+        colour, alpha = self._colour_and_alpha(xy, size_xy)
+        if alpha is not None and self._is_premultiplied:  # only the white is missing
+            colour = colour + np.minimum(255 - alpha[..., None], 255 - colour)
+        elif alpha is not None:
+            colour = over_white(colour, alpha)
+        return three_channels(colour)
+
+    def pixels(self, xy: tuple[int, int], size_xy: tuple[int, int]) -> Pixels:
+        """A rectangle, its opacity apart."""
+        colour, alpha = self._colour_and_alpha(xy, size_xy)
+        if alpha is not None and self._is_premultiplied:
+            colour = unpremultiplied(colour, alpha)
+        return Pixels(np.ascontiguousarray(colour), None if alpha is None else alpha.copy())
+
+    def _colour_and_alpha(
+        self, xy: tuple[int, int], size_xy: tuple[int, int]
+    ) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "h w"] | None]:
+        """A rectangle in eight bits; colours as the file has them, multiplied by the opacity or not."""
+        (x, y), (width, height) = xy, size_xy
+        rows, cols = slice(y, y + height), slice(x, x + width)
+        if self._is_read_in_pieces:
+            return self._split(self._samples(rows, cols))
+        with self._lock:
+            if self._decoded is None:
+                self._ensure_memory()
+                whole = self._samples(slice(0, self.size_xy[1]), slice(0, self.size_xy[0]))
+                turned = upright(whole, orientation_of(self._page))
+                self._decoded = self._split(turned)
+        colour, alpha = self._decoded
+        return colour[rows, cols], None if alpha is None else alpha[rows, cols]
+
+    def _ensure_memory(self) -> None:
+        """Raise `InputError` if memory does not hold the page, or the tiles that make it up."""
+        n_bytes = BYTES_PER_SAMPLE * max(self._page.size, int(np.prod(self._page.chunks)))
+        ensure_memory(n_bytes, InputError, f"{self._path} is decoded in one piece, too large for the memory")
+
+    def _split(
+        self, samples: Shaped[np.ndarray, "h w s"]
+    ) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "h w"] | None]:
+        """Colour and opacity in eight bits from the samples of the file."""
+        page, photometric = self._page, photometric_of(self._page)
+        count = samples.shape[2] - has_alpha(page)
+        if photometric == "PALETTE":
+            colour = _coloured(samples[..., 0], np.asarray(page.colormap))
+            rest = to_eight_bits(samples[..., count:], page.bitspersample, str(self._path))
+            return colour, rest[..., 0] if has_alpha(page) else None
+        samples = to_eight_bits(samples, page.bitspersample, str(self._path))
+        colour = samples[..., :count]
+        if photometric == "MINISWHITE":
+            colour = 255 - colour
+        return colour, samples[..., -1] if has_alpha(page) else None
+
+    def _samples(self, rows: slice, cols: slice) -> Shaped[np.ndarray, "h w s"]:
+        """A rectangle as the file has it, channels last."""
+        if self._has_rows:
+            return self._rows(rows, cols)
+        wanted = {"Y": rows, "X": cols}
+        samples = np.asarray(self._array[tuple(wanted.get(axis, slice(None)) for axis in self._page.axes)])
+        if self._page.axes == "SYX":  # each channel is an image of its own
+            return np.moveaxis(samples, 0, -1)
+        return samples[..., None] if samples.ndim == 2 else samples
+
+    def _rows(self, rows: slice, cols: slice) -> UInt8[np.ndarray, "h w s"]:
+        """Uncompressed and in one piece: row by row, and of each what is asked for."""
+        page, file = self._page, self._page.parent.filehandle
+        n, row_bytes = page.samplesperpixel, page.imagewidth * page.samplesperpixel
+        parts = []
+        for row in range(rows.start, rows.stop):
+            with file.lock:
+                file.seek(page.dataoffsets[0] + row * row_bytes + cols.start * n)
+                parts.append(file.read((cols.stop - cols.start) * n))
+        data = np.frombuffer(b"".join(parts), np.uint8)
+        return data.reshape(rows.stop - rows.start, cols.stop - cols.start, n)
+
+    @cached_property
+    def _array(self) -> "zarr.Array[Any]":
+        """The page as an array of decoded tiles or strips."""
+        page = self._page
+        _refuse_cut_jpeg(page)
+        store = page.aszarr(fillvalue=_white_of(page), maxworkers=DECODERS)
+        return zarr.open_array(_CachedStore(store, page.offset, self._chunks), mode="r", zarr_format=2)
+
+    @cached_property
+    def _has_rows(self) -> bool:
+        """Whether pixels lie in the file as they are in memory."""
+        page = self._page
+        return bool(page.is_memmappable and page.planarconfig == 1 and page.bitspersample == 8)
+
+    @cached_property
+    def _is_read_in_pieces(self) -> bool:
+        page = self._page
+        is_eight_bits = page.bitspersample == 8 and page.dtype == np.uint8
+        is_cut = self._has_rows or int(np.prod(page.chunks)) <= CACHE_BYTES
+        return is_eight_bits and is_cut and orientation_of(page) == 1
 
 
-def _is_plain(page: tifffile.TiffPage) -> bool:
-    colours = ("RGB", "YCBCR", "MINISBLACK", "MINISWHITE")
-    is_eight_bits = page.bitspersample == 8 and page.dtype == np.uint8
-    is_cut = page.is_memmappable or segment_bytes(page) <= CACHE_BYTES
-    return is_eight_bits and is_cut and photometric_of(page) in colours and orientation_of(page) == 1
+def _beyond_the_end(page: tifffile.TiffPage, length: int) -> str | None:
+    """Why a file of ``length`` bytes is refused if its index of tiles points beyond them; else None."""
+    ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+    if max(ends, default=0) <= length:
+        return None
+    return f"is damaged or incomplete: its index points beyond its {length} bytes"
 
 
-def prepare(page: tifffile.TiffPage) -> None:
-    """Let a page load what it would look for in the file when a tile is first wanted, which closes before."""
-    _ = page.dataoffsets, page.databytecounts, page.jpegtables, page.jpegheader, page.decode
-    _ = page.is_memmappable
+def _refuse_cut_jpeg(page: tifffile.TiffPage) -> None:
+    """Let the page's decoder raise `ValueError` for a JPEG tile or strip without an end."""
+    if compression_of(page) != "jpeg":
+        return
+    decode = page.decode
+
+    def checked(data: bytes | None, index: int, **tables: Any) -> Any:
+        if data is not None and not data.rstrip(b"\0").endswith(END_OF_JPEG):
+            raise ValueError(f"tile or strip {index} has no end")
+        return decode(data, index, **tables)
+
+    page.decode = checked
 
 
-def read_rgb(
-    file: SegmentFile, page: tifffile.TiffPage, xy: tuple[int, int], size_xy: tuple[int, int]
+def _white_of(page: tifffile.TiffPage) -> int:
+    """The sample that stands for white where a tile is missing; of a palette, the lightest colour."""
+    match photometric_of(page):
+        case "MINISWHITE":
+            return 0
+        case "PALETTE":
+            return int(np.asarray(page.colormap).sum(axis=0).argmax())
+        case _:
+            return int(2**page.bitspersample - 1)
+
+
+def _coloured(
+    index: Shaped[np.ndarray, "h w"], colours: Shaped[np.ndarray, "3 n"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A rectangle of a page, over white where it is transparent."""
-    is_white_zero = photometric_of(page) == "MINISWHITE"
-    samples = read_samples(file, page, xy, size_xy, missing=0 if is_white_zero else 255)
-    if has_alpha(page):
-        colour, alpha = samples[..., :-1], samples[..., -1]
-        if page.extrasamples[0] == ASSOCIATED_ALPHA:  # multiplied by its opacity already
-            samples = colour + np.minimum(255 - alpha[..., None], 255 - colour)
-        else:
-            samples = over_white(colour, alpha)
-    if is_white_zero:
-        samples = 255 - samples
-    return np.ascontiguousarray(np.broadcast_to(samples, (*samples.shape[:2], 3)))
+    """A palette image as RGB; the table holds 16 bits by the standard, and 8 in some files."""
+    eight = colours if colours.max(initial=0) < 256 else colours >> 8
+    return np.moveaxis(eight[:, index], 0, -1).astype(np.uint8)

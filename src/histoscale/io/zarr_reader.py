@@ -20,13 +20,24 @@ from histoscale.io.metadata import (
     parse_ome,
     positive,
 )
-from histoscale.io.slide import Description, Mpp, Picture, Slide
-from histoscale.resources import ensure_memory
+from histoscale.io.samples import three_channels
+from histoscale.io.slide import BYTES_PER_PX, Description, Mpp, Pixels, Slide
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup")
 ASSOCIATED = "associated"
 """The group that holds further images in what we write; the standard has no place for them."""
 PLANE_NAMES = {"z": "focal planes", "t": "time points"}
+
+
+def locate(path: Path, _start: bytes) -> Path | None:
+    """The folder itself if it is a Zarr hierarchy, or that of the metadata file that was named."""
+    folder = path.parent if path.name in METADATA else path
+    return folder if is_zarr(folder) else None
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr hierarchy."""
+    return any((folder / name).is_file() for name in METADATA)
 
 
 class ZarrSlide(Slide):
@@ -37,11 +48,8 @@ class ZarrSlide(Slide):
     """
 
     def __init__(self, folder: Path) -> None:
-        image = _opened(folder)
-        self.description = _description(image)
-        if self.description.refusal:
-            raise InputError(f"{folder} {self.description.refusal}.")
-        self._image = image
+        self._image = _opened(folder)
+        self.description = _description(self._image)
 
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
@@ -50,11 +58,15 @@ class ZarrSlide(Slide):
         with decoding(self.description.path, place):
             return _read_rgb(self._image.levels[level], self._image.axes, level_xy, size_xy)
 
+    def read_pixels(self, l0_xy: tuple[int, int] = (0, 0), size_xy: tuple[int, int] | None = None) -> Pixels:
+        size_xy = size_xy or self.levels_xy[0]
+        self._ensure_memory(BYTES_PER_PX, size_xy)
+        return Pixels(self.read_region(0, l0_xy, size_xy))  # in one piece: chunks may be higher than strips
+
     def associated_image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
-        path = self.description.path
         if name not in self.description.associated:
-            raise InputError(f"{path} has no associated image {name!r}.")
-        with ZarrSlide(path / ASSOCIATED / name) as image:
+            raise self._refuse_associated(name)
+        with ZarrSlide(self.description.path / ASSOCIATED / name) as image:
             return image.read_region(0, (0, 0), image.levels_xy[0])
 
     def close(self) -> None:
@@ -71,34 +83,7 @@ def _read_rgb(
     if "c" not in order:
         samples, order = samples[..., None], [*order, "c"]
     samples = samples.transpose([order.index(axis) for axis in "yxc"])
-    return np.ascontiguousarray(np.broadcast_to(samples, (height, width, 3)))
-
-
-def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a Zarr hierarchy."""
-    return any((folder / name).is_file() for name in METADATA)
-
-
-def describe_zarr(folder: Path) -> Description:
-    """What the metadata of an OME-Zarr folder say.
-
-    Raises:
-        InputError: if it is no OME-Zarr image or damaged.
-    """
-    return _description(_opened(folder))
-
-
-def read_zarr(folder: Path) -> Picture:
-    """Level 0 of an OME-Zarr folder.
-
-    Raises:
-        InputError: if it is no OME-Zarr image, damaged, of a refused kind, or larger than memory.
-    """
-    with ZarrSlide(folder) as slide:
-        width, height = slide.levels_xy[0]
-        sentence = f"{folder} is too large to be held in memory as one picture"
-        ensure_memory(6 * width * height, InputError, sentence)
-        return Picture(slide.description, slide.read_region(0, (0, 0), (width, height)))
+    return three_channels(samples)
 
 
 class _Image(NamedTuple):
@@ -132,7 +117,7 @@ def _opened(folder: Path) -> _Image:
         scales = _ome(attributes).get("multiscales")
         if not scales:
             raise InputError(
-                f"{folder} is a Zarr folder without OME-Zarr's multiscales, so no image is known in it."
+                f"{folder} is a Zarr folder without OME-Zarr's multiscales: no image is found in it."
             )
         nodes = [group[str(dataset["path"])] for dataset in scales[0]["datasets"]]
         axes = scales[0].get("axes", "tczyx")
@@ -212,15 +197,13 @@ def _scale(image: _Image) -> Resolution:
 def _refusal(lengths: dict[str, int], first: "zarr.Array[Any]", companion: OmeRecord | None) -> str | None:
     for axis, length in lengths.items():
         if axis not in "cyx" and length > 1:
-            return (
-                f"holds {length} {PLANE_NAMES.get(axis, 'planes')}, and only files with one picture are taken"
-            )
+            return f"holds {length} {PLANE_NAMES.get(axis, 'planes')}, and only files with one image are read"
     if lengths.get("c", 1) not in (1, 3):
-        return f"has {lengths['c']} channels, and only grey or RGB are taken"
+        return f"has {lengths['c']} channels, and only grey or RGB are read"
     if companion and companion.is_fluorescence:
-        return "is fluorescence by its OME-XML, and the models know stained tissue in bright field only"
+        return "is fluorescence by its OME-XML, and the models are trained on bright-field images of stains"
     if first.dtype != np.uint8:
-        return f"has {first.dtype} samples, and only 8 bits are taken from OME-Zarr"
+        return f"has {first.dtype} samples, and only 8 bits are read from OME-Zarr"
     return None
 
 

@@ -14,8 +14,8 @@ from histoscale.imaging.arrays import pixel_reader, to_uint8
 from histoscale.inference import upscale_blocks
 from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle
-from histoscale.io.formats import describe, open_slide, read
-from histoscale.io.slide import Description, Picture
+from histoscale.io.formats import open_slide
+from histoscale.io.slide import Pixels, Slide
 from histoscale.io.writers.image import LOSSLESS, Finished, format_of, refuse_impossible, write_picture
 from histoscale.resources import ensure_memory
 from histoscale.upscaling.engine import Engine, enough_memory
@@ -89,28 +89,16 @@ def upscale_picture(
     if not options.overwrite:
         refuse_existing(target)
     refuse_unwritable(target)
-    header = describe(source)
-    if header.refusal:
-        raise InputError(f"{source} {header.refusal}.")
-    mpp = known_mpp(header, options.source_mpp)
-    field = wanted_field(header, options)[0]
-    plan = resolve(options.wish, field.size_xy, mpp, header.power)
-    _refuse_too_large(target, plan)
+    with open_slide(source) as slide, enough_memory(str(target)):
+        header = slide.description
+        mpp = known_mpp(header, options.source_mpp)
+        field = wanted_field(header, options)[0]
+        plan = resolve(options.wish, field.size_xy, mpp, header.power)
+        _refuse_too_large(target, plan)
+        pixels, method, note = _made(slide, field, target, plan, engine, progress)
+    used = engine.used if note == metadata.SUPER_RESOLVED else None
     with enough_memory(str(target)):
-        picture = _from_lower_level(header, field, plan)
-        if picture is not None:
-            pixels, method, note = picture.pixels, METHODS["reduce"], metadata.REDUCED
-        else:
-            picture = read(source) if field.size_xy == header.size_xy else _cut(header, field)
-            refuse_impossible(target, plan.size_xy, has_transparency=not picture.is_opaque)
-            pixels, method, note = _resample(picture.pixels, plan, engine, progress)
-        used = engine.used if note == metadata.SUPER_RESOLVED else None
-        finished = Finished(
-            pixels=pixels,
-            alpha=_resized_alpha(picture, plan),
-            icc_profile=header.icc_profile,
-            provenance=record(header, plan, note, used),
-        )
+        finished = Finished(pixels.colour, pixels.alpha, header.icc_profile, record(header, plan, note, used))
         write_picture(target, finished, quality=options.quality, overwrite=options.overwrite)
     return Outcome(
         source,
@@ -128,25 +116,35 @@ def upscale_picture(
     )
 
 
-def _cut(header: Description, field: Rectangle) -> Picture:
-    """A part of a slide as a picture."""
-    with open_slide(header.path) as slide:
-        return Picture(header, slide.read_region(0, *field))
+def _made(
+    slide: Slide, field: Rectangle, target: Path, plan: Target, engine: Engine, progress: Progress | None
+) -> tuple[Pixels, str, str]:
+    """The output's pixels, the method for the output line and the note for the metadata."""
+    reduced = _from_lower_level(slide, field, plan)
+    if reduced is not None:
+        return reduced, METHODS["reduce"], metadata.REDUCED
+    pixels = slide.read_pixels(*field)
+    refuse_impossible(target, plan.size_xy, has_transparency=not pixels.is_opaque)
+    colour, method, note = _resample(pixels.colour, plan, engine, progress)
+    alpha = pixels.alpha
+    if alpha is not None:
+        alpha = resize(alpha[..., None], plan.size_xy[::-1])[..., 0]
+    return Pixels(colour, alpha), method, note
 
 
-def _from_lower_level(header: Description, field: Rectangle, target: Target) -> Picture | None:
+def _from_lower_level(slide: Slide, field: Rectangle, target: Target) -> Pixels | None:
     """A reduction of a slide from the level that is just fine enough; None where that is the full one."""
-    if len(header.levels_xy) < 2 or max(target.scale_xy) >= 1 or "alpha" in header.channels:
+    header = slide.description
+    if len(slide.levels_xy) < 2 or max(target.scale_xy) >= 1 or "alpha" in header.channels:
         return None
     across, down = target.size_xy
-    with open_slide(header.path) as slide:
-        plan = plan_without_model(slide, Wanted(header, field, None, header.mpp, target), max(across, down))
-        if plan.level == 0:
-            return None
-        width, height = plan.level_size_xy
-        too_large = f"Level {plan.level} of {header.path} is too large to be held in memory"
-        ensure_memory(7 * width * height, InputError, too_large)
-        return Picture(header, Source(slide, plan).bicubic((slice(0, down), slice(0, across))))
+    plan = plan_without_model(slide, Wanted(header, field, None, header.mpp, target), max(across, down))
+    if plan.level == 0:
+        return None
+    width, height = plan.level_size_xy
+    too_large = f"Level {plan.level} of {header.path} is too large to be held in memory"
+    ensure_memory(7 * width * height, InputError, too_large)
+    return Pixels(Source(slide, plan).bicubic((slice(0, down), slice(0, across))))
 
 
 def _refuse_too_large(target: Path, plan: Target) -> None:
@@ -175,9 +173,3 @@ def _resample(
         return resize(pixels, size), METHODS["reduce"], metadata.REDUCED
     enlarged = resize(enlarge(pixels, grown, engine, progress), size)
     return enlarged, engine.label, metadata.SUPER_RESOLVED
-
-
-def _resized_alpha(picture: Picture, plan: Target) -> UInt8[np.ndarray, "H W"] | None:
-    if picture.alpha is None:
-        return None
-    return resize(picture.alpha[..., None], plan.size_xy[::-1])[..., 0]

@@ -40,7 +40,7 @@ def finished(pixels: np.ndarray = RGB, alpha: np.ndarray | None = None, mpp: Mpp
 def test_lossless_formats(tmp_path: Path, name: str, alpha: np.ndarray | None) -> None:
     write_picture(tmp_path / name, finished(alpha=alpha))
     found = read(tmp_path / name)
-    assert np.array_equal(found.pixels, RGB)
+    assert np.array_equal(found.colour, RGB)
     assert (found.alpha is None) == (alpha is None)
     assert alpha is None or np.array_equal(found.alpha, alpha)
     assert found.description.icc_profile == PROFILE
@@ -51,13 +51,13 @@ def test_grey_is_written_as_grey(tmp_path: Path, name: str) -> None:
     write_picture(tmp_path / name, finished(RGB[..., :1].copy()))
     found = read(tmp_path / name)
     assert found.description.channels == "grey"
-    assert name == "x.jpg" or np.array_equal(found.pixels, RGB[..., :1])
+    assert name == "x.jpg" or np.array_equal(found.colour, RGB[..., :1])
 
 
 def test_jpeg_is_close_and_quality_counts(tmp_path: Path) -> None:
     smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     write_picture(tmp_path / "x.jpg", finished(smooth))
-    assert abs(read(tmp_path / "x.jpg").pixels.astype(int) - smooth).mean() < 2
+    assert abs(read(tmp_path / "x.jpg").colour.astype(int) - smooth).mean() < 2
     write_picture(tmp_path / "y.jpg", finished(smooth), quality=20)
     assert (tmp_path / "y.jpg").stat().st_size < (tmp_path / "x.jpg").stat().st_size
 
@@ -129,7 +129,7 @@ def test_unknown_micrometres_stay_unknown(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [*LOSSLESS, "x.jpg"])
 def test_one_pixel(tmp_path: Path, name: str) -> None:
     write_picture(tmp_path / name, finished(RGB[:1, :1].copy()))
-    assert read(tmp_path / name).pixels.shape == (1, 1, 3)
+    assert read(tmp_path / name).colour.shape == (1, 1, 3)
 
 
 def test_opaque_alpha_goes_into_a_jpeg(tmp_path: Path) -> None:
@@ -171,4 +171,4 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
         write_picture(tmp_path / "x.png", finished())
     assert (tmp_path / "x.png").read_bytes() == b"old"
     write_picture(tmp_path / "x.png", finished(), overwrite=True)
-    assert np.array_equal(read(tmp_path / "x.png").pixels, RGB)
+    assert np.array_equal(read(tmp_path / "x.png").colour, RGB)
