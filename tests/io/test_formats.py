@@ -45,10 +45,10 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"id,name\n1,2\n", bytes(1000), b"GIF89a" + bytes(100)])
-def test_no_picture(tmp_path: Path, content: bytes) -> None:
+def test_neither_image_nor_slide(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is empty|is no picture or slide of a known format"):
+    with pytest.raises(InputError, match=r"is empty|x\.png is not an image"):
         read(path)
 
 

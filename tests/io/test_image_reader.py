@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from histoscale.errors import InputError
 from histoscale.io.formats import describe, open_slide, read
@@ -172,11 +171,9 @@ def test_a_region_is_a_slice(tmp_path: Path) -> None:
         assert slide.levels_xy == ((64, 40),)
         assert slide.description == describe(tmp_path / "x.png")
         assert np.array_equal(slide.read_region(0, (5, 7), (30, 20)), WIDE[7:27, 5:35])
-        with pytest.raises(
-            InputError, match=r"30 x 20 px at \(40, 7\) of level 0 are wanted, which has 64 x 40"
-        ):
+        with pytest.raises(InputError, match=r"30 x 20 px at \(40, 7\) of level 0 .* 64 x 40"):
             slide.read_region(0, (40, 7), (30, 20))
-        with pytest.raises(InputError, match="has levels 0 to 0, and level 1 is wanted"):
+        with pytest.raises(InputError, match="has no level 1"):
             slide.read_region(1, (0, 0), (5, 5))
         with pytest.raises(InputError, match="no associated image 'label'"):
             slide.associated_image("label")
@@ -208,13 +205,58 @@ def test_a_refused_image(tmp_path: Path) -> None:
         open_slide(tmp_path / "x.jpg")
 
 
-def test_of_a_pyramid_that_is_held_in_memory_there_is_one_level(tmp_path: Path) -> None:
-    deep = WIDE.astype(np.uint16) * 257
-    with tifffile.TiffWriter(tmp_path / "x.tif") as tiff:
-        tiff.write(deep, photometric="rgb", metadata=None, subifds=1)
-        tiff.write(deep[::2, ::2], photometric="rgb", metadata=None, subfiletype=1)
-    assert describe(tmp_path / "x.tif").levels_xy == ((64, 40), (32, 20))
-    with open_slide(tmp_path / "x.tif") as slide:
-        assert isinstance(slide, ImageSlide)
-        assert slide.levels_xy == ((64, 40),)
-        assert slide.best_level(2) == 0
+def test_rgb_for_training_is_that_of_the_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", Image.fromarray(WIDE), compression="tiff_lzw")
+    assert np.array_equal(read_rgb(path), WIDE)
+    assert read_size(path) == (40, 64)
+
+
+def test_rgb_for_training_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    path = save(tmp_path / "x.png", Image.fromarray(WIDE), exif=exif)
+    assert np.array_equal(read_rgb(path), np.rot90(WIDE, -1))
+    assert read_size(path) == (64, 40)
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "word"),
+    [
+        (Image.new("CMYK", (6, 4)), "x.jpg", "CMYK"),
+        (Image.new("I;16", (6, 4)), "x.png", "I;16"),
+        (Image.new("RGBA", (6, 4)), "x.png", "transparent"),
+        (Image.new("RGB", (6, 4)), "x.gif", "known format"),
+    ],
+)
+def test_what_rgb_for_training_would_change_is_refused(
+    tmp_path: Path, image: Image.Image, name: str, word: str
+) -> None:
+    with pytest.raises(InputError, match=rf"{name}.*{word}"):
+        read_rgb(save(tmp_path / name, image))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("u1", "x.png"), ("u1", "x.bmp"), ("u2", "x.png"), ("u2", "x.tif")]
+)
+def test_labels_are_the_numbers_of_the_file(tmp_path: Path, kind: str, name: str) -> None:
+    labels = np.arange(24, dtype=kind).reshape(4, 6)
+    assert read_labels(save(tmp_path / name, Image.fromarray(labels))).tolist() == labels.tolist()
+
+
+def test_labels_in_a_palette_are_its_numbers(tmp_path: Path) -> None:
+    image = Image.fromarray(WIDE).quantize(8)
+    assert np.array_equal(read_labels(save(tmp_path / "x.png", image)), np.asarray(image))
+
+
+def test_labels_in_colour_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.png holds .*3 channel"):
+        read_labels(save(tmp_path / "x.png", Image.fromarray(WIDE)))
+
+
+@pytest.mark.parametrize("reader", [read, read_rgb, read_size])
+def test_large_images_are_read_and_the_limit_of_the_process_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: Any
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    reader(save(tmp_path / "x.png", Image.fromarray(WIDE)))
+    assert Image.MAX_IMAGE_PIXELS == 100

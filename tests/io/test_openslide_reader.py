@@ -50,7 +50,10 @@ def test_a_pixel_of_a_reduced_level_is_the_same_in_every_rectangle(data_root: Pa
     ],
 )
 def test_beyond_the_level(data_root: Path, level: int, xy: tuple[int, int], size: tuple[int, int]) -> None:
-    with open_slide(data_root / "wsi" / REAL[0]) as slide, pytest.raises(InputError, match="wanted"):
+    with (
+        open_slide(data_root / "wsi" / REAL[0]) as slide,
+        pytest.raises(InputError, match=r"outside the level|has no level"),
+    ):
         slide.read_region(level, xy, size)
 
 
@@ -159,7 +162,7 @@ def test_level_zero_is_read_whole(aperio: Path) -> None:
 
 def test_a_slide_beyond_memory_is_refused(aperio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("histoscale.resources.available_bytes", lambda: 1_000_000)
-    with pytest.raises(InputError, match=r"2220 x 2967 px, too large .* 977 KiB"):
+    with pytest.raises(InputError, match=r"2220 x 2967 px are too large .* 977 KiB"):
         read(aperio)
 
 

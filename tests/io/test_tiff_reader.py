@@ -159,6 +159,16 @@ def test_a_picture_compressed_in_one_piece_is_held_in_memory(
         assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
 
 
+def test_all_levels_of_the_rarer_kinds_are_read(tmp_path: Path) -> None:
+    deep = RGB.astype(np.uint16) * 257
+    with tifffile.TiffWriter(tmp_path / "x.tif") as tiff:
+        tiff.write(deep, photometric="rgb", metadata=None, subifds=1)
+        tiff.write(deep[::2, ::2], photometric="rgb", metadata=None, subfiletype=1)
+    with open_slide(tmp_path / "x.tif") as slide:
+        assert slide.levels_xy == ((301, 203), (151, 102))
+        assert np.array_equal(slide.read_region(1, (9, 8), (60, 40)), RGB[::2, ::2][8:48, 9:69])
+
+
 def test_a_refused_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds 5 pages"):
         open_slide(save(tmp_path / "x.tif", np.zeros((5, 40, 64, 3), np.uint8)))

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageCms
 
 from histoscale.errors import HistoscaleError, InputError, OutputError, ScaleError, WeightsError
-from histoscale.io.formats import read
+from histoscale.io.formats import describe, read
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.geometry import Wish
 from histoscale.upscaling.image import enlarge, resize, upscale_picture
@@ -30,8 +30,8 @@ def test_every_format(source: Path, rgb: np.ndarray, engine: Engine, suffix: str
     found = read(target)
     wanted = enlarge(rgb, (108, 162), engine)
     assert abs(found.colour.astype(int) - wanted).mean() < (3 if suffix == ".jpg" else 1e-9)
-    assert found.description.mpp == pytest.approx((0.5 / 2.7, 0.5 / 2.7), rel=1e-6)
-    record = found.description.provenance
+    assert describe(target).mpp == pytest.approx((0.5 / 2.7, 0.5 / 2.7), rel=1e-6)
+    record = describe(target).provenance
     assert record is not None
     assert record["model"] == "small"
     assert record["weights_sha256"] == engine.card.sha256
@@ -48,10 +48,10 @@ def test_below_one_is_bicubic_and_says_so(source: Path, rgb: np.ndarray) -> None
     outcome = upscale_picture(source, target, options(scale=0.5), Engine("nobody"))
     found = read(target)
     assert np.array_equal(found.colour, resize(rgb, (20, 30)))
-    assert found.description.mpp == pytest.approx((1, 1), rel=1e-6)
-    assert found.description.provenance is not None
-    assert found.description.provenance["note"] == "reduced by antialiased bicubic, no model"
-    assert "model" not in found.description.provenance
+    assert describe(target).mpp == pytest.approx((1, 1), rel=1e-6)
+    assert describe(target).provenance is not None
+    assert describe(target).provenance["note"] == "reduced by antialiased bicubic, no model"
+    assert "model" not in describe(target).provenance
     assert "antialiased bicubic, no model" in outcome.line()
 
 
@@ -95,7 +95,7 @@ def test_the_profile_goes_along(tmp_path: Path, rgb: np.ndarray, name: str) -> N
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(rgb).save(tmp_path / "a.png", icc_profile=profile)
     upscale_picture(tmp_path / "a.png", tmp_path / name, options(scale=0.5), Engine("nobody"))
-    assert read(tmp_path / name).description.icc_profile == profile
+    assert describe(tmp_path / name).icc_profile == profile
 
 
 def test_rotation_comes_out_upright(tmp_path: Path, rgb: np.ndarray) -> None:
@@ -151,7 +151,7 @@ def test_twice_super_resolved_is_said(source: Path, engine: Engine) -> None:
     assert upscale_picture(source, first, options(scale=2), engine).remarks == ()
     outcome = upscale_picture(first, second, options(scale=2), engine)
     assert "super-resolved before" in outcome.remarks[0]
-    record = read(second).description.provenance
+    record = describe(second).provenance
     assert record is not None
     assert record["earlier"]["source"] == "a.png"
 
@@ -214,7 +214,7 @@ def test_a_real_slide_is_a_picture_of_level_zero(data_root: Path, tmp_path: Path
     slide = data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs"
     outcome = upscale_picture(slide, tmp_path / "b.tif", options(magnification=10), Engine("nobody"))
     assert outcome.after_xy == (1110, 1484)
-    found = read(tmp_path / "b.tif").description
+    found = describe(tmp_path / "b.tif")
     assert found.mpp == pytest.approx((0.499 * 2220 / 1110, 0.499 * 2967 / 1484))
     assert found.power == pytest.approx(10, rel=1e-3)
 

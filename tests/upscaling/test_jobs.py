@@ -99,7 +99,7 @@ def test_a_failure_does_not_stop_the_others(folder: Path, tmp_path: Path) -> Non
     results = list(upscale_files(jobs, Options(Wish(scale=0.5)), Engine("nobody")))
     assert [type(result) for result in results] == [Outcome, Failure, Outcome]
     assert isinstance(results[1], Failure)
-    assert "b.png is no picture" in results[1].sentence
+    assert "b.png is not an image" in results[1].sentence
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.JPG"]
 
 

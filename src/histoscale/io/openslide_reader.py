@@ -54,8 +54,8 @@ class OpenSlideSlide(Slide):
     OpenSlide takes positions in whole pixels of level 0. Where the downsample of a level is not a whole
     number, a position of the level lies between two of them and OpenSlide interpolates, by a fraction that
     depends on the corner of the rectangle. Such a level is therefore cut into fixed blocks of `BLOCK_PX`, and
-    a pixel is always read with the same block: the same in every rectangle, and out of place by a quarter of it
-    at most.
+    a pixel is always read with the same block: the same in every rectangle, and out of place by a quarter of
+    it at most.
 
     Raises:
         InputError: if the file is damaged.

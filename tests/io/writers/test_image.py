@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from histoscale.errors import OutputError
-from histoscale.io.formats import read
+from histoscale.io.formats import describe, read
 from histoscale.io.metadata import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.image import (
@@ -43,14 +43,14 @@ def test_lossless_formats(tmp_path: Path, name: str, alpha: np.ndarray | None) -
     assert np.array_equal(found.colour, RGB)
     assert (found.alpha is None) == (alpha is None)
     assert alpha is None or np.array_equal(found.alpha, alpha)
-    assert found.description.icc_profile == PROFILE
+    assert describe(tmp_path / name).icc_profile == PROFILE
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.jpg"])
 def test_grey_is_written_as_grey(tmp_path: Path, name: str) -> None:
     write_picture(tmp_path / name, finished(RGB[..., :1].copy()))
     found = read(tmp_path / name)
-    assert found.description.channels == "grey"
+    assert describe(tmp_path / name).channels == "grey"
     assert name == "x.jpg" or np.array_equal(found.colour, RGB[..., :1])
 
 
@@ -65,7 +65,7 @@ def test_jpeg_is_close_and_quality_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*LOSSLESS, "x.jpg"])
 def test_micrometres_and_provenance(tmp_path: Path, name: str) -> None:
     write_picture(tmp_path / name, finished())
-    description = read(tmp_path / name).description
+    description = describe(tmp_path / name)
     assert description.mpp == MPP
     assert description.power == 54
     assert description.provenance is not None
@@ -116,13 +116,13 @@ def test_densities_are_fractions_of_32_bits(mpp: float) -> None:
 @pytest.mark.parametrize("side", [1e-9, 1e-3, 1e5, 1e9])
 def test_strange_micrometres_are_in_the_record_at_least(tmp_path: Path, name: str, side: float) -> None:
     write_picture(tmp_path / name, finished(mpp=Mpp(side, side)))
-    assert read(tmp_path / name).description.mpp == (side, side)
+    assert describe(tmp_path / name).mpp == (side, side)
 
 
 @pytest.mark.parametrize("name", [*LOSSLESS, "x.jpg"])
 def test_unknown_micrometres_stay_unknown(tmp_path: Path, name: str) -> None:
     write_picture(tmp_path / name, finished(mpp=None))
-    description = read(tmp_path / name).description
+    description = describe(tmp_path / name)
     assert (description.mpp, description.notes) == (None, ())
 
 
