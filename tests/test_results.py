@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from histoscale.experiments.cancer.experiment import tabulate
+from histoscale.experiments.cancer.experiment import cancer_again
 from histoscale.experiments.compare.compare import compare_again
-from histoscale.experiments.custom_task import report as judged
-from histoscale.experiments.custom_task.report import tables_of
-from histoscale.experiments.custom_task.results import read_scores as read_task_scores
+from histoscale.experiments.custom_task.experiment import judge_again
 from histoscale.experiments.evaluate import markdown
 from histoscale.experiments.glands.experiment import glands_again
-from histoscale.experiments.methods import read_settings
 from histoscale.experiments.scoring import read_scores
 
 ROOT = Path(__file__).parents[1]
@@ -37,17 +34,11 @@ def glands(folder: Path, output: Path) -> None:
 
 
 def judge(folder: Path, output: Path) -> None:
-    account = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    tables = tables_of(read_task_scores(folder / "scores.csv"))
-    settings = read_settings(folder / "settings.csv")
-    text = judged.markdown(folder.name, float(account["scale"]), tables, settings)
-    (output / "tables.md").write_text(text, encoding="utf-8")
+    judge_again(folder / "scores.csv", output)
 
 
 def cancer(folder: Path, output: Path) -> None:
-    for name in ("predictions.csv", "settings.csv"):
-        shutil.copy(folder / name, output)
-    tabulate(ROOT / "runs" / "cancer.toml", output)
+    cancer_again(ROOT / "runs" / "cancer.toml", folder / "predictions.csv", output)
 
 
 def compared_or_evaluated(folder: Path, output: Path) -> None:

@@ -116,6 +116,7 @@ class Compute:
         return device, find_precision(self.precision, device)
 
 
+AUTOMATIC = Compute()
 EXACT = Compute(precision="fp32")
 """In this process on the fastest device, in the precision of the weights."""
 

@@ -8,7 +8,9 @@ from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
 from histoscale.experiments.glands.config import all_settings
-from histoscale.experiments.glands.results import GlandScore, write_scores
+from histoscale.experiments.glands.data import GlandImage
+from histoscale.experiments.glands.scores import GlandScore
+from histoscale.experiments.results import write_rows
 from histoscale.metrics.objects import Agreement
 
 
@@ -17,14 +19,15 @@ def call(*words: Any) -> Result:
 
 
 def test_tables_from_scores_alone(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
     sums = Agreement(1, 0, 0, 10, 10, 9.0, 9.0, 20.0, 20.0)
     scores = [
-        GlandScore("test", image, "P", 1, *setting, "", sums, (1, 0, 0), (1, 0, 0))
+        GlandScore.of(GlandImage(image, "s", path, path, "test", "test"), 1, setting, "", sums, (1, 0, 0) * 2)
         for setting in all_settings(("original", "lr", "bicubic", "m"))
         for image in "ab"
     ]
-    write_scores(scores, tmp_path / "scores.csv")
-    result = call("--from", tmp_path / "scores.csv", "-o", tmp_path / "out")
+    write_rows(path, GlandScore, scores)
+    result = call("--from", path, "-o", tmp_path / "out", "--latex")
     assert result.exit_code == 0, result.output
     assert "0.900" in result.stdout
     assert result.stdout.endswith(f"Results are in {tmp_path / 'out'}.\n")

@@ -36,8 +36,9 @@ def cancer(
         histoscale cancer runs/cancer.toml --from out/cancer
     """
     from histoscale.experiments.cancer import experiment
-    from histoscale.experiments.cancer.report import overview
-    from histoscale.experiments.cancer.results import TABLES
+    from histoscale.experiments.cancer.predictions import STEM, TABLES
+    from histoscale.experiments.cancer.tables import overview
+    from histoscale.resources import Compute
 
     folder = output or Path("out") / run_file.stem
     if tables_only:
@@ -52,14 +53,15 @@ def cancer(
         bar("cancer") as shown,
     ):
         if finished is not None:
-            found = experiment.tabulate(run_file, folder, overrides=overrides or ())
+            predictions = folder / f"{STEM}.csv"
+            found = experiment.cancer_again(run_file, predictions, folder, overrides=overrides or ())
         else:
             found = experiment.cancer(
                 run_file,
                 folder,
                 overrides=overrides or (),
-                device=device,
-                progress=lambda what, share: shown.advance(share, description=what),
+                compute=Compute(device),
+                progress=lambda stage, share: shown.advance(share, description=stage),
             )
     typer.echo(overview(*found))
     say(f"Predictions, tables and tests are in {folder}; the summary is {folder / TABLES}.")

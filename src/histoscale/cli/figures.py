@@ -67,22 +67,20 @@ def figures(
     """
     from histoscale.experiments.figures import experiment
     from histoscale.experiments.figures.figure import LeftOut
+    from histoscale.experiments.images import ImageSelection
+    from histoscale.resources import Compute
+
+    selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
 
     with bar("drawing") as shown:
         entries = experiment.figures(
             model or (),
-            require_data(data),
+            selection,
             output,
             images=image or (),
             scale=scale,
-            degradation=degradation,
-            sets=sets or (),
-            split=split,
-            limit=limit,
-            crop_px=crop,
             mpp=mpp,
-            precision=precision,
-            device=device,
+            compute=Compute(device, precision),
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )

@@ -27,6 +27,7 @@ def glands(
         ),
     ] = 2,
     scores: Scores = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Write the tables in LaTeX as well.")] = False,
     _resume: AlwaysResume = False,
 ) -> None:
     """Train U-Nets to segment glands, on original, bicubic and super-resolved images.
@@ -35,7 +36,8 @@ def glands(
         histoscale glands runs/glands.toml --workers 2
         histoscale glands --from out/glands/scores.csv -o out/again
     """
-    from histoscale.experiments.glands import experiment, report, statistics
+    from histoscale.experiments.glands import experiment, statistics, tables
+    from histoscale.resources import Compute
 
     if run_file is not None and scores is None:
         folder = output or Path("out") / run_file.stem
@@ -47,16 +49,18 @@ def glands(
                 run_file,
                 folder,
                 overrides=overrides or (),
-                workers=workers,
-                progress=lambda what, share: shown.advance(share, state=what),
+                compute=Compute(workers=workers),
+                progress=lambda stage, share: shown.advance(share, state=stage),
             )
     elif scores is not None and run_file is None:
         folder = output or Path("out/glands-again")
         found = experiment.glands_again(scores, folder)
     else:
         raise typer.BadParameter("give either RUN.toml or --from SCORES.csv.")
+    if latex:
+        experiment.write_latex(found, folder)
     for part in statistics.parts_of(found):
-        table = report.main_table(part)
+        table = tables.main_table(part)
         say(f"{table.caption}.")
         show_table(table.texts())
     say(f"Results are in {folder}.")

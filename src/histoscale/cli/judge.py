@@ -65,6 +65,10 @@ def judge(
         histoscale judge --task-model mine.py:predict --data images/ -m iste-fast
     """
     from histoscale.experiments.custom_task import experiment
+    from histoscale.experiments.images import ImageSelection
+    from histoscale.resources import Compute
+
+    selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
 
     with (
         interrupted(lambda: "the scores so far are kept; resume with the same command."),
@@ -72,17 +76,11 @@ def judge(
     ):
         found = experiment.judge(
             task,
-            require_data(data),
+            selection,
             output,
             model or ["iste-fast"],
             scale=scale,
-            degradation=degradation,
-            sets=sets or (),
-            split=split,
-            limit=limit,
-            crop_px=crop,
-            precision=precision,
-            device=device,
+            compute=Compute(device, precision),
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )

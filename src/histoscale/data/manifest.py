@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from histoscale.errors import DataError
@@ -148,6 +148,22 @@ def read_size(path: Path) -> tuple[int, int]:
         is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         width, height = picture.size
     return (width, height) if is_turned else (height, width)
+
+
+def read_labels(path: Path) -> Int[np.ndarray, "h w"]:
+    """Read a label image: 0 for background, a whole number for each object.
+
+    Raises:
+        DataError: if it cannot be read, or has not one channel of whole numbers.
+    """
+    with _opened(path) as image:
+        labels = np.asarray(image)
+    if labels.ndim != 2 or labels.dtype.kind not in "biu":
+        raise DataError(
+            f"{path} is not a label image: it needs one channel of whole numbers, but has {labels.dtype} "
+            f"{labels.shape}."
+        )
+    return labels.astype(np.int64)
 
 
 def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -140,7 +140,7 @@ class ResultFolder(Generic[Row]):
         Raises:
             OutputError: naming the first setting that differs.
         """
-        if self.is_empty:
+        if self.is_empty and not self.settings_file.exists():
             return
         if not self.read_settings():
             raise OutputError(

@@ -35,7 +35,7 @@ def test_classes_of_each_task(run: CancerRun) -> None:
     assert light.positive[:7].tolist() == [False, False, True, False, False, True, False]
 
 
-def test_pixels_are_those_of_the_picture(run: CancerRun) -> None:
+def test_pixels_are_those_of_the_image(run: CancerRun) -> None:
     test = open_list(run.data)["test"]
     patches = test.read(np.array([9, 1, 9]))
     picture = np.asarray(Image.open(run.data.root / "4.png"))
@@ -68,8 +68,8 @@ def test_the_patches_of_glas(data_root: Path) -> None:
         ("split,file", "part,file", r"patches\.csv lacks the column\(s\) split"),
         (",shade,", ",tone,", r"lacks the column\(s\) shade"),
         ("test,3.png,P3", "test,3.png,P0", "has patches of P0 in both train and test"),
-        ("val,2.png,P2,0,0,stripe", "val,2.png,P2,zero,0,stripe", "a corner that is no number of pixels"),
-        ("val,2.png,P2,32,0", "val,2.png,P2,0,0", "has patch 2-x0-y0 twice in val"),
+        ("val,2.png,P2,0,0,stripe", "val,2.png,P2,zero,0,stripe", "not a whole number"),
+        ("val,2.png,P2,32,0", "val,2.png,P2,0,0", "has patch 2-x0-y0 twice in split val"),
         (",stripe,", ",spotted,", r"\(train\) has no patch with kind stripe for task striped"),
     ],
 )
@@ -84,13 +84,13 @@ def test_lists_that_do_not_hold_together(before: str, after: str, sentence: str,
 
 def test_no_list(run: CancerRun) -> None:
     (run.data.root / "patches.csv").unlink()
-    with pytest.raises(DataError, match=r"Wanted a list of patches, but .*patches\.csv cannot be read"):
+    with pytest.raises(DataError, match=r"patches\.csv cannot be read"):
         open_list(run.data)
 
 
-def test_a_patch_beyond_the_picture(run: CancerRun) -> None:
+def test_a_patch_outside_the_image(run: CancerRun) -> None:
     table = run.data.model_copy(update={"patch_px": 40})
-    with pytest.raises(DataError, match=r"Wanted 40 x 40 pixels at 224,0 of .*3\.png"):
+    with pytest.raises(DataError, match=r"40 x 40 pixels at 224,0 .*3\.png"):
         open_list(table)["test"].read(np.array([7]))
 
 
@@ -114,7 +114,7 @@ def test_patches_and_classes(published: Path) -> None:
 
 
 def test_the_whole_command(published: Path, tmp_path: Path) -> None:
-    (table,) = cancer(published, tmp_path / "out").tables
+    (table,) = cancer(published, tmp_path / "out").results
     assert (table.task, table.patches, table.positive, table.pictures) == ("metastasis", 12, 4, 12)
     assert [row.setting for row in table.rows] == ["original", "low resolution", "bicubic", "fast"]
 
@@ -122,13 +122,13 @@ def test_the_whole_command(published: Path, tmp_path: Path) -> None:
 def test_files_still_compressed(published: Path) -> None:
     path = published.parent / "pcam" / TEST_X
     path.rename(path.with_name(f"{TEST_X}.gz"))
-    with pytest.raises(DataError, match=r"still compressed: gunzip .*test_x\.h5\.gz first"):
+    with pytest.raises(DataError, match=r"still compressed.*test_x\.h5\.gz first"):
         open_pcam(path.parent)
 
 
 def test_a_missing_file(published: Path) -> None:
     (published.parent / "pcam" / TEST_X).unlink()
-    with pytest.raises(DataError, match=r"Wanted PCam's .*test_x\.h5 with dataset x, but .* cannot be read"):
+    with pytest.raises(DataError, match=r"x .*cannot be read from .*test_x\.h5"):
         open_pcam(published.parent / "pcam")
 
 
@@ -136,5 +136,5 @@ def test_another_layout(published: Path) -> None:
     path = published.parent / "pcam" / TEST_X
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=np.zeros((12, 3, 32, 32), np.uint8))
-    with pytest.raises(DataError, match=r"x of n x side x side x 3 bytes .* got uint8 \(12, 3, 32, 32\)"):
+    with pytest.raises(DataError, match=r"layout.* uint8 \(12, 3, 32, 32\)"):
         open_pcam(path.parent)

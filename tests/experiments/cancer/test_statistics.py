@@ -7,8 +7,8 @@ import pytest
 
 from histoscale.errors import DataError
 from histoscale.experiments.cancer.predictions import Prediction, read_predictions
-from histoscale.experiments.cancer.report import markdown, overview
-from histoscale.experiments.cancer.statistics import tables_of
+from histoscale.experiments.cancer.statistics import results_of
+from histoscale.experiments.cancer.tables import markdown, overview
 from histoscale.experiments.methods import Setting
 from histoscale.experiments.results import write_rows
 
@@ -31,7 +31,7 @@ def predictions(right: dict[str, int] = RIGHT, seeds: int = 2) -> list[Predictio
 
 
 def test_by_hand() -> None:
-    (table,) = tables_of(predictions(), "iste", 300)
+    (table,) = results_of(predictions(), "iste", 300)
     assert (table.patches, table.positive, table.pictures, table.patients, table.seeds) == (
         20,
         10,
@@ -50,7 +50,7 @@ def test_by_hand() -> None:
 
 
 def test_tests_of_each_seed() -> None:
-    (table,) = tables_of(predictions(), "iste", 100)
+    (table,) = results_of(predictions(), "iste", 100)
     first = next(test for test in table.tests if (test.setting, test.seed) == ("low resolution", 1))
     assert (first.mcnemar.only_first, first.mcnemar.only_second) == (6, 0)
     assert first.mcnemar.exact == pytest.approx(2 / 2**6)
@@ -64,12 +64,12 @@ def test_tests_of_each_seed() -> None:
 
 
 def test_nothing_lost_nothing_recovered() -> None:
-    (table,) = tables_of(predictions(RIGHT | {"low resolution": 18}), "iste", 100)
+    (table,) = results_of(predictions(RIGHT | {"low resolution": 18}), "iste", 100)
     assert all(math.isnan(row.recovered.mean) for row in table.rows)
 
 
 def test_an_uncertain_loss_has_no_interval() -> None:
-    (table,) = tables_of(predictions(RIGHT | {"low resolution": 17}), "iste", 300)
+    (table,) = results_of(predictions(RIGHT | {"low resolution": 17}), "iste", 300)
     bicubic = table.rows[2].recovered
     assert bicubic.mean == pytest.approx(-3)
     assert math.isnan(bicubic.low)
@@ -77,7 +77,7 @@ def test_an_uncertain_loss_has_no_interval() -> None:
 
 def test_markdown_says_what_was_learnt_from() -> None:
     settings = [Setting(name, "", "glas train (95 images)" if name == "iste" else "") for name in RIGHT]
-    tables = tables_of(predictions(), "iste", 100)
+    tables = results_of(predictions(), "iste", 100)
     text = markdown(tables, settings)
     assert overview(tables, settings).strip() in text
     line = next(line for line in text.splitlines() if line.startswith("| iste | 77.5 % ± 3.5 ["))
@@ -96,9 +96,9 @@ def test_predictions_read_back(tmp_path: Path) -> None:
         read_predictions(path)
 
 
-def test_answers_that_two_runs_wrote_at_once_are_refused(tmp_path: Path) -> None:
+def test_predictions_that_two_runs_wrote_at_once_are_refused(tmp_path: Path) -> None:
     rows, path = predictions(), tmp_path / "p.csv"
     write_rows(path, Prediction, [*rows, rows[3]])
-    said = r"once in .*p\.csv, got two for p3 \(tissue, seed 1, original\): two runs wrote it at once"
+    said = r"p\.csv has two predictions for p3 \(tissue, seed 1, original\)"
     with pytest.raises(DataError, match=said):
         read_predictions(path)

@@ -9,24 +9,24 @@ from PIL import Image, ImageDraw
 
 
 def draw_nuclei(path: Path, seed: int, side: int = 96) -> int:
-    """A pink picture with dark violet discs, its label image beside it; how many there are."""
+    """A pink image with dark violet discs, its label image beside it; how many there are."""
     rng = np.random.default_rng(seed)
-    picture = Image.new("RGB", (side, side), (235, 190, 215))
+    image = Image.new("RGB", (side, side), (235, 190, 215))
     mask = Image.new("I;16", (side, side), 0)
     corners = [(x, y) for x in range(12, side - 8, 20) for y in range(12, side - 8, 20)]
     for label, (x, y) in enumerate(corners, start=1):
         r = int(rng.integers(5, 8))
         box = (x - r, y - r, x + r, y + r)
-        ImageDraw.Draw(picture).ellipse(box, fill=(80, 50, 140))
+        ImageDraw.Draw(image).ellipse(box, fill=(80, 50, 140))
         ImageDraw.Draw(mask).ellipse(box, fill=label)
-    picture.save(path)
+    image.save(path)
     mask.save(path.with_name(f"{path.stem}-mask.png"))
     return len(corners)
 
 
 @pytest.fixture
 def tissue(tmp_path: Path) -> Path:
-    """Three test pictures; the third has no mask."""
+    """Three test images; the third has no mask."""
     folder = tmp_path / "tissue"
     folder.mkdir()
     rows = ["set,split,id,file,mask,mask_kind"]

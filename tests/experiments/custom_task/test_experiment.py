@@ -1,15 +1,18 @@
 """A task judged from end to end, resumed, and what is refused."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from histoscale.errors import ConfigError, DataError, HistoscaleError, OutputError
-from histoscale.experiments.custom_task.experiment import judge
-from histoscale.experiments.custom_task.report import tables_of
-from histoscale.experiments.custom_task.results import read_scores
+from histoscale.experiments.custom_task.experiment import Judged, judge_again
+from histoscale.experiments.custom_task.experiment import judge as judge_selection
+from histoscale.experiments.custom_task.report import TaskScore, tables_of
+from histoscale.experiments.images import ImageSelection
+from histoscale.experiments.results import read_rows
 from histoscale.files import lock
 
 CALLS = "import pathlib\nlog = pathlib.Path(__file__).with_name('calls.txt')\n"
@@ -23,7 +26,15 @@ def predict(image, sample):
 Written = Callable[[str], str]
 
 
-def test_every_setting_is_asked_about(tissue: Path, written: Written, tmp_path: Path) -> None:
+def judge(task: str, data: Path, output: Path, models: Sequence[str] = (), **options: Any) -> Judged:
+    chosen = {name: options.pop(name) for name in ("split", "crop_px") if name in options}
+    degradations = (options.pop("degradation", "none"),)
+    return judge_selection(
+        task, ImageSelection(data, degradations=degradations, **chosen), output, models, **options
+    )
+
+
+def test_every_setting_is_scored(tissue: Path, written: Written, tmp_path: Path) -> None:
     found = judge(written(SIDES), tissue, tmp_path / "out", ["fast=iste-fast"], crop_px=50, scale=3)
     calls = (tmp_path / "calls.txt").read_text().splitlines()
     assert calls[:4] == [
@@ -45,11 +56,13 @@ def test_every_setting_is_asked_about(tissue: Path, written: Written, tmp_path: 
 
 def test_the_tables_come_from_the_scores_alone(tissue: Path, written: Written, tmp_path: Path) -> None:
     found = judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32)
-    assert repr(tables_of(read_scores(tmp_path / "out" / "scores.csv"))) == repr(found.tables)
+    assert repr(tables_of(read_rows(tmp_path / "out" / "scores.csv", TaskScore))) == repr(found.tables)
     assert (tmp_path / "out" / "tables.md").read_text() == found.text
+    assert judge_again(tmp_path / "out" / "scores.csv", tmp_path / "again").text == found.text
+    assert (tmp_path / "again" / "tables.md").read_text() == found.text
 
 
-def test_it_goes_on_where_it_was_stopped(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_it_resumes_where_it_was_stopped(tissue: Path, written: Written, tmp_path: Path) -> None:
     task = f"{SIDES}    \n" + "real = predict\ndef predict(image, sample):\n    if sample.id == 'q' and not "
     task += "log.with_name('go').exists():\n        raise KeyboardInterrupt\n    return real(image, sample)\n"
     with pytest.raises(KeyboardInterrupt):
@@ -64,25 +77,25 @@ def test_it_goes_on_where_it_was_stopped(tissue: Path, written: Written, tmp_pat
     assert not (tmp_path / "out" / "scores.partial.csv").exists()
 
 
-def test_a_torn_line_is_asked_again(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_a_torn_line_is_scored_again(tissue: Path, written: Written, tmp_path: Path) -> None:
     whole = judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32)
     scores = tmp_path / "out" / "scores.csv"
     (tmp_path / "out" / "scores.partial.csv").write_text(scores.read_text()[:-60])
     assert judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32).text == whole.text
 
 
-def test_another_task_wants_another_folder(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_another_task_needs_another_folder(tissue: Path, written: Written, tmp_path: Path) -> None:
     judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32)
-    with pytest.raises(OutputError, match="holds a run with scale 2, not 4: pass --overwrite"):
+    with pytest.raises(OutputError, match=r"scale 2, not 4.*--overwrite"):
         judge(written(SIDES), tissue, tmp_path / "out", scale=4, crop_px=32)
     other = SIDES.replace("'side'", "'height'")
-    with pytest.raises(OutputError, match="holds a run with task predict of"):
+    with pytest.raises(OutputError, match="task predict of"):
         judge(written(other), tissue, tmp_path / "out", scale=2, crop_px=32)
     found = judge(written(other), tissue, tmp_path / "out", scale=2, crop_px=32, overwrite=True)
     assert [table.measure for table in found.tables] == ["height", "level"]
 
 
-def test_a_folder_that_is_at_work_is_left_alone(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_a_locked_folder_is_refused(tissue: Path, written: Written, tmp_path: Path) -> None:
     with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
         judge(written(SIDES), tissue, tmp_path / "out", scale=2, overwrite=True)
 
@@ -91,7 +104,7 @@ def test_a_mistake_leaves_the_other_images(tissue: Path, written: Written, tmp_p
     task = "def predict(image, sample):\n    return sample.mask.mean()\n"
     with pytest.raises(HistoscaleError, match=r"line 2, on image r \(original\): AttributeError: 'NoneType'"):
         judge(written(task), tissue, tmp_path / "out", scale=2)
-    kept = read_scores(tmp_path / "out" / "scores.partial.csv")
+    kept = read_rows(tmp_path / "out" / "scores.partial.csv", TaskScore)
     assert {row.image for row in kept} == {"drawn/p", "drawn/q"}
 
 
@@ -144,5 +157,5 @@ def test_a_mask_of_another_size(tissue: Path, written: Written, tmp_path: Path) 
 
     Image.new("L", (5, 5)).save(tissue / "small.png")
     manifest.write_text(manifest.read_text().replace("q-mask.png", "small.png"))
-    with pytest.raises(DataError, match=r"a mask as large as .*q\.png, \(96, 96\), got one of \(5, 5\)"):
+    with pytest.raises(DataError, match=r"q\.png has 5 x 5 pixels.*96 x 96"):
         judge(written(SIDES), tissue, tmp_path / "out", scale=2)

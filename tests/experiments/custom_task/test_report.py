@@ -1,4 +1,4 @@
-"""The account in Markdown: what a task calls its measures breaks no table."""
+"""The account in Markdown: any name of a measure is safe in a table."""
 
 from histoscale.experiments.custom_task.report import MeasureTable, markdown
 

@@ -1,4 +1,4 @@
-"""Tiny untrained weights, two sets of pictures with rough middles, and material made of them."""
+"""Tiny untrained weights, two sets of images with rough middles, and material made of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,7 @@ from PIL import Image
 from histoscale import weights
 from histoscale.data.manifest import find_images
 from histoscale.experiments.figures.crops import open_scene, pair_of
-from histoscale.experiments.figures.figure import Material, Shown
-from histoscale.experiments.figures.methods import Rows
+from histoscale.experiments.figures.figure import Example, Material, Models
 from histoscale.experiments.methods import read_methods
 from histoscale.models.catalog import build
 
@@ -48,16 +47,16 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of two sets: a1, a2, a3 of 0.25 um per pixel, and b1 of nobody knows what."""
+    """A manifest of two sets: a1, a2, a3 of 0.25 um per pixel, and b1 of unknown resolution."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     lines = ["id,file,set,split,mpp"]
     for name in ("a1", "a2", "a3", "b1"):
-        picture = np.full((90, 100, 3), 200, np.uint8)
-        picture[20:84, 24:88] = np.repeat(
+        image = np.full((90, 100, 3), 200, np.uint8)
+        image[20:84, 24:88] = np.repeat(
             np.repeat(rng.integers(0, 256, (16, 16, 3), np.uint8), 4, axis=0), 4, axis=1
         )
-        Image.fromarray(picture).save(folder / f"{name}.png")
+        Image.fromarray(image).save(folder / f"{name}.png")
         lines.append(f"{name},{name}.png,{name[0]},test,{'0.25 (40x)' if name[0] == 'a' else ''}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
     return folder
@@ -69,12 +68,13 @@ def make(words: dict[str, str], data: Path) -> Make:
 
     def material(*labels: str, scale: float = 2.0) -> Material:
         records = find_images(data)
-        rows = Rows(read_methods([words[label] for label in labels]))
+        models = Models(read_methods([words[label] for label in labels]))
         scenes = [open_scene(record, 64) for record in records]
         pairs = [pair_of(scene, scale, "B") for scene in scenes]
-        shown = [
-            Shown(scene, pair, rows.enlarged(pair, scale)) for scene, pair in zip(scenes, pairs, strict=True)
+        examples = [
+            Example(scene, pair, models.upscaled(pair, scale))
+            for scene, pair in zip(scenes, pairs, strict=True)
         ]
-        return Material(tuple(records), tuple(shown), rows, scale, "B")
+        return Material(tuple(records), tuple(examples), models, scale, "B")
 
     return material

@@ -1,4 +1,4 @@
-"""Error maps, single branches and the gallery: which figures, of what, with which numbers."""
+"""Error maps, single branches, many scales and the gallery: which figures, of what, with which numbers."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from histoscale.experiments.figures.comparisons import absolute_error, branches_removed, error_maps, gallery
-from histoscale.experiments.figures.figure import Drawn, LeftOut, Material
+from histoscale.experiments.figures.comparisons import (
+    SCALES,
+    absolute_error,
+    branches_removed,
+    error_maps,
+    gallery,
+    many_scales,
+)
+from histoscale.experiments.figures.figure import Drawn, LeftOut, Material, Models
+from histoscale.experiments.methods import Method
 from histoscale.metrics.psnr import psnr_whole
 
 Make = Callable[..., Material]
@@ -31,14 +39,14 @@ def test_error_maps_are_of_one_image_a_set_with_every_method_that_can(make: Make
     assert drawn[0].caption.startswith("a a1: 64 x 64 px at x ")
     assert drawn[1].caption.startswith("b b1: ")
     assert "x3, degradation B" in drawn[0].caption
-    assert drawn[0].caption.endswith("Not shown, as not of x3: edsr.")
-    assert drawn[0].credit == material.rows.credit(["iste"], [3])
+    assert "x3 is not supported: edsr" in drawn[0].caption
+    assert drawn[0].credit == material.models.credit(["iste"], [3])
     written = words_in(drawn[0].figure)
-    pair, made = material.shown[0].pair, material.shown[0].made
+    pair, made = material.examples[0].pair, material.examples[0].upscaled
     assert set(made) == {"bicubic", "iste"}
-    for picture in made.values():
-        assert any(word.startswith(f"{psnr_whole(picture, pair.truth):.2f} dB") for word in written)
-        assert f"mean error {absolute_error(picture, pair.truth).mean():.2f}" in written
+    for image in made.values():
+        assert any(word.startswith(f"{psnr_whole(image, pair.truth):.2f} dB") for word in written)
+        assert f"mean error {absolute_error(image, pair.truth).mean():.2f}" in written
 
 
 def test_branches_are_compared_where_all_three_are_there(make: Make) -> None:
@@ -65,3 +73,32 @@ def test_the_gallery_shows_every_image(scale: float, methods: list[str], make: M
     assert (drawn[0].credit == "") == (methods == ["bicubic"])
     assert "µm" in " ".join(words_in(drawn[0].figure))
     assert "µm" not in " ".join(words_in(drawn[3].figure))
+
+
+# Fig. 7: two rows and their details at seven scales, or the reason why not.
+
+
+def test_liif_is_above_iste_and_details_below(make: Make) -> None:
+    (drawn,) = many_scales(make("iste", "liif"))
+    assert isinstance(drawn, Drawn)
+    titles = [axes.texts[0].get_text() for axes in drawn.figure.axes]
+    row = [f"{{}} x{scale:g}" for scale in SCALES]
+    liif, iste = ([word.format(label) for word in row] + ["original"] for label in ("liif", "iste"))
+    assert titles == [*liif, *iste, *liif, *iste]
+    boxes = [len(axes.patches) for axes in drawn.figure.axes]
+    assert boxes == [2] * 16 + [0] * 16  # blue on white
+    assert "21 x 21 px" in drawn.caption
+    assert drawn.credit.count(";") == 1
+
+
+def test_a_lacking_row_is_named(make: Make) -> None:
+    (remark,) = many_scales(make("iste"))
+    assert remark == LeftOut(remark.section, "Left out: it needs the row -m liif=WEIGHTS.")
+
+
+def test_a_model_of_one_scale_called_liif(make: Make) -> None:
+    material = make("iste", "edsr")
+    methods = material.models.methods
+    models = Models([methods["iste"], Method("liif", methods["edsr"].files)])
+    (remark,) = many_scales(Material(material.records, material.examples, models, 2.0, "B"))
+    assert remark == LeftOut(remark.section, "Left out: liif does not support these scales.")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from histoscale.experiments.figures.features import as_picture, find_iste, inside_iste, shaded, swing
+from histoscale.experiments.figures.features import as_image, find_iste, inside_iste, mean_and_sd, shaded
 from histoscale.experiments.figures.figure import Drawn, LeftOut, Material
 
 Make = Callable[..., Material]
@@ -22,7 +22,7 @@ def test_features_of_each_set_then_the_decoders_of_all(make: Make) -> None:
     titles = [axes.texts[-1].get_text() for axes in features.figure.axes]
     assert sum(title.startswith("$F_{LR}$") for title in titles) == 5
     assert sum(title.startswith("$F_{TL}$") for title in titles) == 5
-    assert "F_LR, the 8 channels" in features.caption
+    assert "F_LR, the 8 input channels" in features.caption
     assert len(decoders.figure.axes) == 2 * 5
     assert decoders.credit.startswith("iste ")
 
@@ -32,7 +32,7 @@ def test_the_sum_that_is_shown_is_the_model_s_output(make: Make) -> None:
     drawn = list(inside_iste(material))[-1]
     assert isinstance(drawn, Drawn)
     shown = np.asarray(drawn.figure.axes[3].images[0].get_array())
-    made = material.shown[0].made["iste"].astype(int)
+    made = material.examples[0].upscaled["iste"].astype(int)
     assert np.abs(shown.astype(int) - made).max() <= 1
 
 
@@ -51,8 +51,8 @@ def test_without_an_iste_both_are_left_out(make: Make) -> None:
 
 def test_answers_are_grey_at_zero() -> None:
     answer = torch.tensor([-2.0, -1.0, 0.0, 1.0]).expand(1, 3, 1, 4)
-    assert as_picture(answer)[0, :, 0].tolist() == [0, 0, 128, 255]
-    assert swing(torch.full((1, 3, 2, 2), 0.5)) == "+63.8 ± 0.0"
+    assert as_image(answer)[0, :, 0].tolist() == [0, 0, 128, 255]
+    assert mean_and_sd(torch.full((1, 3, 2, 2), 0.5)) == "+63.8 ± 0.0"
 
 
 def test_a_flat_map_is_one_colour() -> None:

@@ -1,4 +1,4 @@
-"""Sheets of pictures: each pixel a whole square, bars of round length, blocks of equal width."""
+"""Sheets of images: each pixel a whole square, bars of round length, blocks of equal width."""
 
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def test_every_pixel_is_a_square_of_whole_screen_pixels(tmp_path: Path) -> None:
     whole, detail = noise(192), noise(64)
     draw_sheet([[Panel(whole), None, Panel(detail)]], 192).savefig(tmp_path / "sheet.png", dpi=DPI)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
-    for picture, zoom, left in ((whole, 2, GAP_PX), (detail, 6, GAP_PX + 2 * (384 + GAP_PX))):
-        expected = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    for image, zoom, left in ((whole, 2, GAP_PX), (detail, 6, GAP_PX + 2 * (384 + GAP_PX))):
+        expected = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
         assert np.array_equal(sheet[GAP_PX : GAP_PX + 384, left : left + 384], expected)
 
 

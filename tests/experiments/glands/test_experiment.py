@@ -1,4 +1,4 @@
-"""The whole of it on drawn glands: results, tables from the scores alone, and going on where it stopped."""
+"""The whole command on drawn glands: results, tables from the scores alone, and resuming."""
 
 import math
 import signal
@@ -10,28 +10,28 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import OutputError
-from histoscale.experiments.glands.config import Setting
-from histoscale.experiments.glands.experiment import glands, glands_again
-from histoscale.experiments.glands.report import TABLES
-from histoscale.experiments.glands.results import read_scores
+from histoscale.experiments.glands.config import UNetSetting
+from histoscale.experiments.glands.experiment import TABLES, glands, glands_again
+from histoscale.experiments.glands.scores import GlandScore
 from histoscale.experiments.glands.statistics import parts_of
+from histoscale.experiments.results import read_rows
 from histoscale.files import lock
 
-RESULTS = {"scores.csv", "card.md", "card.json", "fig11.png", "curves.png", *TABLES}
+RESULTS = {"scores.csv", "card.md", "card.json", "fig11.png", "curves.png", TABLES}
 
 
-def test_the_whole_of_it(run_file: Path, tmp_path: Path) -> None:
-    folder, told = tmp_path / "out", list[tuple[str, float]]()
-    found = glands(run_file, folder, progress=lambda what, share: told.append((what, share)))
+def test_the_whole_command(run_file: Path, tmp_path: Path) -> None:
+    folder, stages = tmp_path / "out", list[tuple[str, float]]()
+    found = glands(run_file, folder, progress=lambda what, share: stages.append((what, share)))
     assert {path.name for path in folder.iterdir() if path.is_file()} == {*RESULTS, "scored-by.json"}
     assert len(found) == 2 * 10
     (part,) = parts_of(found)
-    original = Setting("original", "original")
+    original = UNetSetting("original", "original")
     assert part.pooled(original, "f1").mean > 0.8
     assert part.pooled(original, "dice").mean > 0.8
-    assert part.pooled(original, "dice").mean > part.pooled(Setting("lr", "original"), "dice").mean
-    assert list(dict.fromkeys(what for what, share in told if share == 1)) == [
-        "enlarging",
+    assert part.pooled(original, "dice").mean > part.pooled(UNetSetting("lr", "original"), "dice").mean
+    assert list(dict.fromkeys(what for what, share in stages if share == 1)) == [
+        "upscaling",
         "training",
         "testing",
     ]
@@ -40,15 +40,14 @@ def test_the_whole_of_it(run_file: Path, tmp_path: Path) -> None:
     assert "it saw 0 of 2 that the U-Nets learned from and 0 of 2 that they are tested on" in card
     again = tmp_path / "again"
     assert glands_again(folder / "scores.csv", again) == found
-    for name in TABLES:
-        assert (again / name).read_text() == (folder / name).read_text()
+    assert (again / TABLES).read_text() == (folder / TABLES).read_text()
 
 
-def test_shrunk_images_are_judged_at_full_resolution(run_file: Path, tmp_path: Path) -> None:
+def test_shrunk_images_are_scored_at_full_resolution(run_file: Path, tmp_path: Path) -> None:
     text = run_file.read_text().replace("residual_units = 1", "residual_units = 1\nshrink = 2")
     run_file.write_text(text.replace("boundary_px = 3", "boundary_px = 2"))
     (part,) = parts_of(glands(run_file, tmp_path))
-    original = Setting("original", "original")
+    original = UNetSetting("original", "original")
     assert part.pooled(original, "dice").mean > 0.7
     assert part.pooled(original, "hausdorff").mean < 20
     assert "2 times smaller, each pixel the mean of 2 x 2" in (tmp_path / "card.md").read_text()
@@ -66,12 +65,12 @@ def test_a_second_call_only_does_what_is_new(run_file: Path, tmp_path: Path) -> 
     assert scored == []
     run_file.write_text(text.replace("smallest_px = 30", "smallest_px = 100000"))
     emptied = glands(run_file, folder)
-    assert sum(score.agreement.found_px for score in emptied) == 0
-    assert all(score.agreement.hausdorff == pytest.approx(math.hypot(64, 82)) for score in emptied)
+    assert sum(score.found_px for score in emptied) == 0
+    assert all(score.hausdorff == pytest.approx(math.hypot(64, 82)) for score in emptied)
     assert "Nothing was found in 20 of 20 scored images" in (folder / "tables.md").read_text()
     assert networks == {path: path.stat().st_mtime_ns for path in folder.rglob("network.safetensors")}
     run_file.write_text(text.replace("rate = 1e-2", "rate = 1e-3"))
-    with pytest.raises(OutputError, match="trained by another recipe"):
+    with pytest.raises(OutputError, match="trained with other settings"):
         glands(run_file, folder)
 
 
@@ -88,7 +87,7 @@ def test_the_official_split_has_two_parts(run_file: Path, tmp_path: Path) -> Non
     assert "Leak: 1 of 3 test images" in (folder / "card.md").read_text()
 
 
-def test_a_polite_kill_leaves_a_run_that_goes_on(run_file: Path, tmp_path: Path) -> None:
+def test_a_terminated_run_can_be_resumed(run_file: Path, tmp_path: Path) -> None:
     text = run_file.read_text().replace("steps = 60", "steps = 100000")
     run_file.write_text(text[: text.index("[[models]]")] + text[text.index("[network]") :])
     folder = tmp_path / "out"
@@ -116,7 +115,7 @@ def test_a_polite_kill_leaves_a_run_that_goes_on(run_file: Path, tmp_path: Path)
     assert not list(folder.rglob("network.safetensors"))
 
 
-def test_a_folder_that_is_at_work_is_left_alone(run_file: Path, tmp_path: Path) -> None:
+def test_a_locked_folder_is_refused(run_file: Path, tmp_path: Path) -> None:
     with (
         lock(tmp_path / "out"),
         pytest.raises(OutputError, match=r"Another run .*out"),
@@ -132,8 +131,8 @@ def test_scores_of_a_stopped_test_are_kept(run_file: Path, tmp_path: Path) -> No
     lines = (folder / "scores.csv").read_text().splitlines(keepends=True)
     (folder / "scores.csv").unlink()
     (folder / "scores.partial.csv").write_text("".join(lines[:10]) + lines[10][:20])  # the first network's 8
-    told: list[tuple[str, float]] = []
-    assert glands(run_file, folder, progress=lambda what, share: told.append((what, share))) == whole
-    assert [share for what, share in told if what == "testing"] == [0.5, 0.75, 1.0]
-    assert read_scores(folder / "scores.csv") == whole
+    stages: list[tuple[str, float]] = []
+    assert glands(run_file, folder, progress=lambda what, share: stages.append((what, share))) == whole
+    assert [share for what, share in stages if what == "testing"] == [0.5, 0.75, 1.0]
+    assert read_rows(folder / "scores.csv", GlandScore) == whole
     assert not (folder / "scores.partial.csv").exists()

@@ -1,34 +1,34 @@
-"""Patches are the same for a seed and step, and classes turn with their picture."""
+"""Patches are the same for a seed and step, and classes turn with their image."""
 
 import numpy as np
 import torch
 
-from histoscale.experiments.glands.patches import BRIGHTNESS, CONTRAST, Patches, Sample, _tinted
+from histoscale.experiments.glands.patches import BRIGHTNESS, CONTRAST, LabelledImage, PatchSampler, _tinted
 
 
-def samples() -> list[Sample]:
-    """Pictures whose brightness is their class."""
+def samples() -> list[LabelledImage]:
+    """Images whose brightness is their class."""
     rng = np.random.default_rng(0)
     classes = [rng.integers(0, 3, size).astype(np.uint8) for size in ((40, 50), (20, 60))]
-    return [Sample(np.repeat(one[..., None] * np.uint8(100), 3, axis=2), one) for one in classes]
+    return [LabelledImage(np.repeat(one[..., None] * np.uint8(100), 3, axis=2), one) for one in classes]
 
 
 def test_the_same_for_the_same_step() -> None:
-    one, two = Patches(samples(), 32, 2, seed=3), Patches(samples(), 32, 2, seed=3)
+    one, two = PatchSampler(samples(), 32, 2, seed=3), PatchSampler(samples(), 32, 2, seed=3)
     assert all(torch.equal(a, b) for a, b in zip(one.at(5), two.at(5), strict=True))
     assert not torch.equal(one.at(5)[0], one.at(6)[0])
-    assert not torch.equal(one.at(5)[0], Patches(samples(), 32, 2, seed=4).at(5)[0])
+    assert not torch.equal(one.at(5)[0], PatchSampler(samples(), 32, 2, seed=4).at(5)[0])
 
 
-def test_classes_follow_their_picture() -> None:
-    patches = Patches(samples(), 32, 2, seed=0)
+def test_classes_follow_their_image() -> None:
+    patches = PatchSampler(samples(), 32, 2, seed=0)
     for step in range(8):
-        pictures, classes = patches.at(step)
-        assert pictures.shape == (2, 3, 32, 32)
+        images, classes = patches.at(step)
+        assert images.shape == (2, 3, 32, 32)
         assert classes.shape == (2, 1, 32, 32)
-        for picture, truth in zip(pictures[:, 0], classes[:, 0], strict=True):
-            means = [float(picture[truth == value].mean()) for value in range(3)]
-            spreads = [float(picture[truth == value].std()) for value in range(3)]
+        for image, truth in zip(images[:, 0], classes[:, 0], strict=True):
+            means = [float(image[truth == value].mean()) for value in range(3)]
+            spreads = [float(image[truth == value].std()) for value in range(3)]
             assert means == sorted(means)
             assert max(spreads) < 1e-6
 

@@ -2,28 +2,38 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from histoscale.experiments.glands.config import Setting, all_settings, kinds_tested
-from histoscale.experiments.glands.report import remarks, texts_of
-from histoscale.experiments.glands.results import GlandScore
-from histoscale.experiments.glands.statistics import Part, contests, gaps, parts_of
+from histoscale.experiments.glands.config import UNetSetting, all_settings, kinds_tested
+from histoscale.experiments.glands.data import GlandImage
+from histoscale.experiments.glands.scores import GlandScore
+from histoscale.experiments.glands.statistics import PartScores, compare_settings, parts_of, recovered_shares
+from histoscale.experiments.glands.tables import markdown, remarks, tables_of
+from histoscale.experiments.tables import latex_document
 from histoscale.metrics.objects import Agreement
 
 KINDS = ("original", "lr", "bicubic", "m")
 DICE = {"original": 0.9, "lr": 0.3, "bicubic": 0.5, "m": 0.8}
-ORIGINALS = Setting("original", "original")
+ORIGINALS = UNetSetting("original", "original")
 
 
-def score(setting: Setting, image: str, seed: int, dice: float, px: int = 100) -> GlandScore:
+def of(
+    setting: UNetSetting, image: str, seed: int, seen: str, sums: Agreement, sizes: tuple[int, ...]
+) -> GlandScore:
+    record = GlandImage(image, "s", Path("a"), Path("m"), "test", "test", "P")
+    return GlandScore.of(record, seed, setting, seen, sums, sizes)
+
+
+def score(setting: UNetSetting, image: str, seed: int, dice: float, px: int = 100) -> GlandScore:
     """One gland of ``px`` pixels, found with this Dice and a distance of 100 (1 - Dice)."""
     sums = Agreement(1, 0, 0, px, px, px * dice, px * dice, px * 100 * (1 - dice), px * 100 * (1 - dice))
     seen = ("yes" if image == "a" else "no") if setting.tested_on == "m" else ""
-    return GlandScore("test", image, "P", seed, *setting, seen, sums, (1, 0, 0), (int(dice > 0.6), 0, 0))
+    return of(setting, image, seed, seen, sums, (1, 0, 0, int(dice > 0.6), 0, 0))
 
 
-def part(images: str = "abc", seeds: tuple[int, ...] = (1, 2)) -> Part:
+def part(images: str = "abc", seeds: tuple[int, ...] = (1, 2)) -> PartScores:
     """Dice is that of the worse side; the second seed is a little better, every image a little worse."""
     scores = [
         score(
@@ -46,13 +56,13 @@ def test_pooled_weighs_by_area_and_the_mean_does_not() -> None:
     one_seed = part(seeds=(1,))
     assert one_seed.pooled(ORIGINALS, "dice").mean == pytest.approx(0.92 - (0.01 * 200 + 0.02 * 300) / 600)
     assert one_seed.image_mean(ORIGINALS, "dice").mean == pytest.approx(0.91)
-    assert math.isnan(one_seed.image_mean(ORIGINALS, "dice").spread)
+    assert math.isnan(one_seed.image_mean(ORIGINALS, "dice").sd)
 
 
 def test_the_spread_is_over_seeds() -> None:
     figure = part().image_mean(ORIGINALS, "dice")
     assert figure.mean == pytest.approx(0.92)
-    assert figure.spread == pytest.approx(0.02 / math.sqrt(2))
+    assert figure.sd == pytest.approx(0.02 / math.sqrt(2))
 
 
 def test_the_two_directions_of_hausdorff() -> None:
@@ -61,22 +71,19 @@ def test_the_two_directions_of_hausdorff() -> None:
         Agreement(1, 0, 0, 100, 100, found_hausdorff=100 * 1.0, true_hausdorff=100 * 20.0),
     ]
     scores = tuple(
-        replace(score(ORIGINALS, image, 1, 0.5), agreement=one) for image, one in zip("ab", sums, strict=True)
+        of(ORIGINALS, image, 1, "", one, (0, 0, 0, 0, 0, 0)) for image, one in zip("ab", sums, strict=True)
     )
-    found = Part("test", ("original",), scores).sides(ORIGINALS)
+    found = PartScores("test", ("original",), scores).sides(ORIGINALS)
     assert found == pytest.approx((0.75, 2.0, 15.0))
-    nothing = replace(scores[0], agreement=Agreement(0, 0, 1, 0, 100, true_hausdorff=900.0))
-    sides = Part("test", ("original",), (nothing,)).sides(ORIGINALS)
+    nothing = of(ORIGINALS, "a", 1, "", Agreement(0, 0, 1, 0, 100, true_hausdorff=900.0), (0,) * 6)
+    sides = PartScores("test", ("original",), (nothing,)).sides(ORIGINALS)
     assert sides.area == 0
     assert math.isnan(sides.from_found)
 
 
 def test_a_part_without_any_gland_has_tables() -> None:
-    empty = tuple(
-        replace(score(s, "a", 1, 0.5), agreement=Agreement(), glands=(0, 0, 0), detected=(0, 0, 0))
-        for s in all_settings(KINDS)
-    )
-    text = texts_of(list(empty))["tables.md"]
+    empty = tuple(of(s, "a", 1, "", Agreement(), (0,) * 6) for s in all_settings(KINDS))
+    text = markdown(empty)
     assert "test, 1 image, all seeds together" in text
     assert "area found, of that annotated | none | none" in text
     assert "from found to annotated, px | none | none" in text
@@ -86,54 +93,52 @@ def test_a_part_without_any_gland_has_tables() -> None:
 def test_recall_and_what_was_seen() -> None:
     found = part()
     assert found.recall(ORIGINALS, "small") == (6, 6)
-    assert found.recall(Setting("original", "bicubic"), "small") == (0, 6)
+    assert found.recall(UNetSetting("original", "bicubic"), "small") == (0, 6)
     assert found.recall(ORIGINALS, "large") == (0, 0)
     assert found.seen("m") == 1
     assert remarks(found)[0] == "m: its super-resolution model was trained on 1 of these 3 images."
 
 
-def test_contests_are_better_when_positive_in_every_measure() -> None:
-    found = {(c.first, c.second, c.measure): c.test for c in contests(part())}
-    ours, theirs = Setting("m", "original"), Setting("bicubic", "original")
+def test_comparisons_are_better_when_positive_in_every_measure() -> None:
+    found = {tuple(pair): one.test for pair, one in compare_settings(part()).items()}
+    ours, theirs = UNetSetting("m", "original"), UNetSetting("bicubic", "original")
     assert found[ours, theirs, "dice"].difference == pytest.approx(0.3)
     assert found[ours, theirs, "hausdorff"].difference == pytest.approx(30)
-    assert found[Setting("m", "m"), ORIGINALS, "hausdorff"].difference == pytest.approx(-10)
+    assert found[UNetSetting("m", "m"), ORIGINALS, "hausdorff"].difference == pytest.approx(-10)
 
 
 def test_one_image_is_not_tested() -> None:
-    assert contests(part(images="a")) == []
+    assert compare_settings(part(images="a")) == {}
 
 
 def test_the_recovered_share() -> None:
-    found = {(g.low, g.measure): g.share for g in gaps(part())}
-    assert found[Setting("original", "bicubic"), "dice"] == pytest.approx(0.75)
-    assert found[Setting("lr", "original"), "hausdorff"] == pytest.approx(5 / 6)
-    assert math.isnan(found[Setting("original", "bicubic"), "f1"])
+    found = {(pair.second, pair.measure): share for pair, share in recovered_shares(part()).items()}
+    assert found[UNetSetting("original", "bicubic"), "dice"] == pytest.approx(0.75)
+    assert found[UNetSetting("lr", "original"), "hausdorff"] == pytest.approx(5 / 6)
+    assert math.isnan(found[UNetSetting("original", "bicubic"), "f1"])
 
 
 @pytest.mark.parametrize("measure", ["dice", "hausdorff"])
 def test_nothing_is_recovered_where_nothing_was_lost(measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DICE, "bicubic", 0.95)
     monkeypatch.setitem(DICE, "original", 0.8)
-    low = Setting("bicubic", "original")
-    assert [math.isnan(g.share) for g in gaps(part()) if g.low == low and g.measure == measure] == [True]
+    low = UNetSetting("bicubic", "original")
+    found = {(pair.second, pair.measure): share for pair, share in recovered_shares(part()).items()}
+    assert math.isnan(found[low, measure])
 
 
 def test_two_parts_have_their_own_tables() -> None:
     one = part()
     both = [*one.scores, *(replace(row, part="testB") for row in one.scores)]
     assert [p.name for p in parts_of(both)] == ["test", "testB"]
-    text = texts_of(both)["tables.md"]
+    text = markdown(both)
     assert text.count("Table 5, ") == 2
 
 
 def test_the_tables_print_what_was_found() -> None:
-    texts = texts_of(part().scores)
-    assert "| trained on originals, tested on these | object Dice | 0.917 ± 0.014 |" in texts["tables.md"]
-    assert (
-        "| trained on these, tested on originals | small glands | 6 of 6 (100 %) | 0 of 6 (0 %) |"
-        in (texts["tables.md"])
-    )
-    assert "| originals → m | originals → bicubic | object Dice | 75 % |" in texts["tables.md"]
-    assert "originals $\\rightarrow$ m" in texts["tables.tex"]
-    assert "95 \\%" in texts["tables.tex"]
+    text, latex = markdown(part().scores), latex_document(tables_of(part()))
+    assert "| trained on originals, tested on these | object Dice | 0.917 ± 0.014 |" in text
+    assert "| trained on these, tested on originals | small glands | 6 of 6 (100 %) | 0 of 6 (0 %) |" in text
+    assert "| originals → m | originals → bicubic | object Dice | 75 % |" in text
+    assert "originals $\\rightarrow$ m" in latex
+    assert "95 \\%" in latex

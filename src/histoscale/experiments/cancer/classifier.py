@@ -1,4 +1,4 @@
-"""The ResNet that reads patches, and what it sees and says."""
+"""The ResNet that classifies patches, its input and its output."""
 
 from typing import cast
 
@@ -15,7 +15,7 @@ DARKEST = 1 / 255
 
 
 def build_classifier(depth: int) -> nn.Module:
-    """A ResNet (He et al., CVPR 2016) of MONAI for RGB patches; its one output is the logit of positive.
+    """Build MONAI's ResNet (He et al., CVPR 2016) for RGB patches; its one output is the logit of positive.
 
     Raises:
         HistoscaleError: if MONAI is not installed.
@@ -25,7 +25,7 @@ def build_classifier(depth: int) -> nn.Module:
     except ImportError:
         raise HistoscaleError("The classifier needs MONAI: pip install 'histoscale[downstream]'.") from None
     build = getattr(resnet, f"resnet{depth}")
-    # MONAI's stem does not stride, which quadruples the work; He et al.'s strides by 2.
+    # MONAI's stem has stride 1, which quadruples the work; that of He et al. has stride 2.
     network = build(
         spatial_dims=2,
         n_input_channels=3,
@@ -38,37 +38,37 @@ def build_classifier(depth: int) -> nn.Module:
 
 
 def as_batch(pixels: UInt8[np.ndarray, "b h w 3"], device: torch.device) -> Float[Tensor, "b 3 h w"]:
-    """Patches as floats in [0, 1], channels last in memory."""
+    """Convert patches to floats in [0, 1], channels last in memory."""
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def logits(network: nn.Module, batch: Float[Tensor, "b 3 h w"], precision: Precision) -> Float[Tensor, " b"]:
-    """What the network says of patches in [0, 1]."""
+    """Compute the logits of patches in [0, 1]."""
     with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        said = network((batch - MEAN) / SPREAD)
-    return cast(Tensor, said[:, 0].float())
+        output = network((batch - MEAN) / SPREAD)
+    return cast(Tensor, output[:, 0].float())
 
 
 @torch.inference_mode()
 def classify(
     network: nn.Module, pixels: UInt8[np.ndarray, "b h w 3"], device: torch.device, precision: Precision
 ) -> Float[Tensor, " b"]:
-    """Probability of the positive class; the network must be in evaluation mode."""
+    """Compute the probability of the positive class; the network must be in evaluation mode."""
     return torch.sigmoid(logits(network, as_batch(pixels, device), precision)).cpu()
 
 
 def augment(
     batch: Float[Tensor, "b 3 h w"], jitter: float, random: torch.Generator
 ) -> Float[Tensor, "b 3 h w"]:
-    """Turn and mirror each patch at random, and change how strongly each channel absorbs.
+    """Rotate and mirror each patch at random, and change how strongly each channel absorbs.
 
     Args:
         jitter: largest relative change of a channel's optical density.
     """
     turns = torch.randint(0, 8, (len(batch),), generator=random).tolist()
-    turned = [
+    rotated = [
         torch.rot90(x.flip(-1) if turn > 3 else x, turn % 4, (1, 2))
         for x, turn in zip(batch, turns, strict=True)
     ]
     factors = 1 + jitter * (2 * torch.rand(len(batch), 3, 1, 1, generator=random) - 1)
-    return torch.stack(turned).clamp(min=DARKEST) ** factors.to(batch.device)  # Beer and Lambert
+    return torch.stack(rotated).clamp(min=DARKEST) ** factors.to(batch.device)  # Beer-Lambert law

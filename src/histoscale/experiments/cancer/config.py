@@ -1,4 +1,4 @@
-"""The run file of ``histoscale cancer``: which patches and classes, which classifier, which models."""
+"""The run file of ``histoscale cancer``: patches and classes, the classifier, the models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,21 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from histoscale.config import ExpandedPath, Positive, PrecisionChoice, Share, Table, expanded
+from histoscale.config import ExpandedPath, Positive, Share, Table, expanded
 from histoscale.errors import ConfigError
-from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
+from histoscale.experiments.downstream import NAME, DownstreamRun
 from histoscale.run_file import read_tables
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
 """Depths of the ResNets of He et al. (CVPR 2016), and MONAI's of ten layers."""
-NAME = r"^[\w.+*-]+$"
 
 
 class TaskTable(Table):
-    """Two classes to be told apart, as a column of the list of patches tells them.
+    """Two classes, named by a column of the list of patches.
 
     Attributes:
-        column: the one that holds the classes; patches with other values are left out.
+        column: holds the classes; patches with other values are left out.
         where: values that other columns must have.
     """
 
@@ -32,10 +31,10 @@ class TaskTable(Table):
 
 
 class PatchTable(Table):
-    """Where the patches are: a list of patches of larger pictures, or PCam as it is published.
+    """Where the patches are: a list of patches of larger images, or PCam as it is published.
 
     Attributes:
-        root: folder that the other paths, and those in the list, start from; `there` finds it.
+        root: folder that the other paths, and those in the list, are relative to.
         patches: a CSV with the columns split, file, x, y (left and top pixel) and those of the tasks.
         patch_px: side of a patch of the list.
         pcam: folder of the HDF5 files; its one task is ``metastasis``.
@@ -50,16 +49,16 @@ class PatchTable(Table):
     @model_validator(mode="after")
     def _one_source(self) -> "PatchTable":
         if (self.patches is None) == (self.pcam is None):
-            raise ValueError("exactly one of patches and pcam says where the patches are")
+            raise ValueError("give either patches or pcam")
         if (self.patches is None) == bool(self.tasks):
-            raise ValueError("tasks go with a list of patches, and only with that")
+            raise ValueError("tasks is needed with patches, and not allowed with pcam")
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names):
-            raise ValueError("two tasks have the same name")
+            raise ValueError("tasks has a name twice")
         return self
 
-    def there(self) -> "PatchTable":
-        """The same with the variables in ``root`` replaced, which tables of finished runs can do without.
+    def expanded(self) -> "PatchTable":
+        """Replace the variables in ``root``; the tables of finished runs do not need this.
 
         Raises:
             ConfigError: if one is not set.
@@ -71,14 +70,14 @@ class PatchTable(Table):
 
 
 class ClassifierTable(Table):
-    """The classifier and how it is trained, once a task and seed, on the originals.
+    """The classifier and how it is trained, once for each task and seed, on the originals.
 
     Attributes:
-        depth: layers of the ResNet; the paper's is 50.
-        steps: of Adam with decoupled weight decay; the rate rises over the share ``warmup`` of them and then
-            falls to 0 by a half cosine.
+        depth: layers of the ResNet; 50 in the paper.
+        steps: of AdamW; the rate rises over the share ``warmup`` of them, then falls to 0 by a half cosine.
         stain_jitter: largest relative change of a channel's optical density; 0 for none.
         checkpoint_minutes: how often the state is written.
+        threads: of the processor; 0 for as many as torch takes.
     """
 
     depth: Depth = 50
@@ -93,59 +92,31 @@ class ClassifierTable(Table):
     threads: Annotated[int, Field(ge=0)] = 0
 
 
-class ModelTable(Table):
-    """A super-resolution model: its name in the tables, and a shipped name or the path of weights."""
-
-    label: Annotated[str, Field(pattern=NAME)]
-    weights: str
-
-
-class CancerRun(Table):
+class CancerRun(DownstreamRun):
     """One run file.
 
     Attributes:
         scale: of the low-resolution images, made by plain bicubic.
         reference: the setting that the others are tested against; the last model if empty.
-        models: a setting each.
-        precision: of classifiers and models; "auto" is bf16 where it is native.
-        draws: resampled sets of test images behind each interval.
+        draws: number of resampled sets of test images behind each interval.
     """
 
-    name: str
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
     scale: Annotated[int, Field(ge=2)] = 2
     reference: str = ""
-    precision: PrecisionChoice = "auto"
     draws: Annotated[int, Field(ge=100)] = 2000
     data: PatchTable
     classifier: ClassifierTable = ClassifierTable()
-    models: tuple[ModelTable, ...] = ()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "CancerRun":
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed is named twice")
-        for name in self.settings:
-            if self.settings.count(name) > 1:
-                raise ValueError(f"two settings are called {name}")
-        if self.tested_against not in self.settings:
-            raise ValueError(f"reference {self.reference} is none of {', '.join(self.settings)}")
+    def _known_reference(self) -> "CancerRun":
+        if self.tested_against not in self.kinds:
+            raise ValueError(f"reference {self.reference} is not one of {', '.join(self.kinds)}")
         return self
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """Names of all settings, in the order of the tables."""
-        return (ORIGINAL, LOW, BICUBIC, *(model.label for model in self.models))
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """The models' weights by label."""
-        return {model.label: model.weights for model in self.models}
 
     @property
     def tested_against(self) -> str:
         """Name of the reference."""
-        return self.reference or self.settings[-1]
+        return self.reference or self.kinds[-1]
 
 
 def read_run(path: Path, overrides: Sequence[str] = ()) -> CancerRun:

@@ -1,6 +1,5 @@
-"""Patches with their classes: cut from larger pictures by a list, or read from PCam's files."""
+"""Patches with their classes: cut from larger images by a list, or read from PCam's files."""
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from histoscale.data.manifest import SPLITS, read_rgb
+from histoscale.data.manifest import SPLITS, read_rgb, read_rows
 from histoscale.errors import DataError, HistoscaleError
 from histoscale.experiments.cancer.config import PatchTable, TaskTable
 
@@ -21,11 +20,11 @@ Pixels = UInt8[np.ndarray, "b side side 3"]
 
 @dataclass(frozen=True)
 class Classes:
-    """One task's part of some patches.
+    """The classes of some patches in one task.
 
     Attributes:
         indices: of the patches that have a class in this task.
-        positive: whether each of these is of the positive class.
+        positive: whether each of these is positive.
     """
 
     indices: Int[np.ndarray, " n"]
@@ -37,12 +36,12 @@ class Patches:
     """The patches of one split, read when they are needed.
 
     Attributes:
-        names: one a patch, unique.
-        pictures: the picture that each was cut from: patches of one are alike.
-        patients: of each, or an empty string.
+        names: of the patches, unique.
+        pictures: the image that each patch was cut from: patches of one image are alike.
+        patients: of each patch, or an empty string.
         side_px: of a patch.
         tasks: the classes by task.
-        read: indices to pixels.
+        read: returns the pixels of some indices.
     """
 
     names: Sequence[str]
@@ -53,27 +52,33 @@ class Patches:
     read: Callable[[Indices], Pixels]
 
 
+def open_patches(table: PatchTable) -> dict[str, Patches]:
+    """Open the patches of a run, by split.
+
+    Raises:
+        DataError, HistoscaleError: as `open_list` and `open_pcam`.
+    """
+    return open_list(table) if table.pcam is None else open_pcam(table.root / table.pcam)
+
+
 def open_list(table: PatchTable) -> dict[str, Patches]:
-    """The patches of a list, by split.
+    """Open the patches of a list, by split.
 
     Raises:
         DataError: if the list cannot be read, lacks a column, a split or a class, or splits share a patient.
     """
     path = table.root / (table.patches or "")
-    rows = _read_rows(path)
-    wanted = {"split", "file", "x", "y"}
-    wanted |= {name for task in table.tasks for name in (task.column, *task.where)}
-    if missing := wanted - set(rows[0] if rows else ()):
-        raise DataError(f"{path} lacks the column(s) {', '.join(sorted(missing))}.")
+    columns = [name for task in table.tasks for name in (task.column, *task.where)]
+    rows = read_rows(path, ("split", "file", "x", "y", *columns))
     _check_disjoint(rows, path)
     return {split: _open_split(rows, split, table, path) for split in SPLITS}
 
 
 def find_classes(rows: Sequence[Mapping[str, str]], task: TaskTable, where: str) -> Classes:
-    """Which rows a task has a class for.
+    """Find the rows that have a class in a task.
 
     Raises:
-        DataError: if one of its classes is not there.
+        DataError: if one of its classes is missing.
     """
     known = (task.positive, task.negative)
     found = [
@@ -88,16 +93,8 @@ def find_classes(rows: Sequence[Mapping[str, str]], task: TaskTable, where: str)
     return Classes(np.array([i for i, _ in found]), np.array([positive for _, positive in found]))
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"Wanted a list of patches, but {path} cannot be read ({error}).") from error
-
-
 def _check_disjoint(rows: Sequence[Mapping[str, str]], path: Path) -> None:
-    """Make sure that no patient is learnt from and tested on."""
+    """Make sure that no patient is both trained on and tested on."""
     seen: dict[str, str] = {}
     for row in rows:
         patient = row.get("patient") or row["file"]
@@ -110,16 +107,16 @@ def _open_split(rows: Sequence[Mapping[str, str]], split: str, table: PatchTable
     try:
         corners = [(int(row["x"]), int(row["y"])) for row in members]
     except ValueError as error:
-        raise DataError(f"{path} has a corner that is no number of pixels: {error}.") from None
+        raise DataError(f"{path} has an x or y that is not a whole number: {error}.") from None
     files = [table.root / row["file"] for row in members]
     names = [f"{file.stem}-x{x}-y{y}" for file, (x, y) in zip(files, corners, strict=True)]
     if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise DataError(f"{path} has patch {twice[0]} twice in {split}.")
+        raise DataError(f"{path} has patch {twice[0]} twice in split {split}.")
     where = f"{path} ({split})"
     return Patches(
         names=names,
         pictures=[file.stem for file in files],
-        patients=[row.get("patient", "") for row in members],
+        patients=[row.get("patient") or "" for row in members],
         side_px=table.patch_px,
         tasks={task.name: find_classes(members, task, where) for task in table.tasks},
         read=_cutter(files, corners, table.patch_px),
@@ -129,37 +126,33 @@ def _open_split(rows: Sequence[Mapping[str, str]], split: str, table: PatchTable
 def _cutter(
     files: Sequence[Path], corners: Sequence[tuple[int, int]], side: int
 ) -> Callable[[Indices], Pixels]:
-    """Cuts patches; every picture is read once and kept."""
-    picture = cache(read_rgb)
+    """Return a function that cuts patches; every image is read once and kept in memory."""
+    image = cache(read_rgb)
 
     def read(indices: Indices) -> Pixels:
         return np.stack([cut(files[i], *corners[i]) for i in indices])
 
     def cut(file: Path, x: int, y: int) -> UInt8[np.ndarray, "side side 3"]:
-        patch = picture(file)[max(0, y) : y + side, max(0, x) : x + side]
+        patch = image(file)[max(0, y) : y + side, max(0, x) : x + side]
         if patch.shape != (side, side, 3):
-            raise DataError(f"Wanted {side} x {side} pixels at {x},{y} of {file}, which ends before that.")
+            raise DataError(f"The patch of {side} x {side} pixels at {x},{y} is not inside {file}.")
         return patch
 
     return read
 
 
-# PatchCamelyon as it is published: an HDF5 file of patches and one of classes for each split.
-#
-# B. Veeling et al., Rotation equivariant CNNs for digital pathology, MICCAI 2018. ``x``: uint8 [n, 96, 96,
-# 3];
-# ``y``: uint8 [n, 1, 1, 1], 1 where the middle 32 x 32 pixels hold metastatic tissue. The files tell no
-# patient
-# and no slide, hence every patch stands for itself.
-
+# PatchCamelyon (B. Veeling et al., Rotation equivariant CNNs for digital pathology, MICCAI 2018) is published
+# as an HDF5 file of patches and one of classes for each split. ``x``: uint8 [n, 96, 96, 3]; ``y``: uint8
+# [n, 1, 1, 1], 1 where the central 32 x 32 pixels contain metastatic tissue. The files name no patient and no
+# slide, hence every patch counts as an image of its own.
 
 TASK = "metastasis"
 FILES = {"train": "train", "val": "valid", "test": "test"}
-"""Our splits and theirs."""
+"""PCam's names of the splits."""
 
 
 def open_pcam(folder: Path) -> dict[str, Patches]:
-    """The patches of PCam, by split; pixels are read when they are needed.
+    """Open the patches of PCam, by split; pixels are read when they are needed.
 
     Raises:
         DataError: if a file is missing, still compressed or of another layout.
@@ -173,15 +166,15 @@ def _open_split_pcam(folder: Path, split: str, theirs: str) -> Patches:
     n, side = x.shape[0], x.shape[1]
     if x.shape[1:] != (side, side, 3) or x.dtype != np.uint8 or y.shape != (n, 1, 1, 1):
         raise DataError(
-            f"Wanted PCam's x of n x side x side x 3 bytes and y of n x 1 x 1 x 1 in {folder} ({theirs}), "
-            f"got {x.dtype} {x.shape} and {y.shape}."
+            f"PCam's split {theirs} in {folder} has another layout: x has to be uint8 (n, side, side, 3) "
+            f"and y (n, 1, 1, 1), but they are {x.dtype} {x.shape} and {y.shape}."
         )
     positive = np.asarray(y)[:, 0, 0, 0] == 1
     if positive.all() or not positive.any():
         raise DataError(f"All patches of PCam's {theirs} split in {folder} are of one class.")
 
     def read(indices: Indices) -> Pixels:
-        places, back = np.unique(indices, return_inverse=True)  # h5py takes only rising indices
+        places, back = np.unique(indices, return_inverse=True)  # h5py accepts only rising indices
         return np.asarray(x[places])[back]
 
     return Patches(
@@ -200,10 +193,8 @@ def _dataset(path: Path, name: str) -> Any:
     except ImportError:
         raise HistoscaleError("PCam needs h5py: pip install 'histoscale[downstream]'.") from None
     if not path.exists() and path.with_name(path.name + ".gz").exists():
-        raise DataError(f"Wanted {path}, but there it is still compressed: gunzip {path}.gz first.")
+        raise DataError(f"{path} is still compressed: run gunzip {path}.gz first.")
     try:
         return h5py.File(path, "r")[name]
     except (OSError, KeyError) as error:
-        raise DataError(
-            f"Wanted PCam's {path.name} with dataset {name}, but {path} cannot be read ({error})."
-        ) from error
+        raise DataError(f"Dataset {name} of PCam cannot be read from {path}: {error}.") from error

@@ -1,37 +1,49 @@
-"""``histoscale cancer RUN.toml``: train the classifiers, test them on every setting, make the table."""
+"""``histoscale cancer RUN.toml``: train the classifiers, test them in every setting, make the tables."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
+from histoscale.errors import DataError
 from histoscale.experiments.cancer.classifier import classify
-from histoscale.experiments.cancer.config import CancerRun, PatchTable, read_run
-from histoscale.experiments.cancer.data import Indices, Patches, open_list, open_pcam
-from histoscale.experiments.cancer.predictions import Prediction
-from histoscale.experiments.cancer.results import RunFolder
-from histoscale.experiments.cancer.statistics import TaskTable
+from histoscale.experiments.cancer.config import CancerRun, read_run
+from histoscale.experiments.cancer.data import Indices, Patches, open_patches
+from histoscale.experiments.cancer.predictions import (
+    SETTINGS,
+    TABLES,
+    Prediction,
+    describe_run,
+    open_folder,
+    read_earlier,
+    read_predictions,
+)
+from histoscale.experiments.cancer.statistics import TaskResult, results_of
+from histoscale.experiments.cancer.tables import markdown
 from histoscale.experiments.cancer.training import Training
+from histoscale.experiments.downstream import with_precision
 from histoscale.experiments.images import low_side, make_images
-from histoscale.experiments.methods import Setting, describe_settings, load_models
-from histoscale.files import lock
+from histoscale.experiments.methods import Setting, describe_settings, load_models, read_settings
+from histoscale.experiments.results import ResultFolder, rows_as_text
+from histoscale.files import writing
 from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
-from histoscale.resources import find_device, find_precision
+from histoscale.resources import AUTOMATIC, Compute
 
 TESTED_AT_ONCE = 128
-Progress = Callable[[str, float], None]
-"""Told what is being done and which share of that is."""
+Progress: TypeAlias = Callable[[str, float], None]
+"""Called with the present stage and the share of it that is done."""
 
 
 class Found(NamedTuple):
-    """The tables of a run, and what its settings are."""
+    """The figures of a run by task, and its settings."""
 
-    tables: list[TaskTable]
+    results: list[TaskResult]
     settings: list[Setting]
 
 
@@ -44,157 +56,160 @@ class Key(NamedTuple):
 
 def cancer(
     run_file: Path,
-    folder: Path,
+    output: Path,
     *,
     overrides: Sequence[str] = (),
-    device: str = "auto",
+    compute: Compute = AUTOMATIC,
     progress: Progress | None = None,
 ) -> Found:
-    """Carry out a run file; a second call goes on where the first was stopped.
+    """Carry out a run file; a second call resumes where the first was stopped.
 
     Args:
         run_file: TOML, see `histoscale.experiments.cancer.config.CancerRun`.
-        folder: of the run: a folder for each classifier, predictions, settings and tables.
+        output: folder of the run: a folder for each classifier, predictions, settings and tables.
         overrides: ``KEY=VALUE`` each, overriding the file's keys.
+        compute: precision and threads replace those of the run file where they are given.
 
     Raises:
         ConfigError, DataError, WeightsError, OutputError, HistoscaleError: one sentence each.
-        KeyboardInterrupt: after Ctrl-C or a polite kill, when what is done is written.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when everything finished is written.
     """
-    run = read_run(run_file, overrides)
-    place = find_device(device)
-    precision = find_precision(run.precision, place)
-    if run.classifier.threads:
-        torch.set_num_threads(run.classifier.threads)
-    patches = open_patches(run.data.there())
-    tested = patches["test"]
+    run = with_precision(read_run(run_file, overrides), compute)
+    device, precision = Compute(compute.device, run.precision).resolve()
+    if threads := compute.threads or run.classifier.threads:
+        torch.set_num_threads(threads)
+    patches = open_patches(run.data.expanded())
+    test = patches["test"]
     settings = describe_settings(run.sources)
-    low = low_side(tested.side_px, run.scale)
-    models = load_models(run.sources, (low, low), (tested.side_px, tested.side_px), place)
-    held = RunFolder(folder)
-    held.begin(run)
-    with lock(folder):
-        networks = train_all(run, held, patches, place, precision, progress)
-        ask_all(run, held, tested, Asked(networks, models, settings, place, precision), progress)
-        return Found(*held.write_tables(run.tested_against, run.draws))
+    low = low_side(test.side_px, run.scale)
+    models = load_models(run.sources, (low, low), (test.side_px, test.side_px), device)
+    folder = open_folder(output)
+    with folder.lock():
+        folder.refuse_changes(describe_run(run))
+        folder.write_settings(describe_run(run))
+        networks = train_all(run, output, patches, device, precision, progress)
+        testing = Testing(test, run.scale, networks, models, settings, device, precision)
+        test_networks(run, folder, testing, progress)
+        return cancer_again(run_file, folder.rows_file, output, overrides=overrides)
 
 
-def tabulate(run_file: Path, folder: Path, *, overrides: Sequence[str] = ()) -> Found:
-    """Make the tables again from the predictions and settings in ``folder``: no data, no classifier.
+def cancer_again(run_file: Path, predictions: Path, output: Path, *, overrides: Sequence[str] = ()) -> Found:
+    """Make the tables again from predictions and the ``settings.csv`` beside them: no images, no classifier.
 
     Raises:
-        ConfigError, DataError, OutputError: one sentence each.
+        ConfigError: if the run file is wrong.
+        DataError: if a file is missing or damaged, or the reference is not among the settings.
+        OutputError: if the tables cannot be written.
     """
     run = read_run(run_file, overrides)
-    return Found(*RunFolder(folder).write_tables(run.tested_against, run.draws))
-
-
-def open_patches(table: PatchTable) -> dict[str, Patches]:
-    """The patches of a run, by split.
-
-    Raises:
-        DataError, HistoscaleError: as `open_list` and `open_pcam`.
-    """
-    return open_list(table) if table.pcam is None else open_pcam(table.root / table.pcam)
+    rows, settings = read_predictions(predictions), read_settings(predictions.with_name(SETTINGS))
+    order = {setting.name: i for i, setting in enumerate(settings)}
+    if run.tested_against not in order:
+        raise DataError(
+            f"{predictions.with_name(SETTINGS)} has no setting {run.tested_against}, the reference of "
+            f"{run_file}: choose another reference there."
+        )
+    rows.sort(key=lambda row: order[row.setting])
+    results = results_of(rows, run.tested_against, run.draws)
+    open_folder(output).write({TABLES: markdown(results, settings)})
+    return Found(results, settings)
 
 
 def train_all(
     run: CancerRun,
-    held: RunFolder,
+    output: Path,
     patches: Mapping[str, Patches],
     device: torch.device,
     precision: Precision,
     progress: Progress | None = None,
 ) -> dict[Key, nn.Module]:
-    """The classifier of every task and seed; those that are trained already are read."""
+    """Train the classifier of every task and seed, or read it where it is trained already."""
     keys = [Key(*key) for key in itertools.product(patches["test"].tasks, run.seeds)]
     networks: dict[Key, nn.Module] = {}
     for number, key in enumerate(keys):
-        training = Training(
-            run.classifier, key.task, key.seed, patches["train"], patches["val"],
-            held.training(*key), device, precision,
-        )  # fmt: skip
+        folder = output / f"{key.task}-seed{key.seed}"
+        sides = patches["train"], patches["val"]
+        training = Training(run.classifier, key.task, key.seed, *sides, folder, device, precision)
 
         def report(step: int, key: Key = key, number: int = number) -> None:
             if progress is not None:
                 share = (number + step / run.classifier.steps) / len(keys)
                 progress(f"training {key.task}, seed {key.seed}", share)
 
-        with held.writing():
+        with writing(f"The folder {folder}"):
             networks[key] = training.run(report)
     return networks
 
 
-class Asked(NamedTuple):
-    """Who is tested: classifiers, and the models that make their images."""
+@dataclass(frozen=True)
+class Testing:
+    """The patches of a test, the classifiers, and the models that make the images.
 
+    Attributes:
+        models: by setting; the other settings need none.
+    """
+
+    patches: Patches
+    scale: int
     networks: Mapping[Key, nn.Module]
     models: Mapping[str, SuperResolver]
     settings: Sequence[Setting]
     device: torch.device
     precision: Precision
 
+    def blocks(self) -> list[Indices]:
+        """Divide the patches that have a class in some task into blocks that are tested together."""
+        labelled = np.unique(np.concatenate([classes.indices for classes in self.patches.tasks.values()]))
+        return [labelled[i : i + TESTED_AT_ONCE] for i in range(0, len(labelled), TESTED_AT_ONCE)]
 
-def ask_all(
-    run: CancerRun, held: RunFolder, patches: Patches, who: Asked, progress: Progress | None = None
+    def predict(self, setting: str, block: Indices, done: set[tuple[str, int, str, str]]) -> list[Prediction]:
+        """Predict what is missing of one block in one setting; its images are made once, if needed."""
+        missing = {key: self._missing(key, setting, block, done) for key in self.networks}
+        if not any(missing.values()):
+            return []
+        patches = self.patches
+        model = self.models.get(setting)
+        images = make_images(setting, patches.read(block), self.scale, model, self.device, self.precision)
+        place = {int(index): i for i, index in enumerate(block)}
+        rows = []
+        for key, truth in missing.items():
+            if truth:
+                pixels = images[[place[index] for index in truth]]
+                found = classify(self.networks[key], pixels, self.device, self.precision).tolist()
+                for (index, positive), probability in zip(truth.items(), found, strict=True):
+                    about = patches.names[index], patches.pictures[index], patches.patients[index]
+                    rounded = float(f"{probability:.7g}")  # all that float32 holds
+                    rows.append(Prediction(key.task, key.seed, setting, *about, positive, rounded))
+        return rows
+
+    def _missing(
+        self, key: Key, setting: str, block: Indices, done: set[tuple[str, int, str, str]]
+    ) -> dict[int, bool]:
+        """The patches of a block that one classifier has no prediction for, and the true class of each."""
+        classes = self.patches.tasks[key.task]
+        inside = np.isin(classes.indices, block)
+        return {
+            int(index): bool(positive)
+            for index, positive in zip(classes.indices[inside], classes.positive[inside], strict=True)
+            if (*key, setting, self.patches.names[index]) not in done
+        }
+
+
+def test_networks(
+    run: CancerRun, folder: ResultFolder[Prediction], testing: Testing, progress: Progress | None
 ) -> None:
-    """Every classifier's answers to every setting; each image is made once, and no answer twice."""
-    earlier = held.earlier(who.settings)
-    done = {(row.task, row.seed, row.setting, row.patch) for row in earlier}
-    held.start_predictions(earlier, who.settings)
-    blocks = list(_blocks(patches))
-    for number, (setting, block) in enumerate(itertools.product(who.settings, blocks)):
-        rows = _answers(run, patches, who, setting.name, block, done)
-        held.add(rows)
+    """Test every classifier in every setting; predictions of an earlier call are kept."""
+    settings_file = folder.path / SETTINGS
+    before = read_settings(settings_file) if settings_file.exists() else []
+    rows = read_earlier(folder, testing.settings, before)
+    done = {(row.task, row.seed, row.setting, row.patch) for row in rows}
+    folder.begin(rows, describe_run(run))
+    folder.write({SETTINGS: rows_as_text(Setting, testing.settings)})
+    steps = list(itertools.product(testing.settings, testing.blocks()))
+    for number, (setting, block) in enumerate(steps, start=1):
+        new = testing.predict(setting.name, block, done)
+        folder.append(new)
+        rows += new
         if progress is not None:
-            progress(f"testing on {setting.name}", (number + 1) / (len(who.settings) * len(blocks)))
-    held.finish()
-
-
-def _blocks(patches: Patches) -> Iterator[Indices]:
-    """The patches that have a class in some task, so many at once."""
-    labelled = np.unique(np.concatenate([classes.indices for classes in patches.tasks.values()]))
-    for first in range(0, len(labelled), TESTED_AT_ONCE):
-        yield labelled[first : first + TESTED_AT_ONCE]
-
-
-def _answers(
-    run: CancerRun,
-    patches: Patches,
-    who: Asked,
-    setting: str,
-    block: Indices,
-    done: set[tuple[str, int, str, str]],
-) -> list[Prediction]:
-    """What is not yet answered of one block on one setting."""
-    asked = {key: _asked(patches, key, setting, block, done) for key in who.networks}
-    if not any(asked.values()):
-        return []
-    images = make_images(
-        setting, patches.read(block), run.scale, who.models.get(setting), who.device, who.precision
-    )
-    place = {int(index): i for i, index in enumerate(block)}
-    rows = []
-    for key, network in who.networks.items():
-        if asked[key]:
-            pixels = images[[place[index] for index in asked[key]]]
-            said = classify(network, pixels, who.device, who.precision).tolist()
-            truth = asked[key].values()
-            for index, positive, probability in zip(asked[key], truth, said, strict=True):
-                about = patches.names[index], patches.pictures[index], patches.patients[index]
-                rounded = float(f"{probability:.7g}")  # all that float32 knows
-                rows.append(Prediction(key.task, key.seed, setting, *about, positive, rounded))
-    return rows
-
-
-def _asked(
-    patches: Patches, key: Key, setting: str, block: Indices, done: set[tuple[str, int, str, str]]
-) -> dict[int, bool]:
-    """The patches of a block that one classifier has still to answer, and the truth of each."""
-    classes = patches.tasks[key.task]
-    mine = np.isin(classes.indices, block)
-    return {
-        int(index): bool(positive)
-        for index, positive in zip(classes.indices[mine], classes.positive[mine], strict=True)
-        if (*key, setting, patches.names[index]) not in done
-    }
+            progress(f"testing on {setting.name}", number / len(steps))
+    folder.finish(rows, describe_run(run))

@@ -1,7 +1,7 @@
-"""Tables as data: how well each setting is read, what it recovers of the accuracy lost, and tests.
+"""The figures of the tables: how well each setting is classified, the share recovered of the loss, and tests.
 
-Intervals resample whole pictures, whose patches are alike; McNemar's and DeLong's tests take the patches as
-independent, so that their p-values are too small where many come from one picture.
+Intervals resample whole images, whose patches are alike; McNemar's and DeLong's tests take the patches as
+independent, so that their p-values are too small where many come from one image.
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,11 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class SettingRow:
     """One setting.
 
     Attributes:
-        ahead: what the reference is ahead by in accuracy.
+        ahead: the lead of the reference in accuracy.
         recovered: share of the accuracy lost by low resolution.
     """
 
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SeedTest:
-    """One seed's classifier on the reference and on another setting, patch by patch; Holm over a task."""
+    """One seed's classifier on the reference against another setting, patch by patch; Holm over a task."""
 
     setting: str
     seed: int
@@ -74,8 +74,8 @@ class SeedTest:
 
 
 @dataclass(frozen=True)
-class TaskTable:
-    """All of one task."""
+class TaskResult:
+    """All figures of one task."""
 
     task: str
     patches: int
@@ -84,79 +84,80 @@ class TaskTable:
     patients: int
     seeds: tuple[int, ...]
     reference: str
-    rows: tuple[Row, ...]
+    rows: tuple[SettingRow, ...]
     tests: tuple[SeedTest, ...]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the classifiers of one task said, and the truth."""
+class TaskPredictions:
+    """The predictions of one task by setting and seed, and the true classes."""
 
     truth: Bool[np.ndarray, " n"]
     pictures: Sequence[str]
     patients: Sequence[str]
-    said: dict[str, dict[int, Float[np.ndarray, " n"]]]
+    probabilities: dict[str, dict[int, Float[np.ndarray, " n"]]]
 
 
-def tables_of(predictions: Sequence[Prediction], reference: str, draws: int) -> list[TaskTable]:
-    """One table a task, in the order in which the tasks come."""
+def results_of(predictions: Sequence[Prediction], reference: str, draws: int) -> list[TaskResult]:
+    """Compute the figures of each task, in the order of the predictions."""
     tasks = dict.fromkeys(row.task for row in predictions)
     return [
-        table_of(task, gather([r for r in predictions if r.task == task]), reference, draws) for task in tasks
+        task_result(task, gather([r for r in predictions if r.task == task]), reference, draws)
+        for task in tasks
     ]
 
 
-def gather(rows: Sequence[Prediction]) -> Answers:
-    """The predictions of one task as arrays, patches in one order."""
+def gather(rows: Sequence[Prediction]) -> TaskPredictions:
+    """Arrange the predictions of one task as arrays, with the patches in one order."""
     patches = {row.patch: row for row in rows}
     place = {patch: i for i, patch in enumerate(patches)}
-    said: dict[str, dict[int, Float[np.ndarray, " n"]]] = {}
+    found: dict[str, dict[int, Float[np.ndarray, " n"]]] = {}
     for row in rows:
-        of_setting = said.setdefault(row.setting, {})
+        of_setting = found.setdefault(row.setting, {})
         of_setting.setdefault(row.seed, np.full(len(place), np.nan))[place[row.patch]] = row.probability
     known = list(patches.values())
     truth = np.array([row.positive for row in known])
-    return Answers(truth, [row.picture for row in known], [row.patient for row in known], said)
+    return TaskPredictions(truth, [row.picture for row in known], [row.patient for row in known], found)
 
 
-def table_of(task: str, answers: Answers, reference: str, draws: int) -> TaskTable:
-    """One task's table."""
-    figures = {name: measure(answers, name) for name in answers.said}
-    drawn = resampled(answers, draws)
-    return TaskTable(
+def task_result(task: str, predictions: TaskPredictions, reference: str, draws: int) -> TaskResult:
+    """Compute the figures of one task."""
+    figures = {name: measure(predictions, name) for name in predictions.probabilities}
+    drawn = resampled(predictions, draws)
+    return TaskResult(
         task=task,
-        patches=answers.truth.size,
-        positive=int(answers.truth.sum()),
-        pictures=len(set(answers.pictures)),
-        patients=len(set(answers.patients) - {""}),
-        seeds=tuple(next(iter(answers.said.values()))),
+        patches=predictions.truth.size,
+        positive=int(predictions.truth.sum()),
+        pictures=len(set(predictions.pictures)),
+        patients=len(set(predictions.patients) - {""}),
+        seeds=tuple(next(iter(predictions.probabilities.values()))),
         reference=reference,
-        rows=tuple(_row(name, figures, drawn, reference) for name in answers.said),
-        tests=tuple(_seed_tests(answers, reference)),
+        rows=tuple(_row(name, figures, drawn, reference) for name in predictions.probabilities),
+        tests=tuple(_seed_tests(predictions, reference)),
     )
 
 
 def measure(
-    answers: Answers, setting: str, weights: Float[np.ndarray, "draws n"] | None = None
+    predictions: TaskPredictions, setting: str, weights: Float[np.ndarray, "draws n"] | None = None
 ) -> Float[np.ndarray, "3 seeds *rows"]:
-    """`MEASURES` of every seed on one setting."""
-    truth, said = answers.truth, answers.said[setting].values()
+    """Compute `MEASURES` of every seed in one setting."""
+    truth, by_seed = predictions.truth, predictions.probabilities[setting].values()
     return np.stack(
         [
-            np.stack([accuracy(truth, p > THRESHOLD, weights) for p in said]),
-            np.stack([f1_score(truth, p > THRESHOLD, weights) for p in said]),
-            np.stack([roc_auc(truth, p, weights) for p in said]),
+            np.stack([accuracy(truth, p > THRESHOLD, weights) for p in by_seed]),
+            np.stack([f1_score(truth, p > THRESHOLD, weights) for p in by_seed]),
+            np.stack([roc_auc(truth, p, weights) for p in by_seed]),
         ]
     )
 
 
-def resampled(answers: Answers, draws: int) -> dict[str, Float[np.ndarray, "3 draws"]]:
-    """`MEASURES`, means of the seeds, on the same resampled pictures for every setting."""
-    parts: dict[str, list[Float[np.ndarray, "3 some"]]] = {name: [] for name in answers.said}
+def resampled(predictions: TaskPredictions, draws: int) -> dict[str, Float[np.ndarray, "3 draws"]]:
+    """Compute `MEASURES`, means of the seeds, on the same resampled images for every setting."""
+    parts: dict[str, list[Float[np.ndarray, "3 some"]]] = {name: [] for name in predictions.probabilities}
     for block in range(-(-draws // DRAWN_AT_ONCE)):
-        weights = bootstrap_weights(answers.pictures, DRAWN_AT_ONCE, seed=block)
+        weights = bootstrap_weights(predictions.pictures, DRAWN_AT_ONCE, seed=block)
         for name, found in parts.items():
-            found.append(measure(answers, name, weights).mean(axis=1))
+            found.append(measure(predictions, name, weights).mean(axis=1))
     return {name: np.concatenate(found, axis=1)[:, :draws] for name, found in parts.items()}
 
 
@@ -165,9 +166,9 @@ def _row(
     figures: dict[str, Float[np.ndarray, "3 seeds"]],
     drawn: dict[str, Float[np.ndarray, "3 draws"]],
     reference: str,
-) -> Row:
+) -> SettingRow:
     of_accuracy, of_f1, of_auc = map(estimate, figures[name], drawn[name])
-    return Row(
+    return SettingRow(
         name,
         of_accuracy,
         of_f1,
@@ -178,7 +179,7 @@ def _row(
 
 
 def estimate(of_seeds: Float[np.ndarray, " seeds"], drawn: Float[np.ndarray, " draws"]) -> Estimate:
-    """Mean and spread of the seeds, and the middle 95 % of what resampling gives."""
+    """Summarise a figure: mean and standard deviation over seeds, and the middle 95 % of resampled ones."""
     sd = float(of_seeds.std(ddof=1)) if of_seeds.size > 1 else NAN
     return Estimate(float(of_seeds.mean()), sd, *percentile_interval(drawn))
 
@@ -188,7 +189,7 @@ def _recovered(
     figures: dict[str, Float[np.ndarray, "3 seeds"]],
     drawn: dict[str, Float[np.ndarray, "3 draws"]],
 ) -> Share:
-    """(accuracy - low) / (original - low), the means of all seeds; NaN where nothing was lost."""
+    """Compute (accuracy - low) / (original - low), means of all seeds; NaN where nothing was lost."""
     own, original, low = (
         Figure(float(figures[key][0].mean()), drawn[key][0]) for key in (name, ORIGINAL, LOW)
     )
@@ -197,15 +198,16 @@ def _recovered(
     return recovered_share(own, original, low)
 
 
-def _seed_tests(answers: Answers, reference: str) -> list[SeedTest]:
-    truth, found = answers.truth, []
-    for setting, of_seeds in answers.said.items():
-        for seed, said in of_seeds.items():
-            own = answers.said[reference][seed]
-            mcnemar = mcnemar_test(truth, own > THRESHOLD, said > THRESHOLD)
-            compared = delong_test(truth, own, said)
-            area = float(roc_auc(truth, said))
-            found.append((setting, seed, area, delong_interval(truth, said), mcnemar, compared))
+def _seed_tests(predictions: TaskPredictions, reference: str) -> list[SeedTest]:
+    """Test every seed in every setting against the reference."""
+    truth, found = predictions.truth, []
+    for setting, of_seeds in predictions.probabilities.items():
+        for seed, other in of_seeds.items():
+            own = predictions.probabilities[reference][seed]
+            mcnemar = mcnemar_test(truth, own > THRESHOLD, other > THRESHOLD)
+            compared = delong_test(truth, own, other)
+            area = float(roc_auc(truth, other))
+            found.append((setting, seed, area, delong_interval(truth, other), mcnemar, compared))
     others = [i for i, one in enumerate(found) if one[0] != reference]
     mcnemar_p = dict(zip(others, holm([found[i][4].exact for i in others]), strict=True))
     delong_p = dict(zip(others, holm([found[i][5].p for i in others]), strict=True))

@@ -1,1 +1,1 @@
-"""``histoscale judge``: what a person's own task makes of enlarged images, beside the originals."""
+"""``histoscale judge``: a person's own task on super-resolved images, beside the originals."""

@@ -1,6 +1,7 @@
 """``histoscale judge``: a person's task on originals, low-resolution, bicubic and super-resolved images."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,46 +9,44 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 
-from histoscale.data.manifest import ImageRecord, find_images, read_rgb
-from histoscale.data.pillow_degradation import enlarge_bicubic
+from histoscale.data.manifest import ImageRecord, read_rgb
 from histoscale.errors import DataError
-from histoscale.experiments.custom_task.report import MeasureTable, markdown, tables_of
-from histoscale.experiments.custom_task.results import TaskFolder, TaskScore
+from histoscale.experiments.custom_task.report import MeasureTable, TaskScore, markdown, tables_of
 from histoscale.experiments.custom_task.sample import Sample, read_facts, read_mask
 from histoscale.experiments.custom_task.task import Task, load_task
-from histoscale.experiments.images import check_scale, known_degradation, make_pair, spread
+from histoscale.experiments.images import ImageSelection, RgbImage, make_pair, plan_cases, upscale_each
 from histoscale.experiments.methods import (
-    BICUBIC,
     LOW,
     ORIGINAL,
+    Setting,
     describe_settings,
     load_models,
     name_models,
+    read_settings,
 )
-from histoscale.files import lock
+from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.imaging.degrade import Degradation
-from histoscale.inference import Precision, upscale
+from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
-from histoscale.resources import PrecisionChoice, find_device, find_precision
+from histoscale.resources import AUTOMATIC, Compute
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
 PROBE_PX = 16
-"""Side of a small image on which models show that they can make the scale."""
+"""Side of a small image that proves, before the work, that a model supports the scale."""
+RUN, SETTINGS, TABLES = "run.json", "settings.csv", "tables.md"
 Progress = Callable[[int, int], None]
 """Called after every image with the number done and their total."""
 
 
 class Judged(NamedTuple):
-    """What was found, and the whole of it as Markdown."""
+    """The tables of a custom task, and all of them as Markdown."""
 
     tables: list[MeasureTable]
     text: str
 
 
 @dataclass(frozen=True)
-class Making:
+class ImageRecipe:
     """How the images of every setting are made."""
 
     scale: float
@@ -60,58 +59,49 @@ class Making:
 
 def judge(
     task: str,
-    data: Path,
+    selection: ImageSelection,
     output: Path,
     models: Sequence[str] = (),
     *,
     scale: float = 4.0,
-    degradation: str = "none",
-    sets: Sequence[str] = (),
-    split: str = "test",
-    limit: int | None = None,
-    crop_px: int | None = None,
-    precision: PrecisionChoice = "auto",
-    device: str = "auto",
+    compute: Compute = AUTOMATIC,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Judged:
-    """Run a task on every image in every setting; a second call goes on where the first was stopped.
+    """Run a task on every image in every setting; a second call resumes where the first was stopped.
 
     Args:
-        task: ``FILE.py:NAME`` or the name of one that ships; for the contract see
-            `histoscale.experiments.custom_task.task`.
-        models: ``LABEL=WEIGHTS`` or weights; originals, low resolution and bicubic are always there.
-        degradation: "none" is plain bicubic, as in the paper's downstream tasks.
-        overwrite: begin anew where an earlier run lies in ``output``.
-        data, sets, split, limit, crop_px, precision, device: as in `experiments.evaluate.evaluate`.
+        task: ``FILE.py:NAME`` or the name of one that ships; see `histoscale.experiments.custom_task.task`.
+        selection: the images and one degradation; "none" is plain bicubic, as in the paper.
+        models: ``LABEL=WEIGHTS`` or weights; originals, low resolution and bicubic are always included.
+        overwrite: start again where an earlier run lies in ``output``.
 
     Raises:
-        HistoscaleError: in one sentence, what went wrong; where in the task's own code, with its line.
+        HistoscaleError: in one sentence, what went wrong; for the task's own mistakes, with the line.
     """
     judged = load_task(task)
-    records = spread(find_images(data, sets, split), limit)
-    check_scale(scale)
-    kind = known_degradation(degradation)
-    place = find_device(device)
-    numbers = find_precision(precision, place)
+    records = selection.records()
+    degradation = plan_cases(records, [scale], selection.degradations)[0].degradation
+    device, precision = compute.resolve()
     sources = name_models(models)
     settings = describe_settings(sources)
-    probe, made = (PROBE_PX, PROBE_PX), (round(PROBE_PX * scale), round(PROBE_PX * scale))
-    making = Making(scale, kind, crop_px, load_models(sources, probe, made, place), place, numbers)
-    account = {
-        "task": f"{judged.name} of {hashlib.sha256(judged.file.read_bytes()).hexdigest()}",
-        "models": ", ".join(f"{one.name} {one.digest}" for one in settings if one.digest),
-        **{"data": str(data), "scale": f"{scale:g}", "degradation": kind},
-        **{"crop_px": str(crop_px), "precision": numbers},
-    }
-    folder = TaskFolder(output)
-    with lock(output):
-        rows = folder.begin(account, settings, overwrite)
-        asked, facts = {row.image for row in rows}, read_facts(data)
+    size = (round(PROBE_PX * scale), round(PROBE_PX * scale))
+    loaded = load_models(sources, (PROBE_PX, PROBE_PX), size, device)
+    recipe = ImageRecipe(scale, degradation, selection.crop_px, loaded, device, precision)
+    run = describe_run(judged, settings, selection.data, recipe)
+    folder = ResultFolder(output, TaskScore, settings=RUN)
+    with folder.lock():
+        if overwrite:
+            folder.clear(SETTINGS, TABLES)
+        folder.refuse_changes(run, [key for key in run if key != "name"])  # which 0.1 did not write
+        rows = _complete(folder.read(), len(settings))
+        folder.begin(rows, run)
+        folder.write({SETTINGS: rows_as_text(Setting, settings)})
+        finished, facts = {row.image for row in rows}, read_facts(selection.data)
         for number, record in enumerate(records, start=1):
-            if name_of(record) not in asked:
-                new = list(_ask(judged, record, making, facts.get(record.path, {}), data))
-                folder.add(new)
+            if name_of(record) not in finished:
+                new = list(score_image(judged, record, recipe, facts.get(record.path, {}), selection.data))
+                folder.append(new)
                 rows += new
             if progress is not None:
                 progress(number, len(records))
@@ -119,48 +109,89 @@ def judge(
         rows = sorted((row for row in rows if row.image in order), key=lambda row: order[row.image])
         tables = tables_of(rows)
         text = markdown(judged.file.stem, scale, tables, settings)
-        folder.finish(rows, text)
+        folder.finish(rows, run, {TABLES: text})
     return Judged(tables, text)
 
 
+def judge_again(scores: Path, output: Path) -> Judged:
+    """Make the tables again from the scores of a finished run, and the two files beside them.
+
+    Raises:
+        DataError: if a file is missing or damaged.
+        OutputError: if the tables cannot be written.
+    """
+    rows, settings = read_rows(scores, TaskScore), read_settings(scores.with_name(SETTINGS))
+    run = ResultFolder(scores.parent, TaskScore, settings=RUN).read_settings()
+    if "scale" not in run:
+        raise DataError(f"{scores.with_name(RUN)} is missing or damaged: run the task again.")
+    tables = tables_of(rows)
+    text = markdown(run.get("name", scores.absolute().parent.name), float(run["scale"]), tables, settings)
+    ResultFolder(output, TaskScore).write({TABLES: text})
+    return Judged(tables, text)
+
+
+def describe_run(task: Task, settings: Sequence[Setting], data: Path, recipe: ImageRecipe) -> dict[str, str]:
+    """Describe what the scores depend on."""
+    return {
+        "name": task.file.stem,
+        "task": f"{task.name} of {hashlib.sha256(task.file.read_bytes()).hexdigest()}",
+        "models": ", ".join(f"{one.name} {one.digest}" for one in settings if one.digest),
+        "data": str(data),
+        "scale": f"{recipe.scale:g}",
+        "degradation": recipe.degradation,
+        "crop_px": str(recipe.crop_px),
+        "precision": recipe.precision,
+    }
+
+
 def name_of(record: ImageRecord) -> str:
-    """An image's name in the scores."""
+    """Name an image in the scores."""
     return f"{record.set}/{record.id}"
 
 
-def settings_of(low: Picture, truth: Picture, making: Making) -> Iterator[tuple[str, Picture]]:
-    """Every setting's name and its image, of an original and what was made of it."""
-    size = (truth.shape[0], truth.shape[1])
-    yield ORIGINAL, truth
-    yield LOW, low
-    yield BICUBIC, enlarge_bicubic(low, size)
-    for name, model in making.models.items():
-        yield name, upscale(model, low, size, precision=making.precision, device=making.device)
-
-
-def _ask(
-    task: Task, record: ImageRecord, making: Making, facts: Mapping[str, str], data: Path
+def score_image(
+    task: Task, record: ImageRecord, recipe: ImageRecipe, facts: Mapping[str, str], data: Path
 ) -> Iterator[TaskScore]:
-    """The task's answers to one image in every setting."""
+    """Run the task on one image in every setting.
+
+    Raises:
+        DataError: if the image or its mask cannot be read, or their sizes differ.
+        HistoscaleError: if the task fails.
+    """
     original = read_rgb(record.path)
-    mask = read_mask(record, facts, data)
+    mask = read_mask(facts, data)
     if mask is not None and mask.shape != original.shape[:2]:
-        raise DataError(
-            f"Wanted a mask as large as {record.path}, {original.shape[:2]}, got one of {mask.shape}."
-        )
-    window = _middle(original.shape[:2], making.crop_px)
-    low, truth = make_pair(np.ascontiguousarray(original[window]), making.scale, making.degradation)
+        sizes = [f"{height} x {width}" for height, width in (mask.shape, original.shape[:2])]
+        raise DataError(f"The mask of {record.path} has {sizes[0]} pixels, but the image has {sizes[1]}.")
+    window = _centre(original.shape[:2], recipe.crop_px)
+    low, truth = make_pair(np.ascontiguousarray(original[window]), recipe.scale, recipe.degradation)
     size = (truth.shape[0], truth.shape[1])
-    cut = None if mask is None else mask[window][: size[0], : size[1]]
-    for setting, image in settings_of(low, truth, making):
-        scale = float(making.scale) if setting == LOW else 1.0
-        sample = Sample(record.id, record.path, size, scale, cut, facts)
+    cropped = None if mask is None else mask[window][: size[0], : size[1]]
+    for setting, image in images_by_setting(low, truth, recipe):
+        scale = float(recipe.scale) if setting == LOW else 1.0
+        sample = Sample(record.id, record.path, size, scale, cropped, facts)
         for measure, score in task.scores(image, sample, setting).items():
             yield TaskScore(name_of(record), setting, measure, score)
 
 
-def _middle(size: tuple[int, ...], side_px: int | None) -> tuple[slice, slice]:
-    """The middle so many pixels a side, or all."""
+def images_by_setting(low: RgbImage, truth: RgbImage, recipe: ImageRecipe) -> Iterator[tuple[str, RgbImage]]:
+    """Make the image of every setting."""
+    yield ORIGINAL, truth
+    yield LOW, low
+    size = (truth.shape[0], truth.shape[1])
+    for made in upscale_each(low, size, recipe.models, recipe.precision, recipe.device):
+        if made.bytes is not None:
+            yield made.method, made.bytes
+
+
+def _complete(rows: Sequence[TaskScore], settings: int) -> list[TaskScore]:
+    """Keep the rows of images that have all settings: a run may have been killed in between."""
+    found = Counter(image for image, _ in {(row.image, row.setting) for row in rows})
+    return [row for row in rows if found[row.image] == settings]
+
+
+def _centre(size: tuple[int, ...], side_px: int | None) -> tuple[slice, slice]:
+    """The central crop of so many pixels a side, or everything."""
     sides = [min(n, side_px or n) for n in size]
     rows, cols = (slice((n - side) // 2, (n - side) // 2 + side) for n, side in zip(size, sides, strict=True))
     return rows, cols

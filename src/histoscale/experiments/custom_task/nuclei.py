@@ -1,4 +1,4 @@
-"""The task that ships: find nuclei as one did before networks, and compare their number, area and pixels.
+"""The task that ships: find nuclei without a network, and compare their number, area and pixels.
 
 Colour deconvolution (A. Ruifrok, D. Johnston, Anal. Quant. Cytol. Histol. 23, 2001), Otsu's threshold of the
 haematoxylin channel, and a watershed from the peaks of the distance to the background. The same steps at
@@ -17,27 +17,25 @@ from skimage.measure import label
 from skimage.segmentation import watershed
 
 from histoscale.errors import DataError
-from histoscale.experiments.custom_task.sample import Sample, enlarged
+from histoscale.experiments.custom_task.sample import Sample, resize_labels
 
 SMOOTHING_PX = 2.5
 SMALLEST_PX = 30
-"""Area below which a spot is no nucleus."""
+"""Area of the smallest nucleus."""
 APART_PX = 10
-"""Least distance between the middles of two nuclei."""
+"""Least distance between the centres of two nuclei."""
 
 
 def predict(image: UInt8[np.ndarray, "h w 3"], sample: Sample) -> dict[str, float]:
-    """Dice of nuclear pixels and relative error of their area; of count and mean area where the mask counts.
+    """Score nuclear pixels by Dice and by their area; where the mask tells nuclei apart, count and mean area.
 
     Raises:
         DataError: if the image has no mask.
     """
     if sample.mask is None:
-        raise DataError(
-            f"The task nuclei wants masks of nuclei, but the manifest names none for {sample.path}."
-        )
+        raise DataError(f"The task nuclei needs a mask of {sample.path}, but the manifest names none.")
     found = find_nuclei(image, sample.scale)
-    whole = enlarged(found, sample.mask.shape)
+    whole = resize_labels(found, sample.mask.shape)
     here, there = whole > 0, sample.mask > 0
     scores = {
         "dice": 2 * float((here & there).sum()) / max(1.0, float(here.sum() + there.sum())),
@@ -49,18 +47,18 @@ def predict(image: UInt8[np.ndarray, "h w 3"], sample: Sample) -> dict[str, floa
 
 
 def find_nuclei(image: UInt8[np.ndarray, "h w 3"], scale: float = 1.0) -> Int[np.ndarray, "h w"]:
-    """Label image of nuclei; ``scale`` is original pixels a pixel."""
+    """Segment nuclei; ``scale`` is original pixels per pixel."""
     stain = gaussian(rgb2hed(image)[..., 0], SMOOTHING_PX / scale)
     if stain.min() == stain.max():
         return np.zeros(stain.shape, np.int64)
-    spots = label(ndimage.binary_fill_holes(stain > threshold_otsu(stain)))
-    areas = np.bincount(spots.ravel())
-    mask = (spots > 0) & (areas[spots] >= SMALLEST_PX / scale**2)
+    regions = label(ndimage.binary_fill_holes(stain > threshold_otsu(stain)))
+    areas = np.bincount(regions.ravel())
+    mask = (regions > 0) & (areas[regions] >= SMALLEST_PX / scale**2)
     return split_touching(mask, max(1, round(APART_PX / scale)))
 
 
 def split_touching(mask: Bool[np.ndarray, "h w"], apart_px: int) -> Int[np.ndarray, "h w"]:
-    """Cut nuclei that grew together: watershed from the points farthest from the background."""
+    """Separate touching nuclei by a watershed from the points farthest from the background."""
     distance: Float[np.ndarray, "h w"] = gaussian(ndimage.distance_transform_edt(mask), 1.0)
     peaks = peak_local_max(distance, min_distance=apart_px, labels=label(mask), exclude_border=False)
     seeds = np.zeros(mask.shape, np.int64)
@@ -69,7 +67,7 @@ def split_touching(mask: Bool[np.ndarray, "h w"], apart_px: int) -> Int[np.ndarr
 
 
 def compare_nuclei(found: Integer[np.ndarray, "h w"], truth: Integer[np.ndarray, "h w"]) -> dict[str, float]:
-    """Relative errors of the number of nuclei and of their mean area."""
+    """Compute the relative errors of the number of nuclei and of their mean area."""
     (n, area), (true_n, true_area) = _count(found), _count(truth)
     if not true_n:
         return {}
@@ -77,6 +75,6 @@ def compare_nuclei(found: Integer[np.ndarray, "h w"], truth: Integer[np.ndarray,
 
 
 def _count(labels: Integer[np.ndarray, "h w"]) -> tuple[int, float]:
-    """How many nuclei there are and their mean area in pixels."""
+    """Count the nuclei, and compute their mean area in pixels."""
     n = len(np.unique(labels[labels > 0]))
     return n, float((labels > 0).sum()) / max(1, n)

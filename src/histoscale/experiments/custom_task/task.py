@@ -1,4 +1,4 @@
-"""A person's task: a Python function, its answers, and its mistakes told as theirs.
+"""A person's task: a Python function, the scores that it returns, and its mistakes with their line.
 
 The contract: ``predict(image, sample)`` is called once for every image and setting with ``image``, uint8
 [h, w, 3], and a `Sample`. It returns a number; or several by name, as a dict; or ``(prediction, truth)``, two
@@ -19,11 +19,11 @@ from jaxtyping import UInt8
 
 from histoscale.errors import ConfigError, HistoscaleError
 from histoscale.experiments.custom_task import nuclei
-from histoscale.experiments.custom_task.sample import Sample, enlarged
+from histoscale.experiments.custom_task.sample import Sample, resize_labels
 
 Scores = dict[str, float]
 SHIPPED = {"nuclei": nuclei}
-"""Modules by the name of their task."""
+"""Modules of the tasks that ship, by name."""
 PREDICT = "predict"
 
 
@@ -36,52 +36,52 @@ class Task:
     function: Callable[[UInt8[np.ndarray, "h w 3"], Sample], Any]
 
     def scores(self, image: UInt8[np.ndarray, "h w 3"], sample: Sample, setting: str) -> Scores:
-        """What the function says of one image, by measure.
+        """Score one image by the function.
 
         Raises:
-            HistoscaleError: if the function fails or returns something else; the sentence says where.
+            HistoscaleError: if the function fails or does not return scores; the sentence says where.
         """
         about = f"image {sample.id} ({setting})"
         try:
-            answer = self.function(image.copy(), sample)
-        except HistoscaleError:  # ours, in a sentence already
+            returned = self.function(image.copy(), sample)
+        except HistoscaleError:  # is a sentence already
             raise
         except (Exception, SystemExit) as error:
             where = self._line_of(error)
             raise HistoscaleError(
-                f"Your task failed in {self.file}, {where}, on {about}: {_said(error)}."
+                f"Your task failed in {self.file}, {where}, on {about}: {_one_line(error)}."
             ) from None
         try:
-            return _as_scores(answer)
+            return _as_scores(returned)
         except ValueError as error:
-            raise HistoscaleError(f"Your {self.name} in {self.file} returned {error} for {about}.") from None
+            raise HistoscaleError(f"Your {self.name} in {self.file} returned {error}, on {about}.") from None
 
     def _line_of(self, error: BaseException) -> str:
         return line_of(error, self.file) or f"as {self.name}(image, sample) was called"
 
 
-def load_task(wanted: str) -> Task:
-    """The function of ``FILE.py:NAME``, or the shipped task of that name.
+def load_task(text: str) -> Task:
+    """Load the function of ``FILE.py:NAME``, or the shipped task of that name.
 
     Raises:
         ConfigError: if there is no such file or function.
         HistoscaleError: if the file cannot be run; the sentence says where.
     """
-    if wanted in SHIPPED:
-        return Task(Path(getfile(SHIPPED[wanted])), PREDICT, SHIPPED[wanted].predict)
-    path, _, name = wanted.rpartition(":") if ":" in wanted else (wanted, "", PREDICT)
+    if text in SHIPPED:
+        return Task(Path(getfile(SHIPPED[text])), PREDICT, SHIPPED[text].predict)
+    path, _, name = text.rpartition(":") if ":" in text else (text, "", PREDICT)
     file = Path(path).absolute()  # as tracebacks name it
     if file.suffix != ".py" or not file.is_file():
         known = ", ".join(SHIPPED)
-        raise ConfigError(f"Wanted a task as FILE.py:{PREDICT}, or one that ships ({known}), got {wanted}.")
+        raise ConfigError(f"There is no task {text}: give FILE.py:{PREDICT}, or one that ships ({known}).")
     function = getattr(_run(file), name, None)
     if not callable(function):
-        raise ConfigError(f"Wanted a function {name} in {file}, found none.")
+        raise ConfigError(f"{file} has no function {name}.")
     return Task(file, name, function)
 
 
 def line_of(error: BaseException, file: Path) -> str:
-    """``line 12``: the last line of a person's file on the way to their mistake; empty if there is none."""
+    """Find the last line of a person's file in a traceback, as ``line 12``; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return f"line {error.lineno}"
     lines = [
@@ -91,35 +91,35 @@ def line_of(error: BaseException, file: Path) -> str:
 
 
 def _run(file: Path) -> Any:
-    """The module of a file; files beside it can be imported."""
+    """Run a file as a module; it can import files in its folder."""
     spec = spec_from_file_location(f"histoscale_task_{file.stem}", file)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"Wanted a Python file, got {file}.")
+        raise ConfigError(f"{file} is not a Python file.")
     module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickle look a module up by its name
+    sys.modules[spec.name] = module  # dataclasses and pickle find a module by its name
     sys.path.insert(0, str(file.parent.resolve()))
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         where = line_of(error, file) or "while it was loaded"
-        raise HistoscaleError(f"Your task failed in {file}, {where}: {_said(error)}.") from None
+        raise HistoscaleError(f"Your task failed in {file}, {where}: {_one_line(error)}.") from None
     return module
 
 
-def _said(error: BaseException) -> str:
-    """A person's exception on one line."""
+def _one_line(error: BaseException) -> str:
+    """Write an exception on one line."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ").removesuffix(".")
 
 
-def _as_scores(answer: object) -> Scores:
-    """An answer by measure; ValueError says what it was if it is none."""
-    if isinstance(answer, tuple) and len(answer) == 2:
-        return _compare(*answer)
-    named = answer if isinstance(answer, Mapping) else {"score": answer}
+def _as_scores(returned: object) -> Scores:
+    """Convert what a function returned to scores; raise ValueError, naming what it is, if it is none."""
+    if isinstance(returned, tuple) and len(returned) == 2:
+        return _compare(*returned)
+    named = returned if isinstance(returned, Mapping) else {"score": returned}
     scores = {str(name): _number(value) for name, value in named.items()}
     if not scores:
-        raise ValueError("no score")
+        raise ValueError("an empty dict")
     return scores
 
 
@@ -128,25 +128,23 @@ def _number(value: object) -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"{type(value).__name__} where a number, a dict of numbers or (prediction, truth) was wanted"
+            f"a {type(value).__name__} instead of a number, a dict of numbers or (prediction, truth)"
         ) from None
     if isinstance(value, str) or not np.isfinite(number):
-        raise ValueError(f"{value!r} where a finite number was wanted")
+        raise ValueError(f"{value!r} instead of a finite number")
     return number
 
 
 def _compare(prediction: object, truth: object) -> Scores:
-    """Dice of two label images, the prediction enlarged to the truth; or whether two labels are equal."""
+    """Compute Dice of two label images, the prediction resized to the truth; or compare two labels."""
     try:
         first, second = np.asarray(prediction), np.asarray(truth)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"what is no array ({error})") from None
+        raise ValueError(f"something that is not an array ({error})") from None
     if first.ndim == 0 and second.ndim == 0:
         return {"accuracy": float(first == second)}
     if first.ndim != 2 or second.ndim != 2:
-        raise ValueError(
-            f"arrays of shape {first.shape} and {second.shape} where two label images were wanted"
-        )
-    here, there = enlarged(first != 0, second.shape), second != 0
+        raise ValueError(f"arrays of shape {first.shape} and {second.shape} instead of two label images")
+    here, there = resize_labels(first != 0, second.shape), second != 0
     total = int(here.sum()) + int(there.sum())
     return {"dice": 2 * int((here & there).sum()) / total if total else 1.0}

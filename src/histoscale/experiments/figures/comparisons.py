@@ -1,4 +1,4 @@
-"""Figs. 6 and 10 and the gallery: methods side by side, with or without their absolute errors."""
+"""Figs. 6, 7 and 10 and the gallery: methods side by side, with their absolute errors or at many scales."""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,16 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from histoscale.experiments.figures.crops import RULE, Pair
-from histoscale.experiments.figures.figure import Drawn, LeftOut, Material, Shown, why_not
+from histoscale.experiments.figures.crops import RULE, CropPair, pair_of, strongest_edges
+from histoscale.experiments.figures.figure import Drawn, Example, LeftOut, Material, why_left_out
 from histoscale.experiments.figures.panels import ColourBar, Panel, as_squares, coloured, draw_sheet, wrapped
-from histoscale.experiments.images import Picture
+from histoscale.experiments.images import RgbImage
 from histoscale.experiments.methods import BICUBIC
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.metrics.ssim import ssim
 
 FIG_6 = "Fig. 6: every method with its absolute error"
+FIG_7 = "Fig. 7: LIIF above ISTE at non-integer scales"
 FIG_10 = "Fig. 10: each branch removed"
 GALLERY = "Gallery"
 BRANCHES = {
@@ -22,101 +23,135 @@ BRANCHES = {
     "iste-lfi-lpd": "no texture branch",
     "iste": "both branches",
 }
-"""Rows of Table 4 that Fig. 10 needs, and what they show."""
+"""Rows of Table 4 that Fig. 10 needs, and their titles."""
 LIMIT = 99.5
-"""Percentile of bicubic's error that is as bright as it gets: a few stray pixels must not darken the rest."""
-ERRORS_IN_WORDS = (
+"""Percentile of bicubic's error that gets the brightest colour: a few outliers must not darken the rest."""
+ERRORS = (
     "below each, its absolute error, the mean over the three colours: the brighter, the greater. PSNR and "
     "SSIM are of the crop shown, in bytes"
 )
+SCALED = ("liif", "iste")
+SCALES = (1.7, 2.6, 3.5, 4.4, 5.3, 6.2, 7.3)
+"""Scales of Fig. 7: the largest is the paper's, which does not name the others in its text."""
+DETAIL = 3
+"""How many times smaller a side than the crop the box of Fig. 7 is."""
 
 
 def error_maps(material: Material) -> Iterator[Drawn]:
-    """Every method and its absolute error, one image of each data set."""
-    for number, shown in enumerate(material.one_a_set, start=1):
+    """Draw every method and its absolute error, one image of each data set."""
+    for number, example in enumerate(material.one_per_set, start=1):
         caption = (
-            f"{shown.scene.describe()} ({RULE}); {material.setting}. Left, the original and low "
-            f"resolution; then each method and, {ERRORS_IN_WORDS}.{absent_in_words(material, shown)}"
+            f"{example.scene.describe()} ({RULE}); {material.setting}. Left, the original and low "
+            f"resolution; then each method and, {ERRORS}.{_without(material, example)}"
         )
-        figure = draw_with_errors(shown, {label: label for label in shown.made})
-        credit = material.rows.credit(list(shown.made), [material.scale])
+        figure = draw_with_errors(example, {label: label for label in example.upscaled})
+        credit = material.models.credit(list(example.upscaled), [material.scale])
         yield Drawn(f"fig06-{number}-errors", FIG_6, caption, figure, credit)
 
 
 def branches_removed(material: Material) -> Iterator[Drawn | LeftOut]:
-    """ISTE, and ISTE trained without either branch, one image of each data set."""
-    remark = why_not(BRANCHES, material.rows, [shown.made for shown in material.one_a_set])
-    if remark:
-        yield LeftOut(FIG_10, remark)
+    """Draw ISTE, and ISTE trained without either branch, one image of each data set."""
+    examples = material.one_per_set
+    if reason := why_left_out(BRANCHES, material.models, [example.upscaled for example in examples]):
+        yield LeftOut(FIG_10, reason)
         return
-    for number, shown in enumerate(material.one_a_set, start=1):
+    for number, example in enumerate(examples, start=1):
         caption = (
-            f"{shown.scene.describe()} ({RULE}); {material.setting}. ISTE trained with TL and LTD alone "
+            f"{example.scene.describe()} ({RULE}); {material.setting}. ISTE trained with TL and LTD alone "
             "(the feature aggregation branch removed), with LFI and LPD alone (the texture learning branch "
-            f"removed), and with both; {ERRORS_IN_WORDS}."
+            f"removed), and with both; {ERRORS}."
         )
-        figure = draw_with_errors(shown, {BICUBIC: BICUBIC, **BRANCHES})
-        credit = material.rows.credit(list(BRANCHES), [material.scale])
+        figure = draw_with_errors(example, {BICUBIC: BICUBIC, **BRANCHES})
+        credit = material.models.credit(list(BRANCHES), [material.scale])
         yield Drawn(f"fig10-{number}-branches", FIG_10, caption, figure, credit)
 
 
 def gallery(material: Material) -> Iterator[Drawn]:
-    """Every image: low resolution, bicubic, the models, the truth."""
-    for number, shown in enumerate(material.shown, start=1):
-        truth = shown.pair.truth
-        methods = [Panel(made, label, quality(made, truth)) for label, made in shown.made.items()]
-        panels = [low_resolution(shown.pair), *methods, original(shown)]
-        figure = draw_sheet(wrapped([[panel] for panel in panels]), max(shown.pair.size))
-        caption = f"{shown.scene.describe()}; {material.setting}.{absent_in_words(material, shown)}"
-        credit = material.rows.credit(list(shown.made), [material.scale])
+    """Draw every image: low resolution, bicubic, the models, the original."""
+    for number, example in enumerate(material.examples, start=1):
+        truth = example.pair.truth
+        methods = [Panel(image, label, quality(image, truth)) for label, image in example.upscaled.items()]
+        panels = [low_resolution(example.pair), *methods, original(example)]
+        figure = draw_sheet(wrapped([[panel] for panel in panels]), max(example.pair.size))
+        caption = f"{example.scene.describe()}; {material.setting}.{_without(material, example)}"
+        credit = material.models.credit(list(example.upscaled), [material.scale])
         yield Drawn(f"gallery-{number:02d}", GALLERY, caption, figure, credit)
 
 
-def draw_with_errors(shown: Shown, titles: dict[str, str]) -> Figure:
-    """Truth over low resolution, then each method over its error; all errors in one scale of colours.
+def many_scales(material: Material) -> Iterator[Drawn | LeftOut]:
+    """Draw the first scene downsampled by each scale and upscaled again by LIIF and ISTE, with a detail."""
+    scene = material.examples[0].scene
+    pairs = [pair_of(scene, scale, material.degradation) for scale in SCALES]
+    at = [] if material.models.missing(SCALED) else list(zip(pairs, SCALES, strict=True))
+    upscaled = [material.models.upscaled(pair, scale, SCALED) for pair, scale in at]
+    if reason := why_left_out(SCALED, material.models, upscaled):
+        yield LeftOut(FIG_7, reason)
+        return
+    side = max(max(pair.size) for pair in pairs)
+    box = strongest_edges(min((pair.truth for pair in pairs), key=len), side // DETAIL)
+    wholes, details = [], []
+    for label in SCALED:
+        row = [
+            Panel(images[label], f"{label} x{scale:g}", box=box)
+            for images, scale in zip(upscaled, SCALES, strict=True)
+        ]
+        wholes.append([*row, Panel(pairs[0].truth, "original", box=box, mpp=scene.mpp)])
+        details.append([Panel(box.of(one.image), one.title, mpp=one.mpp) for one in wholes[-1]])
+    caption = (
+        f"{scene.describe()} ({RULE}), downsampled by degradation {material.degradation} at each scale and "
+        f"upscaled again by LIIF (first row) and ISTE (second row). The two rows below show the box, "
+        f"{box.side_px} x {box.side_px} px, found by the same rule in the crop."
+    )
+    credit = material.models.credit(SCALED, SCALES)
+    yield Drawn("fig07-scales", FIG_7, caption, draw_sheet([*wholes, *details], side), credit)
+
+
+def draw_with_errors(example: Example, titles: dict[str, str]) -> Figure:
+    """Draw original over low resolution, then each method over its error; all errors share one colour scale.
 
     Args:
-        titles: the methods to draw, by label, and what to call them.
+        titles: the titles of the methods to draw, by label.
     """
-    truth = shown.pair.truth
-    errors = {label: absolute_error(shown.made[label], truth) for label in titles}
+    truth = example.pair.truth
+    errors = {label: absolute_error(example.upscaled[label], truth) for label in titles}
     peak = max(1.0, float(np.percentile(errors[BICUBIC], LIMIT)))
-    columns = [[original(shown), low_resolution(shown.pair)]]
+    columns = [[original(example), low_resolution(example.pair)]]
     for label, title in titles.items():
-        made, error = shown.made[label], errors[label]
+        image, error = example.upscaled[label], errors[label]
         below = Panel(coloured(error, 0, peak), "", f"mean error {error.mean():.2f}")
-        columns.append([Panel(made, title, quality(made, truth)), below])
+        columns.append([Panel(image, title, quality(image, truth)), below])
     bar = ColourBar(peak, f"absolute error in grey levels; the brightest is {peak:.0f} or more")
-    return draw_sheet(wrapped(columns), max(shown.pair.size), bar)
+    return draw_sheet(wrapped(columns), max(example.pair.size), bar)
 
 
-def original(shown: Shown) -> Panel:
-    """The truth, with a scale bar."""
-    return Panel(shown.pair.truth, "original", size_in_words(shown.pair.truth), mpp=shown.scene.mpp)
+def original(example: Example) -> Panel:
+    """Make a panel of the original, with a scale bar."""
+    return Panel(example.pair.truth, "original", _size(example.pair.truth), mpp=example.scene.mpp)
 
 
-def low_resolution(pair: Pair) -> Panel:
-    """What the models see, as large as the truth."""
-    return Panel(as_squares(pair.lr, pair.size), "low resolution", size_in_words(pair.lr))
+def low_resolution(pair: CropPair) -> Panel:
+    """Make a panel of the models' input, as large as the original."""
+    return Panel(as_squares(pair.lr, pair.size), "low resolution", _size(pair.lr))
 
 
-def absolute_error(made: Picture, truth: Picture) -> Float[np.ndarray, "_ _"]:
-    """Mean over the three colours, in grey levels."""
-    error: np.ndarray = np.abs(made.astype(np.float64) - truth).mean(axis=2)
+def absolute_error(upscaled: RgbImage, truth: RgbImage) -> Float[np.ndarray, "_ _"]:
+    """Average the absolute error over the three colours, in grey levels."""
+    error: np.ndarray = np.abs(upscaled.astype(np.float64) - truth).mean(axis=2)
     return error
 
 
-def quality(made: Picture, truth: Picture) -> str:
-    """PSNR and SSIM of what is shown."""
-    return f"{psnr_whole(made, truth):.2f} dB · {ssim(made, truth):.3f}"
+def quality(upscaled: RgbImage, truth: RgbImage) -> str:
+    """Write PSNR and SSIM of a crop."""
+    return f"{psnr_whole(upscaled, truth):.2f} dB · {ssim(upscaled, truth):.3f}"
 
 
-def size_in_words(picture: Picture) -> str:
-    """Width and height."""
-    return f"{picture.shape[1]} x {picture.shape[0]} px"
+def _size(image: RgbImage) -> str:
+    return f"{image.shape[1]} x {image.shape[0]} px"
 
 
-def absent_in_words(material: Material, shown: Shown) -> str:
-    """A sentence on the models that do not make the scale; empty where all do."""
-    absent = [label for label in material.rows.members if label not in shown.made]
-    return f" Not shown, as not of x{material.scale:g}: {', '.join(absent)}." if absent else ""
+def _without(material: Material, example: Example) -> str:
+    """Name the models that do not support the scale, in a sentence; empty where all do."""
+    absent = [label for label in material.models.methods if label not in example.upscaled]
+    if not absent:
+        return ""
+    return f" Not shown, because x{material.scale:g} is not supported: {', '.join(absent)}."

@@ -1,10 +1,11 @@
-"""Fig. 1d: how much of a picture Canny's operator finds edges in, natural photographs against histology.
+"""Fig. 1d: share of edge pixels by Canny's operator, natural photographs against histology.
 
 J. Canny, A computational approach to edge detection, IEEE PAMI 8(6), 1986; scikit-image's implementation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -17,38 +18,38 @@ from skimage.feature import canny
 from histoscale.data.manifest import centre_crop, read_rgb
 from histoscale.experiments.figures.figure import Drawn, LeftOut, Material
 from histoscale.experiments.figures.panels import DPI, FAINT, INK
-from histoscale.experiments.images import Picture
+from histoscale.experiments.images import RgbImage
 
 FIG_1D = "Fig. 1d: edges in natural and in histology images"
 SIDE_PX = 256
-"""The middle so many pixels of every image, unscaled."""
+"""Side of the central crop that is measured of every image, unscaled."""
 SIGMA_PX = 1.0
 LOW, HIGH = 0.1, 0.2
 """Canny's thresholds, on grey values in [0, 1]."""
 SCENES = ("astronaut", "camera", "chelsea", "coffee", "coins", "rocket")
 SURFACES = ("brick", "grass", "gravel")
-"""Every photograph of the world around us in scikit-image's wheel that is CC0 or free of known rights."""
+"""Every natural photograph in scikit-image's wheel that is CC0 or free of known rights."""
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9")
-"""Of Okabe and Ito's palette."""
+"""Okabe and Ito's palette."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures of one kind, and the share of edge pixels in each."""
+    """Images of one kind, and the share of edge pixels in each."""
 
     name: str
-    pictures: tuple[Picture, ...]
+    images: tuple[RgbImage, ...]
     densities: tuple[float, ...]
 
     @property
-    def median_picture(self) -> Picture:
-        """The picture whose density is the group's median, the lower of two."""
+    def median_image(self) -> RgbImage:
+        """The image whose density is the group's median, the lower of two."""
         order = np.argsort(self.densities, kind="stable")
-        return self.pictures[int(order[(len(order) - 1) // 2])]
+        return self.images[int(order[(len(order) - 1) // 2])]
 
 
 def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
-    """The distribution of edge density in every image of the data, beside natural photographs."""
+    """Draw the distribution of edge density in every image of the data, beside natural photographs."""
     records = material.records
     tissue = [
         group_of(name, (read_rgb(record.path) for record in records if record.set == name))
@@ -58,11 +59,11 @@ def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
         group_of(name, (read_rgb(path) for path in map(bundled, members) if path.is_file()))
         for name, members in (("natural scenes", SCENES), ("natural surfaces", SURFACES))
     ]
-    groups = [group for group in (*natural, *tissue) if group.pictures]
-    if not any(group.pictures for group in tissue):
-        reason = f"Left out: no image of the data has {SIDE_PX} x {SIDE_PX} pixels."
-    elif not any(group.pictures for group in natural):
-        reason = "Left out: this scikit-image brings no photographs."
+    groups = [group for group in (*natural, *tissue) if group.images]
+    if not any(group.images for group in tissue):
+        reason = f"Left out: no image of the data has at least {SIDE_PX} x {SIDE_PX} pixels."
+    elif not any(group.images for group in natural):
+        reason = "Left out: this version of scikit-image ships no photographs."
     else:
         yield Drawn("fig01d-edges", FIG_1D, caption_of(groups), draw(groups))
         return
@@ -70,48 +71,48 @@ def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
 
 
 def bundled(name: str) -> Path:
-    """Where a photograph lies if it came with scikit-image: nothing is downloaded."""
+    """Find a photograph in the installed scikit-image; nothing is downloaded."""
     folder = Path(skimage.__file__).parent / "data"
     return next(iter(sorted(folder.glob(f"{name}.*"))), folder / name)
 
 
-def group_of(name: str, pictures: Iterable[Picture]) -> Group:
-    """The middles of those pictures that are large enough, and their edge densities."""
-    large = [centre_crop(one, SIDE_PX).copy() for one in pictures if min(one.shape[:2]) >= SIDE_PX]
+def group_of(name: str, images: Iterable[RgbImage]) -> Group:
+    """Crop the middle of those images that are large enough, and measure their edge densities."""
+    large = [centre_crop(one, SIDE_PX).copy() for one in images if min(one.shape[:2]) >= SIDE_PX]
     return Group(name, tuple(large), tuple(float(edges(one).mean()) for one in large))
 
 
-def edges(picture: Picture) -> Bool[np.ndarray, "_ _"]:
-    """Canny's edges of the mean of the three colours."""
-    grey = picture.mean(axis=2) / 255
+def edges(image: RgbImage) -> Bool[np.ndarray, "_ _"]:
+    """Find Canny's edges in the mean of the three colours."""
+    grey = image.mean(axis=2) / 255
     found: np.ndarray = canny(grey, SIGMA_PX, LOW, HIGH)  # type: ignore[no-untyped-call]
     return found
 
 
 def caption_of(groups: Sequence[Group]) -> str:
-    """What is seen, how it was measured, and how little the natural set is."""
+    """Say what is shown, how it was measured, and how small the natural set is."""
     medians = "; ".join(
         f"{group.name} {100 * np.median(group.densities):.1f} % (n = {len(group.densities)})"
         for group in groups
     )
     return (
-        f"Share of pixels that Canny's operator calls an edge (Gaussian of sigma {SIGMA_PX:g} px, thresholds "
+        f"Share of edge pixels by Canny's operator (Gaussian of sigma {SIGMA_PX:g} px, thresholds "
         f"{LOW:g} and {HIGH:g} on grey values in [0, 1]), in the middle {SIDE_PX} x {SIDE_PX} px of every "
-        f"image of the data, none of them rescaled. A dot is an image, a bar the median: {medians}. Beside "
-        "them, the image of median density of each group and its edges. The natural set is small, so that it "
-        f"shows a direction and no more: scenes are {', '.join(SCENES)}; surfaces are {', '.join(SURFACES)}; "
+        f"image of the data, not rescaled. Each dot is an image, each bar a median: {medians}. Right, "
+        "the image of median density of each group and its edges. The natural set is small and "
+        f"shows only a direction: scenes are {', '.join(SCENES)}; surfaces are {', '.join(SURFACES)}; "
         "all of them CC0 or free of known rights, as scikit-image ships them."
     )
 
 
 def draw(groups: Sequence[Group]) -> Figure:
-    """Dots by group, and an example of each with its edges."""
+    """Draw dots by group, and the median image of each with its edges."""
     figure = Figure(figsize=(11.8, 1.3 + 1.5 * len(groups)), dpi=DPI, layout="constrained", facecolor="white")
     grid = figure.add_gridspec(len(groups), 3, width_ratios=(5, 1.5, 1.5))
     draw_dots(figure.add_subplot(grid[:, 0]), groups)
     for row, group in enumerate(groups):
-        picture = group.median_picture
-        for column, shown in enumerate((picture, ~edges(picture))):
+        image = group.median_image
+        for column, shown in enumerate((image, ~edges(image))):
             axes = figure.add_subplot(grid[row, 1 + column])
             axes.imshow(shown, cmap="gray")
             axes.set_axis_off()
@@ -121,8 +122,8 @@ def draw(groups: Sequence[Group]) -> Figure:
 
 
 def draw_dots(axes: Axes, groups: Sequence[Group]) -> None:
-    """One line of dots a group, spread a little so that they do not hide each other."""
-    for row, (group, colour) in enumerate(zip(groups, _cycled(len(groups)), strict=True)):
+    """Draw one line of dots per group, spread a little so that they do not hide each other."""
+    for row, (group, colour) in enumerate(zip(groups, cycle(COLOURS))):
         densities = 100 * np.asarray(group.densities)
         lift = 0.12 * np.resize((0, 1, -1, 2, -2), len(densities))
         axes.scatter(densities, row + lift, s=26, color=colour, alpha=0.75, linewidths=0, zorder=3)
@@ -134,7 +135,3 @@ def draw_dots(axes: Axes, groups: Sequence[Group]) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     axes.grid(axis="x", alpha=0.25)
-
-
-def _cycled(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]

@@ -1,4 +1,4 @@
-"""What a figure of the page is: drawn, or left out with the reason."""
+"""What figures are made from, the images of every method, and what a figure becomes: drawn or left out."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,67 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from histoscale.data.manifest import ImageRecord
-from histoscale.experiments.figures.crops import Pair, Scene
-from histoscale.experiments.figures.methods import Rows
-from histoscale.experiments.images import Picture
+from histoscale.experiments.figures.crops import CropPair, Scene
+from histoscale.experiments.images import RgbImage, upscale_each
+from histoscale.experiments.methods import BICUBIC, Method
 from histoscale.imaging.degrade import Degradation
+from histoscale.inference import Precision
+from histoscale.models.base import SuperResolver
 
 
-class Shown(NamedTuple):
-    """A scene made small, and enlarged again by bicubic and by every model that can, by label."""
+class Models:
+    """The models of a page by label.
+
+    Args:
+        methods: see `histoscale.experiments.methods.read_methods`. Of a label's seeds the first is used.
+    """
+
+    def __init__(self, methods: Sequence[Method], precision: Precision = "fp32", device: str = "cpu"):
+        self.methods: dict[str, Method] = {}
+        for method in methods:
+            self.methods.setdefault(method.label, method)
+        self.precision, self.device = precision, device
+
+    def missing(self, labels: Collection[str]) -> list[str]:
+        """List those of some labels that there are no weights for."""
+        return [label for label in labels if label not in self.methods]
+
+    def load(self, label: str, scale: float) -> SuperResolver:
+        """Load the model of a label for a scale, once in a process.
+
+        Raises:
+            WeightsError: if the weights are missing or damaged.
+        """
+        return self.methods[label].at(scale).file.load(self.device)
+
+    def upscaled(
+        self, pair: CropPair, scale: float, labels: Sequence[str] | None = None
+    ) -> dict[str, RgbImage]:
+        """Upscale a low-resolution image by bicubic and by every model that supports the scale.
+
+        Args:
+            labels: only these models, and bicubic.
+        """
+        names = self.methods if labels is None else labels
+        models = {label: self.load(label, scale) for label in names}
+        made = upscale_each(pair.lr, pair.size, models, self.precision, self.device)
+        return {one.method: one.bytes for one in made if one.bytes is not None}
+
+    def credit(self, labels: Sequence[str], scales: Sequence[float]) -> str:
+        """Say which weights made the images of some labels at some scales, for a caption."""
+        words = []
+        for method in (self.methods[label] for label in labels if label != BICUBIC):
+            digests = dict.fromkeys(method.at(scale).file.digest for scale in scales)
+            words.append(f"{method.name} {', '.join(digests)}")
+        return "; ".join(words)
+
+
+class Example(NamedTuple):
+    """A scene downsampled, and upscaled again by bicubic and by every model that can, by label."""
 
     scene: Scene
-    pair: Pair
-    made: dict[str, Picture]
+    pair: CropPair
+    upscaled: dict[str, RgbImage]
 
 
 @dataclass(frozen=True)
@@ -27,22 +76,22 @@ class Material:
 
     Attributes:
         records: every image of the data asked for.
-        shown: those that figures show, in order.
+        examples: those that figures show, in order.
         scale: of all figures but that of many scales.
     """
 
     records: tuple[ImageRecord, ...]
-    shown: tuple[Shown, ...]
-    rows: Rows
+    examples: tuple[Example, ...]
+    models: Models
     scale: float
     degradation: Degradation
 
     @property
-    def one_a_set(self) -> list[Shown]:
-        """The first image of each data set."""
-        first: dict[str, Shown] = {}
-        for shown in self.shown:
-            first.setdefault(shown.scene.record.set, shown)
+    def one_per_set(self) -> list[Example]:
+        """The first example of each data set."""
+        first: dict[str, Example] = {}
+        for example in self.examples:
+            first.setdefault(example.scene.record.set, example)
         return list(first.values())
 
     @property
@@ -57,7 +106,7 @@ class Drawn:
 
     Attributes:
         name: of its PNG, without the suffix.
-        section: what stands above it on the page; figures of one section follow each other.
+        section: its heading on the page; figures of one section follow each other.
         credit: which weights made it, may be empty.
     """
 
@@ -70,17 +119,17 @@ class Drawn:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A figure that this run cannot have, and why."""
+    """A figure that this run cannot draw, and why."""
 
     section: str
     reason: str
 
 
-def why_not(labels: Collection[str], rows: Rows, made: Sequence[Mapping[str, Picture]]) -> str:
-    """Why a figure of some labels cannot be drawn from some enlargements; empty where it can."""
-    absent = rows.lacking(labels)
+def why_left_out(labels: Collection[str], models: Models, upscaled: Sequence[Mapping[str, RgbImage]]) -> str:
+    """Say why a figure of some labels cannot be drawn from some upscaled images; empty where it can."""
+    absent = models.missing(labels)
     if absent:
-        wanted = ", ".join(f"-m {label}=WEIGHTS" for label in absent)
-        return f"Left out: it needs the row{'s' if len(absent) > 1 else ''} {wanted}."
-    unable = [label for label in labels if any(label not in pictures for pictures in made)]
-    return f"Left out: {unable[0]} does not make its scales." if unable else ""
+        needed = ", ".join(f"-m {label}=WEIGHTS" for label in absent)
+        return f"Left out: it needs the row{'s' if len(absent) > 1 else ''} {needed}."
+    unable = [label for label in labels if any(label not in images for images in upscaled)]
+    return f"Left out: {unable[0]} does not support these scales." if unable else ""

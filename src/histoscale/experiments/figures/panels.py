@@ -1,4 +1,4 @@
-"""Pictures in rows and columns on whole screen pixels: nothing is interpolated again by the drawing."""
+"""Images in rows and columns on whole screen pixels: drawing interpolates nothing."""
 
 import math
 from collections.abc import Sequence
@@ -15,29 +15,29 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from histoscale.experiments.figures.crops import Window
-from histoscale.experiments.images import Picture
+from histoscale.experiments.images import RgbImage
 
 DPI = 200
 PANEL_PX = 384
-"""A panel is at least so wide on the screen, or twice its picture."""
+"""Least width of a panel on the screen; larger images are shown at twice their pixels."""
 GAP_PX, LINE_PX, FOOT_PX = 14, 30, 78
 INK, FAINT, BOX = "#1f2328", "#59636e", "#0072b2"
-"""The box's blue is of Okabe and Ito's palette, which colour-blind people tell from tissue's pinks."""
+"""The box is Okabe and Ito's blue, which colour-blind people can tell from the pinks of tissue."""
 ERRORS = "magma"
 LETTER_PX = 23
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a sheet.
+    """One image of a sheet.
 
     Attributes:
         note: a second line below the title.
-        box: outlined in the picture, in its pixels.
-        mpp: draws a scale bar; micrometres per pixel of the picture.
+        box: outlined in the image, in its pixels.
+        mpp: micrometres per pixel of the image; draws a scale bar.
     """
 
-    picture: Picture
+    image: RgbImage
     title: str = ""
     note: str = ""
     box: Window | None = None
@@ -46,18 +46,18 @@ class Panel:
 
 @dataclass(frozen=True)
 class ColourBar:
-    """What the colours of the error maps of a sheet mean."""
+    """The colour scale of the error maps of a sheet."""
 
     peak: float
     label: str
 
 
 def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: ColourBar | None = None) -> Figure:
-    """Rows of panels, aligned in columns; a row's titles take the room that they need.
+    """Draw rows of panels, aligned in columns.
 
     Args:
-        side_px: pixels a side of the largest picture; smaller ones are enlarged by whole numbers.
-        bar: drawn below.
+        side_px: side of the largest image; smaller ones are drawn larger by an integer factor.
+        bar: drawn below the panels.
     """
     panel = side_px * max(2, PANEL_PX // side_px)
     columns = max(len(row) for row in rows)
@@ -79,7 +79,7 @@ def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: Colour
 
 
 def wrapped(columns: Sequence[Sequence[Panel | None]], at_most: int = 6) -> list[list[Panel | None]]:
-    """Columns of panels as rows, in as many blocks as keep a sheet readable; blocks are of equal width."""
+    """Arrange columns of panels in blocks of equal width and at most so many columns, and return the rows."""
     blocks = math.ceil(len(columns) / at_most)
     width = math.ceil(len(columns) / blocks)
     rows = []
@@ -88,49 +88,49 @@ def wrapped(columns: Sequence[Sequence[Panel | None]], at_most: int = 6) -> list
     return rows
 
 
-def as_squares(lr: Picture, size: tuple[int, int]) -> Picture:
-    """Every low-resolution pixel as the square of truth that it stands for."""
+def as_squares(lr: RgbImage, size: tuple[int, int]) -> RgbImage:
+    """Repeat every low-resolution pixel over the pixels of the ground truth that it covers."""
     rows, cols = (
         np.minimum(np.arange(n) * small // n, small - 1) for n, small in zip(size, lr.shape[:2], strict=True)
     )
-    squares: Picture = lr[rows][:, cols]
+    squares: RgbImage = lr[rows][:, cols]
     return squares
 
 
-def coloured(values: Float[np.ndarray, "h w"], low: float, high: float, colours: str = ERRORS) -> Picture:
-    """A map in the colours of a colour map; what is outside ``low`` to ``high`` is clipped."""
+def coloured(values: Float[np.ndarray, "h w"], low: float, high: float, colours: str = ERRORS) -> RgbImage:
+    """Colour a map by a colour map; values outside ``low`` to ``high`` are clipped."""
     shades = mpl.colormaps[colours](Normalize(low, high, clip=True)(values))
     return np.ascontiguousarray(np.rint(255 * shades[..., :3]).astype(np.uint8))
 
 
 def bar_length_um(width_um: float) -> float:
-    """The longest of 1, 2, 5, 10, 20, 50, ... micrometres within a third of a picture's width."""
+    """Choose the longest of 1, 2, 5, 10, 20, 50, ... micrometres within a third of an image's width."""
     most = width_um / 3
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most)
 
 
 def _lines(row: Sequence[Panel | None]) -> int:
-    """Lines of text above a row."""
+    """Count the lines of text above a row."""
     return max((bool(one.title) + bool(one.note) for one in row if one is not None), default=0)
 
 
 def _add_axes(figure: Figure, left_top: tuple[float, float], size: tuple[float, float]) -> Axes:
-    """Axes at a place in screen pixels from the left and the top, and their width and height."""
+    """Add axes at a place in screen pixels from the left and the top, of a width and height."""
     width, height = (side * DPI for side in figure.get_size_inches())
     (left, top), (w, h) = left_top, size
     return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
 
 
-def _fitting(words: str, width: float) -> str:
-    """Words cut to a width in letters' own pixels; formulas are short enough."""
+def _shortened(text: str, width: float) -> str:
+    """Cut a text to a width in unscaled letters; formulas are short enough."""
     most = int(width / (0.65 * LETTER_PX))
-    return words if len(words) <= most or _is_formula(words) else words[: most - 1] + "…"
+    return text if len(text) <= most or _is_formula(text) else text[: most - 1] + "…"
 
 
-def _is_formula(words: str) -> bool:
-    """Whether words are set as mathematics; the name of a file may hold a dollar sign, too."""
-    return words.startswith("$")
+def _is_formula(text: str) -> bool:
+    """Return whether a text is set as mathematics; a file's name may contain a dollar sign, too."""
+    return text.startswith("$")
 
 
 def _points(pixels: float) -> float:
@@ -138,18 +138,18 @@ def _points(pixels: float) -> float:
 
 
 def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int, letter: float) -> None:
-    height, width = one.picture.shape[:2]
+    height, width = one.image.shape[:2]
     zoom = max(1, side // max(height, width))
     axes = _add_axes(figure, left_top, (width * zoom, height * zoom))
     axes.set_axis_off()
-    axes.imshow(one.picture, interpolation="nearest", aspect="auto")
+    axes.imshow(one.image, interpolation="nearest", aspect="auto")
     above = 1.0
-    for words, colour, weight in ((one.note, FAINT, "normal"), (one.title, INK, "bold")):
-        if words:
-            shown = _fitting(words, side / letter)
+    for line, colour, weight in ((one.note, FAINT, "normal"), (one.title, INK, "bold")):
+        if line:
+            shown = _shortened(line, side / letter)
             text = axes.text(0, above + 8 / (height * zoom), shown, transform=axes.transAxes, va="bottom")
             text.set(color=colour, fontsize=_points(LETTER_PX * letter), fontweight=weight)
-            text.set_parse_math(_is_formula(words))
+            text.set_parse_math(_is_formula(line))
             above += LINE_PX * letter / (height * zoom)
     if one.box:
         corner = (one.box.left - 0.5, one.box.top - 0.5)
@@ -160,7 +160,7 @@ def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int
 
 
 def _draw_scale_bar(axes: Axes, mpp: float, size: tuple[int, int], zoom: int, letter: float) -> None:
-    """A bar of a round number of micrometres in the lower right corner of a picture of a width and height."""
+    """Draw a bar of a round number of micrometres in the lower right corner of an image."""
     width, height = size
     length_um = bar_length_um(width * mpp)
     right, low = width - 0.5 - 14 / zoom, height - 0.5 - 16 / zoom

@@ -1,26 +1,28 @@
-"""A run file of ``histoscale glands``: data, the enlargers compared, the U-Net and how it is trained."""
+"""The run file of ``histoscale glands``: images, models, the U-Net; and the settings of Table 5."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from histoscale.config import ExpandedPath, Positive, PrecisionChoice, Share, Table
+from histoscale.config import ExpandedPath, Positive, Share, Table
+from histoscale.experiments.downstream import DownstreamRun
+from histoscale.experiments.methods import ORIGINAL
 from histoscale.run_file import read_tables
 
-ORIGINAL, LR, BICUBIC = "original", "lr", "bicubic"
-"""Kinds of images beside those of the models: as scanned, low resolution as it is, enlarged by bicubic."""
+LR = "lr"
+"""The kind of images that are low resolution; the others are originals, bicubic, and the models'."""
 
 
 class GlandData(Table):
-    """Which images, and who trains and who tests.
+    """The images, and how they are split.
 
     Attributes:
         root: folder with ``manifest.csv``, which has the columns mask, patient and those of the splits.
         split: "manifest" for its patient-disjoint column ``split``; "official" for the challenge's, whose
             training images and test parts A and B share patients.
-        scale: how many times smaller low resolution is; plain bicubic, without blur.
+        scale: of the low-resolution images, made by plain bicubic, without blur.
     """
 
     root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
@@ -29,19 +31,14 @@ class GlandData(Table):
     scale: Annotated[int, Field(ge=2, le=8)] = 4
 
 
-class Enlarger(Table):
-    """A super-resolution model: its column in the tables, and the name or path of its weights."""
-
-    label: Annotated[str, Field(pattern=r"^[\w.+-]+$")]
-    weights: str
-
-
 class NetworkTable(Table):
-    """MONAI's U-Net: channels of each level, of half the resolution of the one above, and residual units.
+    """MONAI's U-Net.
 
     Attributes:
-        shrink: each pixel that it sees is the mean of so many a side, of originals as of enlarged images:
-            a patch shows more tissue. Low resolution, which is small, it sees as it is.
+        channels: of each level; each has half the resolution of the one above.
+        residual_units: of each level.
+        shrink: every input but low resolution is averaged over so many pixels a side, so that a patch shows
+            more tissue.
     """
 
     channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (16, 32, 64, 128, 256)
@@ -58,8 +55,8 @@ class GlandTraining(Table):
     """How every U-Net is trained.
 
     Attributes:
-        patch_px: side of a patch that the U-Net sees; half of it on low-resolution images, which are small.
-        rate: Adam's step size at its height, after ``warmup`` of the steps, from where it falls as a cosine.
+        patch_px: side of an input patch; half of it for low-resolution images.
+        rate: AdamW's highest step size, after the share ``warmup`` of the steps; it falls as a cosine.
         validate_every: how often, in steps, Dice is measured on validation images for the curves.
     """
 
@@ -74,12 +71,12 @@ class GlandTraining(Table):
 
 
 class ObjectTable(Table):
-    """How glands are told apart.
+    """How glands are separated.
 
     Attributes:
-        boundary_px: width of the class between gland and not gland, at full resolution.
+        boundary_px: width of the boundary class at full resolution.
         smallest_px: smaller objects are dropped.
-        sizes_px: areas from which a gland is no longer small, and from which it is large.
+        sizes_px: areas from which a gland is medium, and from which it is large.
     """
 
     boundary_px: Positive = 6
@@ -87,42 +84,28 @@ class ObjectTable(Table):
     sizes_px: tuple[Positive, Positive] = (5000, 15000)
 
 
-class GlandRun(Table):
+class GlandRun(DownstreamRun):
     """One run file.
 
     Attributes:
         device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
-        precision: of enlarging and training; "auto" is bf16 where it is native.
     """
 
-    name: str
+    low_resolution: ClassVar[str] = LR
+
     device: str = "auto"
-    precision: PrecisionChoice = "auto"
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
     data: GlandData
-    models: tuple[Enlarger, ...] = ()
     network: NetworkTable = NetworkTable()
     training: GlandTraining = GlandTraining()
     objects: ObjectTable = ObjectTable()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "GlandRun":
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed stands twice in seeds")
-        labels = [ORIGINAL, LR, BICUBIC, *(model.label for model in self.models)]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise ValueError(f"two columns would be called {label}")
+    def _multiples(self) -> "GlandRun":
         if self.training.patch_px % (2 * self.network.multiple_px):
-            raise ValueError(f"patch_px has to be a multiple of {2 * self.network.multiple_px} here")
+            raise ValueError(f"training.patch_px has to be a multiple of {2 * self.network.multiple_px} here")
         if self.data.scale % self.network.shrink:
-            raise ValueError(f"shrink has to divide the scale, {self.data.scale}")
+            raise ValueError(f"network.shrink has to divide data.scale, which is {self.data.scale}")
         return self
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """All kinds of images, in the order of the columns."""
-        return (ORIGINAL, LR, BICUBIC, *(model.label for model in self.models))
 
 
 def read_gland_run(path: Path, overrides: Sequence[str] = ()) -> GlandRun:
@@ -138,11 +121,11 @@ def read_gland_run(path: Path, overrides: Sequence[str] = ()) -> GlandRun:
     return read_tables(path, GlandRun, overrides)
 
 
-# Who is trained on what and tested on what: the paper's four settings, and those that make them fair.
+# The settings of Table 5: the paper's four, and those that make them fair.
 
 
 Way: TypeAlias = Literal["test", "train", "both"]
-"""On which side a kind of images stands in for the originals."""
+"""On which side a kind of images replaces the originals."""
 WAYS: tuple[Way, ...] = get_args(Way)
 WORDS: dict[Way, str] = {
     "test": "trained on originals, tested on these",
@@ -151,29 +134,23 @@ WORDS: dict[Way, str] = {
 }
 
 
-class Setting(NamedTuple):
-    """Kinds of images that a U-Net learns from and is tested on."""
+class UNetSetting(NamedTuple):
+    """The kinds of images that a U-Net is trained and tested on."""
 
     trained_on: str
     tested_on: str
 
 
-def setting_of(way: Way, kind: str) -> Setting:
-    """The setting in which a kind of images stands in for the originals."""
-    match way:
-        case "test":
-            return Setting(ORIGINAL, kind)
-        case "train":
-            return Setting(kind, ORIGINAL)
-        case "both":
-            return Setting(kind, kind)
+def setting_of(way: Way, kind: str) -> UNetSetting:
+    """Make the setting in which a kind of images replaces the originals."""
+    return UNetSetting(ORIGINAL if way == "test" else kind, ORIGINAL if way == "train" else kind)
 
 
-def all_settings(kinds: Sequence[str]) -> list[Setting]:
-    """Every setting once."""
+def all_settings(kinds: Sequence[str]) -> list[UNetSetting]:
+    """List every setting once."""
     return list(dict.fromkeys(setting_of(way, kind) for way in WAYS for kind in kinds))
 
 
 def kinds_tested(trained_on: str, kinds: Sequence[str]) -> list[str]:
-    """What a U-Net that learned from a kind of images is tested on."""
+    """List the kinds of images that a U-Net trained on one kind is tested on."""
     return [setting.tested_on for setting in all_settings(kinds) if setting.trained_on == trained_on]

@@ -1,9 +1,7 @@
-"""Images of glands with their annotation: from the manifest, by one of its two ways to split them."""
+"""Images of glands with their annotation, by either split of the manifest; and every kind made of them."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +9,15 @@ from jaxtyping import Int
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.manifest import read_rgb
+from histoscale.data.manifest import read_labels, read_rgb, read_rows, read_size
 from histoscale.data.pillow_degradation import enlarge_bicubic
 from histoscale.errors import DataError
-from histoscale.experiments.glands.config import BICUBIC, LR, ORIGINAL, Enlarger, GlandData, GlandRun
-from histoscale.experiments.images import Picture, make_pair
-from histoscale.experiments.methods import DIGEST_DIGITS
+from histoscale.experiments.glands.config import LR, GlandData, GlandRun
+from histoscale.experiments.images import RgbImage, make_pair
+from histoscale.experiments.methods import BICUBIC, DIGEST_DIGITS, read_weights
 from histoscale.files import atomic_write
 from histoscale.inference import upscale
-from histoscale.models.base import SuperResolver
-from histoscale.resources import find_device, find_precision
+from histoscale.resources import Compute
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 COLUMNS = {"manifest": "split", "official": "official_split"}
@@ -33,7 +30,7 @@ class GlandImage:
 
     Attributes:
         part: `TRAIN`, `VALIDATION`, or a test part: "test", or officially "testA" and "testB".
-        split: the manifest's own split, which weights name that were trained on the manifest.
+        split: the manifest's own split, which the cards of weights name.
     """
 
     id: str
@@ -46,13 +43,14 @@ class GlandImage:
 
 
 def find_glands(data: GlandData) -> list[GlandImage]:
-    """The annotated images of a manifest, in its order.
+    """Read the annotated images of a manifest, in its order.
 
     Raises:
         DataError: if there is no manifest, a column or part is missing, or two images share a name.
     """
     manifest, column = data.root / "manifest.csv", COLUMNS[data.split]
-    rows = [row for row in _read(manifest, column) if row["mask"] and (row["set"] in data.sets)]
+    columns = ("id", "set", "file", "mask", "split", column)
+    rows = [row for row in read_rows(manifest, columns) if row["mask"] and (row["set"] in data.sets)]
     images = [
         GlandImage(
             id=row["id"],
@@ -68,22 +66,22 @@ def find_glands(data: GlandData) -> list[GlandImage]:
     names = [image.id for image in images]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"Wanted a name of its own for each image, but {manifest} has {twice} twice.")
-    for wanted in (TRAIN, TEST):
-        if not any(image.part.startswith(wanted) for image in images):
+        raise DataError(f"{manifest} has two images called {twice}: rename one.")
+    for part in (TRAIN, TEST):
+        if not of_part(images, part):
             raise DataError(
-                f"{manifest} has no annotated {wanted} image of {', '.join(data.sets)} in column {column}."
+                f"{manifest} has no annotated {part} image of {', '.join(data.sets)} in column {column}."
             )
     return images
 
 
 def of_part(images: Sequence[GlandImage], part: str) -> list[GlandImage]:
-    """The images of a part; `TEST` stands for all test parts."""
-    return [image for image in images if image.part == part or (part == TEST and _is_test(image))]
+    """Select the images of a part; `TEST` stands for all test parts."""
+    return [image for image in images if image.part == part or (part == TEST and image.part.startswith(TEST))]
 
 
 def leak(images: Sequence[GlandImage]) -> str:
-    """A sentence on patients that are on both sides of the split; empty where there are none."""
+    """Describe the patients that are on both sides of the split; empty where there are none."""
     trained = {image.patient for image in images if image.part == TRAIN and image.patient}
     tests = of_part(images, TEST)
     shared = [image for image in tests if image.patient in trained]
@@ -96,132 +94,79 @@ def leak(images: Sequence[GlandImage]) -> str:
     )
 
 
-def read_labels(path: Path) -> Int[np.ndarray, "h w"]:
-    """An annotation: 0 for background, a number for each gland.
+class ImageStore:
+    """The images of a run, of every kind; those of the models are files in a folder for each weights.
 
-    Raises:
-        DataError: if it cannot be read or holds colours.
-    """
-    try:
-        with Image.open(path) as picture:
-            labels = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"Wanted an annotation, but {path} cannot be read ({error}).") from error
-    if labels.ndim != 2 or labels.dtype.kind not in "ui":
-        raise DataError(f"Wanted one number a pixel in an annotation, got another kind of picture in {path}.")
-    return labels.astype(np.int64)
-
-
-def _is_test(image: GlandImage) -> bool:
-    return image.part.startswith(TEST)
-
-
-def _read(manifest: Path, column: str) -> list[dict[str, str]]:
-    try:
-        with manifest.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"id", "set", "file", "mask", "split", column} - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(f"{manifest} lacks the column(s) {', '.join(sorted(missing))}.")
-            return list(reader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Wanted a manifest, but {manifest} cannot be read ({error}).") from error
-
-
-# Every kind of image that U-Nets learn from and are tested on, made from the originals.
-
-
-class Pictures:
-    """The images of a run: those of the models lie in ``folder``, a folder for each weights.
-
-    Originals are cropped at their right and bottom to multiples of the scale: all kinds show the same.
+    Originals are cropped at the right and the bottom to multiples of the scale: all kinds show the same.
     """
 
     def __init__(self, run: GlandRun, folder: Path):
-        self.scale, self.device, self.precision = run.data.scale, run.device, run.precision
-        self.shrink = run.network.shrink
-        self.folders = {model.label: folder / _folder_name(model) for model in run.models}
+        self.run = run
+        self.folders = {
+            label: folder / f"{label}-{weights.card(source).sha256[:DIGEST_DIGITS]}"
+            for label, source in run.sources.items()
+        }
 
-    def picture(self, image: GlandImage, kind: str) -> Picture:
-        """One image of a kind.
+    def image(self, record: GlandImage, kind: str) -> RgbImage:
+        """Make or read one image of a kind.
 
         Raises:
             DataError: if it cannot be read.
         """
         if kind in self.folders:
-            return read_rgb(self.file(image, kind))
-        lr, original = make_pair(read_rgb(image.path), self.scale, "none")
-        size = original.shape[0], original.shape[1]
-        return {ORIGINAL: original, LR: lr, BICUBIC: enlarge_bicubic(lr, size)}[kind]
+            return read_rgb(self.file(record, kind))
+        lr, original = make_pair(read_rgb(record.path), self.run.data.scale, "none")
+        if kind == BICUBIC:
+            return enlarge_bicubic(lr, (original.shape[0], original.shape[1]))
+        return lr if kind == LR else original
 
-    def seen(self, image: GlandImage, kind: str) -> Picture:
-        """One image of a kind in the pixels that a U-Net sees.
+    def network_input(self, record: GlandImage, kind: str) -> RgbImage:
+        """Make or read one image of a kind in the pixels of a U-Net's input.
 
         Raises:
             DataError: if it cannot be read.
         """
-        picture = self.picture(image, kind)
-        return picture if kind == LR else np.asarray(Image.fromarray(picture).reduce(self.shrink))
+        image = self.image(record, kind)
+        return image if kind == LR else np.asarray(Image.fromarray(image).reduce(self.run.network.shrink))
 
     def step(self, kind: str) -> int:
-        """How many pixels of the original, a side, one pixel covers that a U-Net sees."""
-        return self.scale if kind == LR else self.shrink
+        """Return how many pixels of the original, a side, one pixel of a U-Net's input covers."""
+        return self.run.data.scale if kind == LR else self.run.network.shrink
 
-    def labels(self, image: GlandImage, step: int = 1) -> Int[np.ndarray, "h w"]:
-        """The annotation of an image, at the middle of every ``step`` x ``step`` pixels.
+    def labels(self, record: GlandImage, step: int = 1) -> Int[np.ndarray, "h w"]:
+        """Read the annotation of an image, at the centre of every ``step`` x ``step`` pixels.
 
         Raises:
             DataError: if it cannot be read or is of another size than the image.
         """
-        with Image.open(image.path) as picture:
-            width, height = picture.size
-        labels = read_labels(image.mask)
-        if labels.shape != (height, width):
+        labels, size = read_labels(record.mask), read_size(record.path)
+        if labels.shape != size:
+            sizes = [f"{height} x {width}" for height, width in (labels.shape, size)]
             raise DataError(
-                f"Wanted an annotation of {height} x {width} pixels as {image.path}, got {labels.shape[0]} x "
-                f"{labels.shape[1]} in {image.mask}."
+                f"{record.mask} has {sizes[0]} pixels, but its image {record.path} has {sizes[1]}."
             )
-        labels = labels[: height // self.scale * self.scale, : width // self.scale * self.scale]
-        return labels[step // 2 :: step, step // 2 :: step]
+        height, width = (side // self.run.data.scale * self.run.data.scale for side in size)
+        return labels[step // 2 : height : step, step // 2 : width : step]
 
-    def file(self, image: GlandImage, label: str) -> Path:
-        """Where a model's image is."""
-        return self.folders[label] / f"{image.id}.png"
+    def file(self, record: GlandImage, label: str) -> Path:
+        """Return the path of a model's image."""
+        return self.folders[label] / f"{record.id}.png"
 
-    def enlarge(self, image: GlandImage, model: Enlarger) -> None:
-        """Make a model's image, unless it is there.
+    def upscale(self, record: GlandImage, label: str) -> None:
+        """Make a model's image, unless it exists.
 
         Raises:
             DataError: if the original cannot be read.
             WeightsError: if weights are missing or damaged.
-            ScaleError: if the model does not make the scale.
+            ScaleError: if the model does not support the scale.
             OutputError: if it cannot be written.
         """
-        if self.file(image, model.label).exists():
+        path = self.file(record, label)
+        if path.exists():
             return
-        lr, original = make_pair(read_rgb(image.path), self.scale, "none")
-        size = original.shape[0], original.shape[1]
-        place = find_device(self.device)
-        network, numbers = _load(model.weights, str(place)), find_precision(self.precision, place)
-        write_picture(upscale(network, lr, size, precision=numbers), self.file(image, model.label))
-
-
-@lru_cache(maxsize=1)
-def _load(source: str, device: str) -> SuperResolver:
-    """The model, once a process."""
-    return weights.load(source, device)
-
-
-def write_picture(picture: Picture, path: Path) -> None:
-    """Write a PNG whole or not at all.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        Image.fromarray(picture).save(temporary, "PNG", compress_level=1)
-
-
-def _folder_name(model: Enlarger) -> str:
-    """A folder of its own for each weights, so that none are taken for others'."""
-    return f"{model.label}-{weights.card(model.weights).sha256[:DIGEST_DIGITS]}"
+        lr, original = make_pair(read_rgb(record.path), self.run.data.scale, "none")
+        device, precision = Compute(self.run.device, self.run.precision).resolve()
+        model = read_weights(self.run.sources[label], device).load(device)
+        made = upscale(model, lr, (original.shape[0], original.shape[1]), precision=precision)
+        with atomic_write(path) as temporary:
+            Image.fromarray(made).save(temporary, "PNG", compress_level=1)

@@ -1,4 +1,9 @@
-"""MONAI's U-Net for the three classes, and its answer on a whole image."""
+"""Segment single glands: MONAI's U-Net predicts three classes, from which the glands are separated.
+
+A class of its own for the boundary keeps touching glands apart, after the contours of DCAN (H. Chen et al.,
+CVPR 2016), which won the GlaS challenge. What is left without boundaries are the glands' insides, each of
+which then grows back over the boundary class.
+"""
 
 from typing import cast
 
@@ -12,26 +17,21 @@ from torch import Tensor, nn
 
 from histoscale.errors import ConfigError
 from histoscale.experiments.glands.config import NetworkTable
-from histoscale.experiments.images import Picture
-
-# From an annotation to three classes that a U-Net can learn, and from its answer back to single glands.
-#
-# A class of its own for the boundary keeps touching glands apart, after the contours of DCAN (H. Chen et al.,
-# CVPR 2016), winner of the GlaS challenge: what is left without boundaries are the glands' insides,
-# each of which is then grown back over the boundary class.
-
+from histoscale.experiments.images import RgbImage
 
 BACKGROUND, INSIDE, BOUNDARY = 0, 1, 2
 CLASSES = 3
 BRIDGE_PX = 2
-"""Radius of the opening that cuts bridges thinner than it between two insides."""
+"""Radius of the opening that removes thinner bridges between two insides."""
+MIDDLE, SPREAD = 0.5, 0.25
+"""Pixels in [0, 1] are shifted and scaled by these."""
 
 
 def gland_classes(labels: Int[np.ndarray, "h w"], boundary_px: int) -> UInt8[np.ndarray, "h w"]:
-    """`BACKGROUND`, `INSIDE` or `BOUNDARY` for each pixel of an annotation.
+    """Classify each pixel of an annotation as `BACKGROUND`, `INSIDE` or `BOUNDARY`.
 
-    The boundary lies in the gland, up to ``boundary_px`` pixels from whatever is not of it; the image's own
-    border is no boundary.
+    The boundary is inside the gland, up to ``boundary_px`` pixels from everything outside it; the border of
+    the image is no boundary.
     """
     glands = labels > 0
     rim = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
@@ -45,15 +45,15 @@ def gland_classes(labels: Int[np.ndarray, "h w"], boundary_px: int) -> UInt8[np.
 def separate(
     probabilities: Float[np.ndarray, "3 h w"], boundary_px: int, smallest_px: int
 ) -> Int[np.ndarray, "h w"]:
-    """Single glands from the probabilities of the three classes.
+    """Separate single glands by the probabilities of the three classes.
 
-    Insides without their holes, opened by a disc of `BRIDGE_PX`, are numbered; each grows into whatever is
-    boundary and nearer to it than to another, ``boundary_px`` and one pixel more at most; objects below
+    Insides, with holes filled and opened by a disc of `BRIDGE_PX`, are numbered. Each grows into the boundary
+    class that is nearer to it than to another, by at most ``boundary_px`` and one pixel. Objects smaller than
     ``smallest_px`` are dropped.
     """
     classes = probabilities.argmax(axis=0)
     inside = ndimage.binary_fill_holes(classes == INSIDE)
-    # Outside the image nothing is known, so the opening must not eat glands that its border cuts.
+    # Nothing is known outside the image, so the opening must not remove glands that its border cuts.
     padded = np.pad(inside, BRIDGE_PX, mode="edge")
     disc = disk(BRIDGE_PX)  # type: ignore[no-untyped-call]
     opened = ndimage.binary_opening(padded, disc)[BRIDGE_PX:-BRIDGE_PX, BRIDGE_PX:-BRIDGE_PX]
@@ -64,7 +64,7 @@ def separate(
 
 
 def _renumbered(labels: Int[np.ndarray, "h w"], smallest_px: int) -> Int[np.ndarray, "h w"]:
-    """The objects that are large enough, as 1, 2, 3, ..."""
+    """Number the objects that are large enough 1, 2, 3, ..."""
     keep = np.bincount(labels.ravel()) >= smallest_px
     keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0)
@@ -72,12 +72,8 @@ def _renumbered(labels: Int[np.ndarray, "h w"], smallest_px: int) -> Int[np.ndar
     return kept
 
 
-MIDDLE, SPREAD = 0.5, 0.25
-"""What pixels in [0, 1] are shifted and scaled by."""
-
-
 def build_unet(table: NetworkTable) -> nn.Module:
-    """MONAI's residual U-Net (E. Kerfoot et al., STACOM 2018) with batch norm, for RGB and three classes.
+    """Build MONAI's residual U-Net (E. Kerfoot et al., STACOM 2018) with batch norm, for three classes.
 
     Raises:
         ConfigError: if MONAI is not installed.
@@ -85,7 +81,7 @@ def build_unet(table: NetworkTable) -> nn.Module:
     try:
         from monai.networks.nets.unet import UNet
     except ImportError:
-        raise ConfigError("The U-Net wants MONAI: pip install 'histoscale[downstream]'.") from None
+        raise ConfigError("The U-Net needs MONAI: pip install 'histoscale[downstream]'.") from None
     network = UNet(
         spatial_dims=2,
         in_channels=3,
@@ -98,29 +94,29 @@ def build_unet(table: NetworkTable) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def as_batch(pictures: list[Picture]) -> Float[Tensor, "b 3 h w"]:
-    """Pictures of one size as the network takes them."""
-    stacked = np.stack(pictures).astype(np.float32) / 255
+def as_batch(images: list[RgbImage]) -> Float[Tensor, "b 3 h w"]:
+    """Convert images of one size to the network's input."""
+    stacked = np.stack(images).astype(np.float32) / 255
     batch = (torch.from_numpy(stacked).permute(0, 3, 1, 2) - MIDDLE) / SPREAD
     return batch.contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module, picture: Picture, size: tuple[int, int], multiple_px: int
+    network: nn.Module, image: RgbImage, size: tuple[int, int], multiple_px: int
 ) -> Float[np.ndarray, "3 H W"]:
-    """Probabilities of the three classes for a whole picture, enlarged to ``size`` (height, width).
+    """Predict the probabilities of the three classes for a whole image, resized to ``size`` (height, width).
 
     Args:
         network: is left in evaluation mode.
-        multiple_px: the picture's border is repeated until its sides are multiples of this.
+        multiple_px: the image is padded, by repeating its border, to sides that are multiples of this.
     """
     network.eval()
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     pad = (0, -width % multiple_px, 0, -height % multiple_px)
-    place = next(network.parameters()).device
-    batch = nn.functional.pad(as_batch([picture]), pad, mode="replicate").to(place)
-    answer = network(batch)[:, :, :height, :width].float().softmax(dim=1)
+    device = next(network.parameters()).device
+    batch = nn.functional.pad(as_batch([image]), pad, mode="replicate").to(device)
+    output = network(batch)[:, :, :height, :width].float().softmax(dim=1)
     if (height, width) != size:
-        answer = nn.functional.interpolate(answer, size, mode="bilinear", align_corners=False)
-    return cast(np.ndarray, answer[0].cpu().numpy())
+        output = nn.functional.interpolate(output, size, mode="bilinear", align_corners=False)
+    return cast(np.ndarray, output[0].cpu().numpy())

@@ -1,33 +1,43 @@
-"""The tables' figures, the tests and the recovered gap: from the scores alone."""
+"""The figures of the tables, the tests and the recovered share of each test part, from the scores alone."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
-from histoscale.experiments.glands.config import BICUBIC, LR, ORIGINAL, Setting
-from histoscale.experiments.glands.results import MEASURES, SIZES, GlandScore, Measure, Size
-from histoscale.metrics.objects import pooled
-from histoscale.metrics.paired import PairedTest, holm, paired_t_test
+from histoscale.experiments.glands.config import LR, UNetSetting
+from histoscale.experiments.glands.scores import MEASURES, GlandScore, Measure, Size
+from histoscale.experiments.methods import BICUBIC, ORIGINAL
+from histoscale.experiments.statistics import (
+    CorrectedTest,
+    Grid,
+    corrected,
+    deviation,
+    mean,
+    paired_test,
+    recovered,
+)
+from histoscale.metrics.objects import Agreement, pooled
 
 
-class Figure(NamedTuple):
-    """Mean over the seeds and its spread, the standard deviation; NaN for a single seed."""
+class SeedMean(NamedTuple):
+    """Mean over the seeds, and its standard deviation; NaN for a single seed."""
 
     mean: float
-    spread: float
+    sd: float
 
 
 class Recall(NamedTuple):
-    """How many glands there are, all seeds together, and how many of them were found."""
+    """Number of annotated glands, all seeds together, and how many of them were found."""
 
     detected: int
     glands: int
 
 
 class Sides(NamedTuple):
-    """The two directions of object Hausdorff, all seeds together, and how much was found; NaN of no objects.
+    """Both directions of object Hausdorff, all seeds together, and the area found; NaN without objects.
 
     Attributes:
         area: of what was found, as a share of what is annotated.
@@ -40,31 +50,20 @@ class Sides(NamedTuple):
     from_true: float
 
 
-class Contest(NamedTuple):
-    """One setting against another on the same images; positive is better for the first, in every measure."""
+class SettingPair(NamedTuple):
+    """One setting against another in one measure."""
 
-    first: Setting
-    second: Setting
+    first: UNetSetting
+    second: UNetSetting
     measure: Measure
-    test: PairedTest
-    p_holm: float
-
-
-class Gap(NamedTuple):
-    """What share of the way from ``low`` to the original a setting goes; NaN where there is no way to go."""
-
-    setting: Setting
-    low: Setting
-    measure: Measure
-    share: float
 
 
 @dataclass(frozen=True)
-class Part:
+class PartScores:
     """The scores of a test part.
 
     Attributes:
-        kinds: the columns.
+        kinds: kinds of images, the columns of the tables.
     """
 
     name: str
@@ -73,12 +72,12 @@ class Part:
 
     @property
     def n(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len({score.image for score in self.scores})
 
     @property
     def seeds(self) -> list[int]:
-        """Of the trainings."""
+        """Seeds of the trainings."""
         return sorted({score.seed for score in self.scores})
 
     @property
@@ -86,42 +85,49 @@ class Part:
         """The kinds that a super-resolution model made."""
         return tuple(kind for kind in self.kinds if kind not in (ORIGINAL, LR, BICUBIC))
 
-    def of(self, setting: Setting) -> list[GlandScore]:
-        """The scores of a setting."""
-        return [score for score in self.scores if score.setting == setting]
-
-    def pooled(self, setting: Setting, measure: Measure) -> Figure:
-        """A measure over all objects of the part, as the challenge defines it."""
-        by_seed = [
-            pooled(score.agreement for score in self.of(setting) if score.seed == seed) for seed in self.seeds
-        ]
-        return _over_seeds([getattr(one, measure) for one in by_seed])
-
-    def image_mean(self, setting: Setting, measure: Measure) -> Figure:
-        """The mean of the images' own figures."""
-        scores = self.of(setting)
-        return _over_seeds(
-            [
-                statistics.fmean(getattr(s.agreement, measure) for s in scores if s.seed == seed)
-                for seed in self.seeds
-            ]
+    @cached_property
+    def grid(self) -> Grid[UNetSetting, Measure]:
+        """The figures of the single images, by setting and measure."""
+        return Grid.of(
+            (score.setting, measure, score.seed, score.image, getattr(score, measure))
+            for score in self.scores
+            for measure in MEASURES
         )
 
-    def per_image(self, setting: Setting, measure: Measure) -> dict[str, float]:
-        """The figure of each image, the mean over the seeds."""
-        figures: dict[str, list[float]] = {}
-        for score in self.of(setting):
-            figures.setdefault(score.image, []).append(getattr(score.agreement, measure))
-        return {image: statistics.fmean(values) for image, values in figures.items()}
+    @cached_property
+    def pooled_by_seed(self) -> dict[UNetSetting, list[Agreement]]:
+        """The agreement over all objects of the part, of each seed, by setting."""
+        return {
+            setting: [
+                pooled(score.agreement for score in self.of(setting) if score.seed == seed)
+                for seed in self.seeds
+            ]
+            for setting in self.grid.rows
+        }
 
-    def recall(self, setting: Setting, size: Size) -> Recall:
-        """Glands of a size."""
-        index, scores = SIZES.index(size), self.of(setting)
-        return Recall(sum(s.detected[index] for s in scores), sum(s.glands[index] for s in scores))
+    def of(self, setting: UNetSetting) -> list[GlandScore]:
+        """Select the scores of a setting."""
+        return [score for score in self.scores if score.setting == setting]
 
-    def sides(self, setting: Setting) -> Sides:
-        """Both directions of object Hausdorff."""
-        total = pooled(score.agreement for score in self.of(setting))
+    def pooled(self, setting: UNetSetting, measure: Measure) -> SeedMean:
+        """Compute a measure over all objects of the part, as the challenge defines it."""
+        by_seed = [getattr(one, measure) for one in self.pooled_by_seed[setting]]
+        return SeedMean(mean(by_seed), deviation(by_seed))
+
+    def image_mean(self, setting: UNetSetting, measure: Measure) -> SeedMean:
+        """Average the figures of the single images."""
+        by_seed = self.grid.seed_means(setting, measure)
+        return SeedMean(mean(by_seed), deviation(by_seed))
+
+    def recall(self, setting: UNetSetting, size: Size) -> Recall:
+        """Count the glands of a size."""
+        scores = self.of(setting)
+        detected, glands = (sum(getattr(s, f"{what}_{size}") for s in scores) for what in Recall._fields)
+        return Recall(detected, glands)
+
+    def sides(self, setting: UNetSetting) -> Sides:
+        """Compute both directions of object Hausdorff."""
+        total = pooled(self.pooled_by_seed[setting])
         return Sides(
             area=_ratio(total.found_px, total.true_px),
             from_found=_ratio(total.found_hausdorff, total.found_px),
@@ -129,74 +135,59 @@ class Part:
         )
 
     def seen(self, kind: str) -> int:
-        """How many test images the model of a kind was trained on."""
+        """Count the test images that the model of a kind was trained on."""
         return len({s.image for s in self.scores if s.tested_on == kind and s.seen == "yes"})
 
 
-def parts_of(scores: Sequence[GlandScore]) -> list[Part]:
-    """The test parts, in order of their names."""
+def parts_of(scores: Sequence[GlandScore]) -> list[PartScores]:
+    """Divide scores into the test parts, in order of their names."""
     kinds = tuple(dict.fromkeys(s.tested_on for s in scores if s.trained_on == ORIGINAL))
     return [
-        Part(name, kinds, tuple(score for score in scores if score.part == name))
+        PartScores(name, kinds, tuple(score for score in scores if score.part == name))
         for name in sorted({score.part for score in scores})
     ]
 
 
-def contests(part: Part) -> list[Contest]:
-    """What the paper claims and what is fair, each model: on each side against both bicubics of that side.
+def compare_settings(part: PartScores) -> dict[SettingPair, CorrectedTest]:
+    """Test the paper's claims and their fair versions for each model; a positive difference is better.
 
-    The p-values of all are corrected together, by Holm.
+    The p-values of all tests are corrected together, by Holm.
     """
-    original = Setting(ORIGINAL, ORIGINAL)
     pairs = [
         pair
         for model in part.models
         for pair in (
-            (Setting(model, ORIGINAL), Setting(BICUBIC, ORIGINAL)),
-            (Setting(model, ORIGINAL), Setting(LR, ORIGINAL)),
-            (Setting(ORIGINAL, model), Setting(ORIGINAL, BICUBIC)),
-            (Setting(model, model), Setting(BICUBIC, BICUBIC)),
-            (Setting(model, model), original),
+            (UNetSetting(model, ORIGINAL), UNetSetting(BICUBIC, ORIGINAL)),
+            (UNetSetting(model, ORIGINAL), UNetSetting(LR, ORIGINAL)),
+            (UNetSetting(ORIGINAL, model), UNetSetting(ORIGINAL, BICUBIC)),
+            (UNetSetting(model, model), UNetSetting(BICUBIC, BICUBIC)),
+            (UNetSetting(model, model), UNetSetting(ORIGINAL, ORIGINAL)),
         )
     ]
-    tests = [(*pair, m, test) for pair in pairs for m in MEASURES if (test := _tested(part, *pair, m))]
-    corrected = holm([test.p for *_, test in tests])
-    return [Contest(*found, p) for found, p in zip(tests, corrected, strict=True)]
+    tests = {}
+    for (first, second), measure in product(pairs, MEASURES):
+        ours, theirs = (part.grid.by_image(setting, measure) for setting in (first, second))
+        if test := paired_test(ours, theirs, smaller_is_better=measure == "hausdorff"):
+            tests[SettingPair(first, second, measure)] = test
+    return corrected(tests)
 
 
-def gaps(part: Part) -> list[Gap]:
-    """How much of what bicubic loses against the originals each model's images win back, pooled."""
-    lows = (Setting(ORIGINAL, BICUBIC), Setting(BICUBIC, ORIGINAL), Setting(LR, ORIGINAL))
-    return [
-        Gap(Setting(ORIGINAL, model), low, measure, _recovered(part, Setting(ORIGINAL, model), low, measure))
-        for model in part.models
-        for low in lows
-        for measure in MEASURES
-    ]
+def recovered_shares(part: PartScores) -> dict[SettingPair, float]:
+    """Compute what share of the loss by bicubic each model's images recover, pooled.
+
+    `SettingPair.second` is the setting with the loss. NaN where it is not worse than the originals.
+    """
+    lows = (UNetSetting(ORIGINAL, BICUBIC), UNetSetting(BICUBIC, ORIGINAL), UNetSetting(LR, ORIGINAL))
+    shares = {}
+    for model, low, measure in product(part.models, lows, MEASURES):
+        own, original, lost = (
+            part.pooled(setting, measure).mean
+            for setting in (UNetSetting(ORIGINAL, model), UNetSetting(ORIGINAL, ORIGINAL), low)
+        )
+        key = SettingPair(UNetSetting(ORIGINAL, model), low, measure)
+        shares[key] = recovered(own, original, lost, smaller_is_better=measure == "hausdorff")
+    return shares
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
-
-
-def _over_seeds(figures: Sequence[float]) -> Figure:
-    return Figure(statistics.fmean(figures), statistics.stdev(figures) if len(figures) > 1 else math.nan)
-
-
-def _tested(part: Part, first: Setting, second: Setting, measure: Measure) -> PairedTest | None:
-    """The paired test; None below two images."""
-    ours, theirs = part.per_image(first, measure), part.per_image(second, measure)
-    sign = -1 if measure == "hausdorff" else 1
-    images = [image for image in ours if image in theirs]
-    if len(images) < 2:
-        return None
-    return paired_t_test([sign * ours[image] for image in images], [sign * theirs[image] for image in images])
-
-
-def _recovered(part: Part, setting: Setting, low: Setting, measure: Measure) -> float:
-    top, bottom, ours = (
-        part.pooled(one, measure).mean for one in (Setting(ORIGINAL, ORIGINAL), low, setting)
-    )
-    way = top - bottom
-    worse = way >= 0 if measure == "hausdorff" else way <= 0
-    return math.nan if worse else (ours - bottom) / way
+def _ratio(amount: float, total: float) -> float:
+    return amount / total if total else math.nan

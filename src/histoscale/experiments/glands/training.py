@@ -16,8 +16,8 @@ from torch import nn
 
 from histoscale.errors import OutputError, WeightsError
 from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
-from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, Pictures, of_part
-from histoscale.experiments.glands.patches import Patches, Sample
+from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, ImageStore, of_part
+from histoscale.experiments.glands.patches import LabelledImage, PatchSampler
 from histoscale.experiments.glands.segmentation import build_unet, gland_classes, predict
 from histoscale.files import atomic_write, write_text, writing
 from histoscale.resources import find_device, find_precision
@@ -27,13 +27,13 @@ from histoscale.training.schedule import Progress, warmup_cosine
 
 NETWORK, RECIPE = "network.safetensors", "recipe.json"
 VALIDATED = 4
-"""At most so many validation images draw the curves; they decide nothing."""
+"""Largest number of validation images; they are for the curves alone."""
 
-Report: TypeAlias = Callable[[int], None]
-"""Told the step after each."""
+StepReport: TypeAlias = Callable[[int], None]
+"""Called after every step with its number."""
 
 
-class Task(NamedTuple):
+class UNetTask(NamedTuple):
     """One training and its folder."""
 
     run: GlandRun
@@ -43,28 +43,28 @@ class Task(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the network is there."""
+        """Whether the network is trained."""
         return (self.folder / NETWORK).exists()
 
     def steps_done(self) -> int:
-        """How far the training is, by what it has written down."""
+        """Read the last step from the metrics."""
         metrics = self.folder / METRICS
         lines = read_metrics(metrics) if metrics.exists() else []
         return max((int(line["step"]) for line in lines), default=0)
 
 
-def task_of(run: GlandRun, seed: int, kind: str, folder: Path) -> Task:
-    """The training of a kind and seed in the folder of a run."""
-    return Task(run, seed, kind, folder / "trainings" / f"{kind}-seed{seed}")
+def task_of(run: GlandRun, seed: int, kind: str, folder: Path) -> UNetTask:
+    """Make the training of a kind and seed in the folder of a run."""
+    return UNetTask(run, seed, kind, folder / "trainings" / f"{kind}-seed{seed}")
 
 
-def begin(task: Task, pictures: Pictures, images: list[GlandImage]) -> None:
-    """Write down what the network depends on, or find it as it was.
+def begin(task: UNetTask, store: ImageStore, images: list[GlandImage]) -> None:
+    """Write what the network depends on, or make sure that it is what an earlier call wrote.
 
     Raises:
         OutputError: if the folder holds a training by another recipe, or cannot be written.
     """
-    source = pictures.folders.get(task.kind)
+    source = store.folders.get(task.kind)
     recipe = {
         **json.loads(task.run.model_dump_json(include={"network", "training", "data", "precision"})),
         "boundary_px": task.run.objects.boundary_px,
@@ -78,18 +78,18 @@ def begin(task: Task, pictures: Pictures, images: list[GlandImage]) -> None:
         if not written.exists():
             write_text(written, json.dumps(recipe, indent=1) + "\n")
         elif _read_recipe(written) != recipe:
-            raise OutputError(f"{task.folder} was trained by another recipe: choose another folder.")
+            raise OutputError(f"{task.folder} was trained with other settings: choose another folder.")
 
 
 def _read_recipe(written: Path) -> Any:
     try:
         return json.loads(written.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise OutputError(f"{written} is damaged, wanted the recipe of a training: {error}.") from error
+        raise OutputError(f"{written} is damaged: {error}. Delete the folder to train again.") from error
 
 
-def load_network(task: Task) -> nn.Module:
-    """A finished training's network.
+def load_network(task: UNetTask) -> nn.Module:
+    """Load the network of a finished training.
 
     Raises:
         WeightsError: if it is damaged.
@@ -113,7 +113,7 @@ class UNetLearner:
 
     curve_label = "validation Dice of gland pixels"
 
-    def __init__(self, task: Task, patches: Patches, validation: list[Sample]):
+    def __init__(self, task: UNetTask, patches: PatchSampler, validation: list[LabelledImage]):
         from monai.losses.dice import DiceCELoss
 
         self.task, self.patches, self.validation = task, patches, validation
@@ -170,9 +170,9 @@ def rate_share(step: int, table: GlandTraining) -> float:
 
 
 def train_unet(
-    task: Task, pictures: Pictures, images: list[GlandImage], report: Report | None = None
+    task: UNetTask, store: ImageStore, images: list[GlandImage], report: StepReport | None = None
 ) -> None:
-    """Train a network, unless it is there.
+    """Train a network, unless it is trained already.
 
     Raises:
         DataError: if an image cannot be read.
@@ -181,14 +181,14 @@ def train_unet(
         WeightsError: if the state to resume from is damaged.
         KeyboardInterrupt: after SIGINT or SIGTERM, when the state is written.
     """
-    begin(task, pictures, images)
+    begin(task, store, images)
     if task.is_finished:
         return
     table = task.run.training
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
-    patches = Patches(_samples(task, pictures, of_part(images, TRAIN)), side, table.batch, task.seed)
+    patches = PatchSampler(_samples(task, store, of_part(images, TRAIN)), side, table.batch, task.seed)
     with writing(task.folder):
-        learner = UNetLearner(task, patches, _samples(task, pictures, validated(images)))
+        learner = UNetLearner(task, patches, _samples(task, store, validated(images)))
         intervals = Intervals(table.log_every, table.checkpoint_minutes, table.validate_every)
         loop = Loop(learner, task.folder, Progress(table.steps), intervals, "lower training.rate")
         if (task.folder / STATE).exists():
@@ -205,16 +205,16 @@ def train_unet(
 
 
 def validated(images: list[GlandImage]) -> list[GlandImage]:
-    """The validation images that draw the curves, evenly spread."""
+    """Choose the validation images of the curves, evenly spread."""
     validation = of_part(images, VALIDATION)
     return validation[:: max(1, math.ceil(len(validation) / VALIDATED))]
 
 
-def _samples(task: Task, pictures: Pictures, images: list[GlandImage]) -> list[Sample]:
-    """Pictures of the task's kind with their classes; the boundary is as wide in micrometres at any size."""
-    step = pictures.step(task.kind)
+def _samples(task: UNetTask, store: ImageStore, images: list[GlandImage]) -> list[LabelledImage]:
+    """Read images of a kind with their classes; the boundary is as wide in micrometres at any size."""
+    step = store.step(task.kind)
     width = max(1, round(task.run.objects.boundary_px / step))
     return [
-        Sample(pictures.seen(image, task.kind), gland_classes(pictures.labels(image, step), width))
+        LabelledImage(store.network_input(image, task.kind), gland_classes(store.labels(image, step), width))
         for image in images
     ]
