@@ -24,6 +24,18 @@ def test_equals_the_textbook_formula() -> None:
     assert (result.low, result.high) == (pytest.approx(d.mean() - reach), pytest.approx(d.mean() + reach))
 
 
+@pytest.mark.parametrize("n", [2, 5, 300])
+@pytest.mark.parametrize("shift", [0.0, 0.3, 5.0])
+def test_equals_scipy(n: int, shift: float) -> None:
+    rng = np.random.default_rng(n)
+    first, second = rng.normal(30, 2, n), rng.normal(30 + shift, 2, n)
+    expected = stats.ttest_rel(first, second)
+    interval = expected.confidence_interval(0.9)
+    result = paired_t_test(first.tolist(), second.tolist(), 0.9)
+    assert (result.t, result.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-11, abs=0)
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high), rel=1e-11)
+
+
 def test_sign_follows_first_minus_second() -> None:
     better, worse = [31.0, 30.2, 29.5], [30.0, 29.6, 29.1]
     assert paired_t_test(better, worse).difference > 0 > paired_t_test(worse, better).t

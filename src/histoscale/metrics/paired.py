@@ -4,11 +4,12 @@
 neighbouring crops of one patient (as in GlaS) its p-values are too small.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from histoscale.errors import InputError
 
@@ -49,11 +50,10 @@ def paired_t_test(first: Sequence[float], second: Sequence[float], confidence: f
         certain = abs(mean) > rounding
         t, p = (float(np.copysign(np.inf, mean)), 0.0) if certain else (0.0, 1.0)
         return PairedTest(a.size, mean, mean, mean, t, p)
-    result = stats.ttest_rel(a, b)
-    interval = result.confidence_interval(confidence)
-    return PairedTest(
-        a.size, mean, float(interval.low), float(interval.high), float(result.statistic), float(result.pvalue)
-    )
+    # As scipy.stats.ttest_rel, whose checks of its arguments take forty times as long as the test.
+    freedom, error = a.size - 1, float(difference.std(ddof=1)) / math.sqrt(a.size)
+    t, reach = mean / error, float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    return PairedTest(a.size, mean, mean - reach, mean + reach, t, 2 * float(special.stdtr(freedom, -abs(t))))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
