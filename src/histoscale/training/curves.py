@@ -7,6 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from histoscale.files import atomic_write
+
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a ``metrics.jsonl``; a last line cut short by a kill is passed over."""
@@ -48,7 +50,8 @@ def draw_curves(
     for axes in (left, right):
         axes.grid(alpha=0.2)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(image, dpi=110)
+    with atomic_write(image) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def running_mean(values: list[float], width: int) -> list[float]:
