@@ -6,7 +6,7 @@ from PIL import ImageCms
 
 from histoscale.io.metadata import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
-from histoscale.io.writers.base import FinishedSlide
+from histoscale.io.writers.base import OutputSlide
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def finished_pixels() -> np.ndarray:
 
 
 @pytest.fixture
-def finished_slide(finished_pixels: np.ndarray) -> FinishedSlide:
+def finished_slide(finished_pixels: np.ndarray) -> OutputSlide:
     """A slide with everything that a file can carry."""
     mpp, profile = Mpp(0.25, 0.2600001), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     record = Provenance("1.0", SUPER_RESOLVED, "a & b.svs", (2.0, 2.0), mpp, 40.0, "iste-fast", "ab" * 32)
@@ -29,4 +29,4 @@ def finished_slide(finished_pixels: np.ndarray) -> FinishedSlide:
         return finished_pixels[y : y + height, x : x + width]
 
     associated = {"label": label, "macro": macro}
-    return FinishedSlide((2101, 1301), read, record, mpp, 40.0, profile, associated=associated)
+    return OutputSlide((2101, 1301), read, record, mpp, 40.0, profile, associated=associated)

@@ -13,7 +13,7 @@ from histoscale.io.formats import describe, open_slide, read
 from histoscale.io.metadata import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.tiff_reader import TiffSlide
-from histoscale.io.writers.base import Encoding, FinishedSlide, Layout
+from histoscale.io.writers.base import Encoding, Layout, OutputSlide
 from histoscale.io.writers.formats import write_slide
 
 RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
@@ -116,7 +116,7 @@ def test_associated_images_of_an_ome_file(tmp_path: Path) -> None:
 def test_what_we_write_is_read(tmp_path: Path, layout: Layout) -> None:
     record = Provenance("0.1.0", SUPER_RESOLVED, "a.svs", (4.0, 4.0), Mpp(0.25, 0.25), 40.0)
     whole, label = np.tile(RGB, (4, 4, 1)), RGB[:50, :70].copy()
-    slide = FinishedSlide(
+    slide = OutputSlide(
         size_xy=(1204, 812),
         read=lambda xy, size: whole[xy[1] : xy[1] + size[1], xy[0] : xy[0] + size[0]],
         provenance=record,
@@ -125,7 +125,7 @@ def test_what_we_write_is_read(tmp_path: Path, layout: Layout) -> None:
         icc_profile=b"profile",
         associated={"label": label},
     )
-    encoding = Encoding("deflate", layout=layout, tile_px=256)
+    encoding = Encoding("deflate", 90, layout=layout, tile_px=256)
     write_slide(tmp_path / "x.ome.tiff", slide, encoding, tmp_path, overwrite=False)
     with open_slide(tmp_path / "x.ome.tiff") as written:
         found = written.description

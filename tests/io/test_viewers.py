@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from histoscale import upscale_slide
-from histoscale.io.writers.base import Encoding, FinishedSlide, Layout
+from histoscale.io.writers.base import Encoding, Layout, OutputSlide
 from histoscale.io.writers.formats import write_slide
 from histoscale.io.writers.pyramid import level_sizes
 
@@ -27,11 +27,11 @@ Sizes = tuple[tuple[int, int], ...]
 LEVELS: Sizes = ((2101, 1301), (1051, 651), (526, 326))
 MPP = (0.25, 0.2600001)
 
-OME = ("x.ome.tiff", Encoding(layout="ome"))
-OPENSLIDE = ("x.ome.tiff", Encoding(layout="openslide"))
-BOTH = ("x.ome.tiff", Encoding(layout="both"))
-ZARR = ("x.ome.zarr", Encoding("zstd"))
-DICOM = ("x.dcm", Encoding())
+OME = ("x.ome.tiff", Encoding("jpeg", 90, layout="ome"))
+OPENSLIDE = ("x.ome.tiff", Encoding("jpeg", 90, layout="openslide"))
+BOTH = ("x.ome.tiff", Encoding("jpeg", 90, layout="both"))
+ZARR = ("x.ome.zarr", Encoding("zstd", 90))
+DICOM = ("x.dcm", Encoding("jpeg", 90))
 
 
 class Seen(NamedTuple):
@@ -133,7 +133,7 @@ def named(value: object) -> str | None:
 
 @pytest.mark.parametrize(("reader", "name", "encoding"), PAIRS, ids=named)
 def test_a_reader_sees_size_levels_and_micrometres(
-    tmp_path: Path, finished_slide: FinishedSlide, reader: Reader, name: str, encoding: Encoding
+    tmp_path: Path, finished_slide: OutputSlide, reader: Reader, name: str, encoding: Encoding
 ) -> None:
     write_slide(tmp_path / name, finished_slide, encoding, tmp_path / "scratch", overwrite=False)
     seen = reader(tmp_path / name)
@@ -193,7 +193,7 @@ def installed(readers: tuple[Reader, ...]) -> Iterator[Reader]:
 
 
 def test_openslide_sees_no_lower_levels_in_the_standard_layout(
-    tmp_path: Path, finished_slide: FinishedSlide
+    tmp_path: Path, finished_slide: OutputSlide
 ) -> None:
     name, encoding = OME
     write_slide(tmp_path / name, finished_slide, encoding, tmp_path / "scratch", overwrite=False)

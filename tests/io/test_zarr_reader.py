@@ -12,8 +12,8 @@ from histoscale.errors import InputError
 from histoscale.io.formats import describe, is_slide_folder, open_slide, read
 from histoscale.io.metadata import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
-from histoscale.io.writers.base import Encoding, FinishedSlide
-from histoscale.io.writers.ome_zarr import write_ome_zarr
+from histoscale.io.writers.base import Encoding, OutputSlide
+from histoscale.io.writers.formats import write_slide
 from histoscale.io.zarr_reader import ZarrSlide
 
 RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
@@ -149,7 +149,7 @@ def test_a_damaged_chunk_is_named_and_disturbs_no_other(tmp_path: Path) -> None:
 def test_what_we_write_is_read(tmp_path: Path) -> None:
     record = Provenance("0.1.0", SUPER_RESOLVED, "a.svs", (4.0, 4.0), Mpp(0.25, 0.25), 40.0)
     label = RGB[:50, :70].copy()
-    slide = FinishedSlide(
+    slide = OutputSlide(
         size_xy=(301, 203),
         read=lambda xy, size: RGB[xy[1] : xy[1] + size[1], xy[0] : xy[0] + size[0]],
         provenance=record,
@@ -158,7 +158,7 @@ def test_what_we_write_is_read(tmp_path: Path) -> None:
         icc_profile=b"profile",
         associated={"label": label},
     )
-    write_ome_zarr(tmp_path / "x.zarr", slide, Encoding("zstd", tile_px=64), tmp_path, overwrite=False)
+    write_slide(tmp_path / "x.zarr", slide, Encoding("zstd", 90, tile_px=64), tmp_path, overwrite=False)
     with open_slide(tmp_path / "x.zarr") as written:
         found = written.description
         assert np.array_equal(written.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])

@@ -91,7 +91,7 @@ def test_a_disk_that_does_not_exist_yet_is_that_of_its_parent(tmp_path: Path) ->
 
 
 def test_lossless_output_takes_more_disk() -> None:
-    jpeg, none = (disk_bytes((4000, 3000), 1024, Encoding(kind)) for kind in ("jpeg", "none"))
+    jpeg, none = (disk_bytes((4000, 3000), 1024, Encoding(kind, 90)) for kind in ("jpeg", "none"))
     assert jpeg[0] == none[0] == 3 * (4096 * 3072 + 2000 * 1500 + 1000 * 750)
     assert jpeg[1] < 0.2 * none[1]
     assert none[1] == 4 * 4000 * 3000

@@ -25,7 +25,7 @@ class Reader(NamedTuple):
     """One way to read files.
 
     Attributes:
-        suffixes: names of such files usually end so; only a search through a folder asks.
+        suffixes: how names of such files end; asked only where a folder is searched for files.
         locate: called with a path and the first bytes of the file, none of a folder; gives the path to open
             if the reader takes it: a slide that is a folder may be named by a file in it, and the reverse.
         open: opens what ``locate`` gave.
@@ -37,16 +37,13 @@ class Reader(NamedTuple):
 
 
 READERS = (
-    Reader((".zarr",), zarr_reader.locate, ZarrSlide),
-    Reader(
-        (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi"),
-        openslide_reader.locate,
-        OpenSlideSlide,
-    ),
+    Reader((), zarr_reader.locate, ZarrSlide),
+    Reader(openslide_reader.SUFFIXES, openslide_reader.locate, OpenSlideSlide),
     Reader((".tif", ".tiff"), tiff_reader.locate, TiffSlide),
     Reader((".png", ".jpg", ".jpeg", ".webp", ".bmp"), image_reader.locate, ImageSlide),
 )
 """The first that takes a path wins."""
+SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.suffixes)
 
 
 def describe(path: Path) -> Description:

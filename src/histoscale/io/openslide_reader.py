@@ -14,6 +14,7 @@ from histoscale.io.metadata import contradiction, parse_provenance, positive
 from histoscale.io.slide import Description, Mpp, Slide
 from histoscale.io.tiff_metadata import compression_of
 
+SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi")
 BLOCK_PX = 512
 """Side of the blocks in which levels are read whose pixels do not lie on pixels of level 0."""
 PNG_MAGIC = b"\x89PNG"

@@ -20,7 +20,8 @@ from histoscale.io.formats import open_slide
 from histoscale.io.metadata import COPIED, REDUCED, Provenance
 from histoscale.io.slide import Mpp, Slide
 from histoscale.io.tissue import find_tissue
-from histoscale.io.writers.image import Finished, write_picture
+from histoscale.io.writers.base import OutputImage
+from histoscale.io.writers.formats import write_image
 from histoscale.tiling.crops import Cut, Frame, frame_of, grid_cuts, random_cuts, read_cut
 from histoscale.tiling.splits import NAMES, Split, split_by_slide, split_by_tile
 
@@ -163,18 +164,18 @@ def _write_cuts(
                 report("cutting", done, len(chosen))
                 pixels = read_cut(slide, frame, cut)
                 file = f"{part}/{cut.id}.{recipe.form}"
-                write_picture(folder / file, _finished(pixels, slide, frame))
+                write_image(folder / file, _output(pixels, slide, frame))
                 yield _row(cut, part, file, frame, pixels, recipe.set)
                 done += 1
 
 
-def _finished(pixels: UInt8[np.ndarray, "h w 3"], slide: Slide, frame: Frame) -> Finished:
+def _output(pixels: UInt8[np.ndarray, "h w 3"], slide: Slide, frame: Frame) -> OutputImage:
     whole_xy = slide.levels_xy[0]
     across, down = (n / whole for n, whole in zip(frame.size_xy, whole_xy, strict=True))
     note = COPIED if frame.size_xy == whole_xy else REDUCED
     name = slide.description.path.name
     provenance = Provenance(version("histoscale"), note, name, (across, down), frame.mpp)
-    return Finished(pixels, None, slide.description.icc_profile, provenance)
+    return OutputImage(pixels, None, slide.description.icc_profile, provenance)
 
 
 def _row(

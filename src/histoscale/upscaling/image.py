@@ -16,7 +16,8 @@ from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Pixels, Slide
-from histoscale.io.writers.image import LOSSLESS, Finished, format_of, refuse_impossible, write_picture
+from histoscale.io.writers.base import OutputImage
+from histoscale.io.writers.formats import format_of, refuse_impossible_image, write_image
 from histoscale.resources import ensure_memory
 from histoscale.upscaling.engine import Engine, enough_memory
 from histoscale.upscaling.geometry import Target, resolve
@@ -98,8 +99,9 @@ def upscale_picture(
         pixels, method, note = _made(slide, field, target, plan, engine, progress)
     used = engine.used if note == metadata.SUPER_RESOLVED else None
     with enough_memory(str(target)):
-        finished = Finished(pixels.colour, pixels.alpha, header.icc_profile, record(header, plan, note, used))
-        write_picture(target, finished, quality=options.quality, overwrite=options.overwrite)
+        provenance = record(header, plan, note, used)
+        made = OutputImage(pixels.colour, pixels.alpha, header.icc_profile, provenance)
+        write_image(target, made, quality=options.quality, overwrite=options.overwrite)
     return Outcome(
         source,
         target,
@@ -111,7 +113,7 @@ def upscale_picture(
         seconds=time.perf_counter() - started,
         remarks=(
             *remarks(header, plan, used, options.source_mpp),
-            *options.unused(form := format_of(target), is_lossless=form in LOSSLESS),
+            *options.unused(format_of(target).name, is_lossless=not format_of(target).is_lossy),
         ),
     )
 
@@ -124,7 +126,7 @@ def _made(
     if reduced is not None:
         return reduced, METHODS["reduce"], metadata.REDUCED
     pixels = slide.read_pixels(*field)
-    refuse_impossible(target, plan.size_xy, has_transparency=not pixels.is_opaque)
+    refuse_impossible_image(target, plan.size_xy, has_transparency=not pixels.is_opaque)
     colour, method, note = _resample(pixels.colour, plan, engine, progress)
     alpha = pixels.alpha
     if alpha is not None:
@@ -149,7 +151,7 @@ def _from_lower_level(slide: Slide, field: Rectangle, target: Target) -> Pixels 
 
 def _refuse_too_large(target: Path, plan: Target) -> None:
     width, height = plan.size_xy
-    refuse_impossible(target, plan.size_xy, has_transparency=False)
+    refuse_impossible_image(target, plan.size_xy, has_transparency=False)
     ensure_memory(
         width * height * 4 * BYTES_PER_SAMPLE,
         OutputError,

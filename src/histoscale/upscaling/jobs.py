@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from histoscale.errors import HistoscaleError, InputError, OutputError
-from histoscale.io.formats import is_slide_folder
+from histoscale.io.formats import SUFFIXES, is_slide_folder
+from histoscale.io.openslide_reader import SUFFIXES as SLIDE_SUFFIXES
 from histoscale.io.tile_store import TileStore
-from histoscale.io.writers.formats import is_slide_target
-from histoscale.io.writers.image import FORMAT_OF_SUFFIX
+from histoscale.io.writers.formats import image_suffixes, is_slide_target
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor, executor_for
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.results import Failure, Outcome
 
-SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi")
-READABLE_SUFFIXES = (*FORMAT_OF_SUFFIX, ".bmp", *SLIDE_SUFFIXES)
 UNTRIED = "Not tried, since the run was to stop at the first error."
 FileProgress = Callable[[Path, int, int], None]
 """Called with the source, output pixels done and their total."""
@@ -136,10 +134,10 @@ def _pictures_in(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if not path.name.startswith(".")
-        and (path.suffix.lower() in READABLE_SUFFIXES if path.is_file() else is_slide_target(path))
+        and (path.suffix.lower() in SUFFIXES if path.is_file() else is_slide_target(path))
     )
     if not found:
-        raise InputError(f"{folder} holds no picture of a known suffix ({' '.join(READABLE_SUFFIXES)}).")
+        raise InputError(f"{folder} holds no picture of a known suffix ({' '.join(SUFFIXES)}).")
     return found
 
 
@@ -150,4 +148,4 @@ def _name_in_folder(source: Path) -> str:
         return source.name + ".ome.tiff"
     if suffix in SLIDE_SUFFIXES:
         return source.stem + ".ome.tiff"
-    return source.name if suffix in FORMAT_OF_SUFFIX or is_slide_target(source) else source.stem + ".png"
+    return source.name if suffix in image_suffixes() or is_slide_target(source) else source.stem + ".png"

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from histoscale.errors import ConfigError, OutputError
 from histoscale.io.tile_store import stored_bytes
 from histoscale.io.writers.base import Encoding
-from histoscale.io.writers.formats import estimate_bytes
-from histoscale.io.writers.pyramid import scratch_bytes
+from histoscale.io.writers.pyramid import estimate_bytes, scratch_bytes
 from histoscale.resources import USABLE_SHARE, available_bytes, format_bytes
 from histoscale.upscaling.plan import ModelSetting
 

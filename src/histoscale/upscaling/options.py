@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from histoscale.errors import ConfigError
-from histoscale.io.writers.base import Compression, Layout
-from histoscale.io.writers.formats import DICOM, OME_TIFF, OME_ZARR
+from histoscale.io.writers.choices import Compression, Layout
 from histoscale.upscaling.geometry import Wish, require_positive
 
 TISSUE_CHOICES = ("all", "mask")
@@ -63,11 +62,11 @@ class Options:
             form: of the output, such as "PNG" or "OME-TIFF".
             is_lossless: whether it keeps pixels as they are, whatever the quality.
         """
-        is_picture = form not in {OME_TIFF, OME_ZARR, DICOM}
+        is_picture = form not in {"OME-TIFF", "OME-Zarr", "DICOM"}
         in_vain = {
             "compression": is_picture and self.compression is not None,
             "tissue": is_picture and self.tissue != "mask",
-            "layout": form != OME_TIFF and self.layout != "ome",
+            "layout": form != "OME-TIFF" and self.layout != "ome",
             "quality": is_lossless and self.quality is not None,
         }
         return tuple(

@@ -13,10 +13,10 @@ from histoscale.files import remove_leftovers
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Slide
 from histoscale.io.tile_store import TileStore
-from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.formats import (
-    default_compression,
-    format_of_slide,
+    encoding_for,
+    format_of,
     refuse_impossible_slide,
     refuse_unknown_mpp,
     write_slide,
@@ -33,7 +33,6 @@ from histoscale.upscaling.results import SlideOutcome, Work, record, remarks
 from histoscale.upscaling.resume import earlier_manifest, manifest_of, refuse_changed
 from histoscale.upscaling.stream import TileStream
 
-DEFAULT_QUALITY = 90
 Progress = Callable[[int, int], None]
 """Called with output pixels done and their total."""
 Announce = Callable[[str], None]
@@ -178,10 +177,10 @@ def _compute_and_write(
     return tally, time.perf_counter() - started - stream.waited_s
 
 
-def _finished(slide: Slide, planned: Planned, stream: TileStream, tally: Tally) -> FinishedSlide:
+def _finished(slide: Slide, planned: Planned, stream: TileStream, tally: Tally) -> OutputSlide:
     """The output as the writer sees it; associated images are carried over."""
     header, target = planned.wanted.header, planned.wanted.target
-    return FinishedSlide(
+    return OutputSlide(
         size_xy=target.size_xy,
         read=stream.read,
         provenance=record(header, target, planned.note, planned.used),
@@ -205,8 +204,7 @@ def _associated(slide: Slide, tally: Tally) -> dict[str, UInt8[np.ndarray, "_ _ 
 
 
 def _encoding(target: Path, options: Options) -> Encoding:
-    usual = default_compression(target)
-    return Encoding(options.compression or usual, options.quality or DEFAULT_QUALITY, options.layout)
+    return encoding_for(target, options.compression, options.quality, options.layout)
 
 
 def _outcome(
@@ -223,7 +221,7 @@ def _outcome(
     wanted, plan = planned.wanted, planned.plan
     told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
     has_quality = _encoding(target, options).compression in {"jpeg", "jpeg2000"}
-    told += options.unused(format_of_slide(target), is_lossless=not has_quality)
+    told += options.unused(format_of(target).name, is_lossless=not has_quality)
     told += wanted.roi.notes if wanted.roi else ()
     if tally.lost:
         told.append(f"damaged in the source and left out: {', '.join(tally.lost)}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.io.writers.base import FinishedSlide
+from histoscale.io.writers.base import OutputSlide
 from histoscale.io.writers.pyramid import PyramidLevels, level_sizes, scratch_bytes
 
 TILE_PX = 256
@@ -25,7 +25,7 @@ def test_levels_are_halved_down_to_a_thumbnail() -> None:
 
 
 def test_each_level_is_the_mean_of_the_one_above(
-    tmp_path: Path, finished_slide: FinishedSlide, finished_pixels: np.ndarray
+    tmp_path: Path, finished_slide: OutputSlide, finished_pixels: np.ndarray
 ) -> None:
     meant = Image.fromarray(finished_pixels)
     with PyramidLevels(finished_slide, TILE_PX, tmp_path / "new") as levels:
@@ -37,7 +37,7 @@ def test_each_level_is_the_mean_of_the_one_above(
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_pixels_are_asked_for_once_in_reading_order(tmp_path: Path, finished_slide: FinishedSlide) -> None:
+def test_pixels_are_asked_for_once_in_reading_order(tmp_path: Path, finished_slide: OutputSlide) -> None:
     asked = []
 
     def read(l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_pixels_are_asked_for_once_in_reading_order(tmp_path: Path, finished_sli
 
 
 def test_samples_are_pieces_of_the_levels(
-    tmp_path: Path, finished_slide: FinishedSlide, finished_pixels: np.ndarray
+    tmp_path: Path, finished_slide: OutputSlide, finished_pixels: np.ndarray
 ) -> None:
     with PyramidLevels(finished_slide, 1024, tmp_path) as levels:
         for level in range(3):
@@ -67,7 +67,7 @@ def test_samples_are_pieces_of_the_levels(
         assert np.array_equal(sample.pixels, finished_pixels[y : y + 512, x : x + 512])
 
 
-def test_scratch_holds_no_more_than_said(tmp_path: Path, finished_slide: FinishedSlide) -> None:
+def test_scratch_holds_no_more_than_said(tmp_path: Path, finished_slide: OutputSlide) -> None:
     with PyramidLevels(finished_slide, 64, tmp_path) as levels:
         list(levels.tiles(0))
         for _ in levels.tiles(1):
@@ -76,7 +76,7 @@ def test_scratch_holds_no_more_than_said(tmp_path: Path, finished_slide: Finishe
 
 
 @pytest.mark.parametrize("size_xy", [(1, 1), (5000, 1), (1, 5000)])
-def test_thin_slides(tmp_path: Path, finished_slide: FinishedSlide, size_xy: tuple[int, int]) -> None:
+def test_thin_slides(tmp_path: Path, finished_slide: OutputSlide, size_xy: tuple[int, int]) -> None:
     def read(l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> np.ndarray:
         return np.full((size_xy[1], size_xy[0], 3), 77, np.uint8)
 

@@ -22,7 +22,7 @@ def test_equal_pixels_pass() -> None:
 def test_one_grey_level_is_too_much_where_nothing_is_lost() -> None:
     other = NOISE.copy()
     other[50, 50, 1] ^= 1
-    with pytest.raises(OutputError, match="tile at 512, 0 of level 1 is another"):
+    with pytest.raises(OutputError, match=r"tile at \(512, 0\) of level 1"):
         refuse_other_pixels(TARGET, [SAMPLE], True, lambda sample: other)
 
 
@@ -36,22 +36,22 @@ def test_the_worst_jpeg_of_the_worst_picture_passes(quality: int) -> None:
     "other", [NOISE // 2, np.full_like(NOISE, 255), NOISE[:99].copy()], ids=["dark", "glass", "short"]
 )
 def test_another_tile_does_not(other: np.ndarray) -> None:
-    with pytest.raises(OutputError, match="is another"):
+    with pytest.raises(OutputError, match="other pixels"):
         refuse_other_pixels(TARGET, [SAMPLE], False, lambda sample: other)
 
 
 def test_swapped_colours_do_not() -> None:
     pink = np.full_like(NOISE, (230, 150, 190))
-    with pytest.raises(OutputError, match="is another"):
+    with pytest.raises(OutputError, match="other pixels"):
         refuse_other_pixels(TARGET, [Sample(0, (0, 0), pink)], False, lambda _: pink[..., ::-1].copy())
 
 
 def test_a_difference_is_said_with_both_values() -> None:
     refuse_difference(TARGET, "levels", 2, 2)
-    with pytest.raises(OutputError, match=r"x\.ome\.tiff was not kept: read back, its levels is 1, not 2\."):
+    with pytest.raises(OutputError, match=r"x\.ome\.tiff .*expected levels 2, found 1"):
         refuse_difference(TARGET, "levels", 2, 1)
 
 
 def test_a_decoder_that_fails_is_a_sentence() -> None:
-    with pytest.raises(OutputError, match=r"could not be read back \(no such marker\)"), rereading(TARGET):
+    with pytest.raises(OutputError, match=r"cannot be read \(no such marker\)"), rereading(TARGET):
         raise ValueError("no such marker.\nmore")

@@ -1,27 +1,72 @@
-"""What a pyramid writer is given: pixels that may be on their way yet, and everything else the file holds."""
+"""What writers are given, and what they share: an image or a slide, how it is stored, its density."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import OutputError
 from histoscale.io.metadata import Provenance
-from histoscale.io.slide import Mpp
+from histoscale.io.slide import Mpp, Pixels
+from histoscale.io.writers.choices import Compression, Layout
 
-Compression: TypeAlias = Literal["jpeg", "jpeg2000", "zstd", "deflate", "none"]
-Layout: TypeAlias = Literal["ome", "openslide", "both"]
 ReadPixels: TypeAlias = Callable[[tuple[int, int], tuple[int, int]], UInt8[np.ndarray, "h w 3"]]
 """``read(l0_xy, size_xy)``: a rectangle of the finished level 0; waits until it has been computed."""
 
 TILE_UNIT_PX = 16
 """TIFF's tiles are multiples of this."""
+UM_PER_CM = 10_000.0
+DENSITY_UM = (1e-3, 1e5)
+"""Micrometres per pixel that the density fields of all formats can count; beyond, the record alone tells."""
+COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
+"""Of an ICC profile by its signature, with the channels of the pixels that it describes."""
 
 
 @dataclass(frozen=True)
-class FinishedSlide:
+class OutputImage:
+    """An image to be written.
+
+    Attributes:
+        alpha: opacity; None where there is none.
+        icc_profile: of the source; see `fitting_profile`.
+    """
+
+    pixels: UInt8[np.ndarray, "h w c"]
+    alpha: UInt8[np.ndarray, "h w"] | None
+    icc_profile: bytes | None
+    provenance: Provenance
+
+    @property
+    def mpp(self) -> Mpp | None:
+        """Micrometres per pixel for the density fields."""
+        mpp, (low, high) = self.provenance.mpp, DENSITY_UM
+        return mpp if mpp and low <= min(mpp) and max(mpp) <= high else None
+
+    @property
+    def samples(self) -> UInt8[np.ndarray, "h w k"]:
+        """Colours with the opacity behind them."""
+        return self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether nothing is lost by dropping the opacity."""
+        return Pixels(self.pixels, self.alpha).is_opaque
+
+    @property
+    def fitting_profile(self) -> bytes | None:
+        """The profile if it describes pixels of so many channels."""
+        return fitting_profile(self.icc_profile, self.pixels.shape[2])
+
+    def in_colour(self) -> "OutputImage":
+        """The same image in RGB, for a format without grey."""
+        return replace(self, pixels=np.broadcast_to(self.pixels, (*self.pixels.shape[:2], 3)))
+
+
+@dataclass(frozen=True)
+class OutputSlide:
     """A slide to be written.
 
     Attributes:
@@ -29,6 +74,7 @@ class FinishedSlide:
         read: gives its pixels; asked for tiles in reading order, each once.
         mpp: micrometres per pixel of level 0; None where unknown.
         power: objective power that level 0 stands for.
+        icc_profile: of the source; see `fitting_profile`.
         associated: label, macro and thumbnail, carried over.
         study: what a DICOM source says of patient, study and container, by DICOM's keywords.
     """
@@ -42,6 +88,11 @@ class FinishedSlide:
     channel_names: tuple[str, str, str] = ("Red", "Green", "Blue")
     associated: Mapping[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     study: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fitting_profile(self) -> bytes | None:
+        """The profile if it describes RGB."""
+        return fitting_profile(self.icc_profile, channels=3)
 
 
 @dataclass(frozen=True)
@@ -58,8 +109,8 @@ class Encoding:
         OutputError: if a value is none of those.
     """
 
-    compression: Compression = "jpeg"
-    quality: int = 90
+    compression: Compression
+    quality: int
     layout: Layout = "ome"
     tile_px: int = 512
 
@@ -67,9 +118,11 @@ class Encoding:
         _refuse_unknown("compression", self.compression, get_args(Compression))
         _refuse_unknown("layout", self.layout, get_args(Layout))
         if not 1 <= self.quality <= 100:
-            raise OutputError(f"A quality is 1 to 100, and {self.quality} was given.")
+            raise OutputError(f"--quality must be 1 to 100, but is {self.quality}.")
         if self.tile_px < TILE_UNIT_PX or self.tile_px % TILE_UNIT_PX:
-            raise OutputError(f"Tiles are multiples of {TILE_UNIT_PX} px, and {self.tile_px} was given.")
+            raise OutputError(
+                f"The side of a tile must be a multiple of {TILE_UNIT_PX} px, but is {self.tile_px}."
+            )
 
     @property
     def is_lossless(self) -> bool:
@@ -86,4 +139,18 @@ class Encoding:
 
 def _refuse_unknown(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise OutputError(f"The {what} of a slide is one of {', '.join(known)}, and {value!r} was given.")
+        raise OutputError(f"--{what} must be one of {', '.join(known)}, but is {value!r}.")
+
+
+def fitting_profile(profile: bytes | None, channels: int) -> bytes | None:
+    """The ICC profile unless it describes pixels of another number of channels, as of grey ones made RGB."""
+    if profile is None or COLOUR_SPACES.get(profile[16:20], channels) != channels:
+        return None
+    return profile
+
+
+def per_centimetre(mpp: float) -> tuple[int, int]:
+    """Pixels per centimetre as a fraction of two 32-bit integers."""
+    exact = Fraction(UM_PER_CM / mpp)
+    limit = max(1, min(10**6, int((2**32 - 1) / max(float(exact), 1.0))))
+    return exact.limit_denominator(limit).as_integer_ratio()

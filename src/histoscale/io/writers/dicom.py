@@ -20,12 +20,11 @@ from pydicom.pixels.utils import pixel_array
 from histoscale.errors import OutputError
 from histoscale.files import atomic_folder
 from histoscale.io.slide import Mpp
-from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.dicom_metadata import Flavour, Identity, Instance, head
 from histoscale.io.writers.pyramid import PyramidLevels, Sample, full_tile
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
 
-STORED_AS = ("jpeg", "jpeg2000", "none")
 FLAVOUR_OF_ASSOCIATED: dict[str, Flavour] = {"label": "LABEL", "macro": "OVERVIEW"}
 """A thumbnail is what the lowest level is."""
 LARGEST_BYTES = 2**32 - 2
@@ -36,31 +35,23 @@ UNDEFINED_LENGTH = 2**32 - 1
 ITEM, END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
-def refuse_impossible_dicom(target: Path, encoding: Encoding) -> None:
-    """Raise `OutputError` for a compression that DICOM does not have, or a folder that is not DICOM's.
-
-    A folder with anything else in it is not replaced, whatever the command line allows.
-    """
-    if encoding.compression not in STORED_AS:
-        known = ", ".join(STORED_AS)
-        raise OutputError(f"{target} is stored as one of {known}, since DICOM has no {encoding.compression}.")
+def refuse_foreign(target: Path, _encoding: Encoding) -> None:
+    """Raise `OutputError` for a folder that is not DICOM's: it is not replaced even with --overwrite."""
     if target.is_dir() and any(path.suffix != ".dcm" for path in target.iterdir()):
-        raise OutputError(f"{target} is a folder with other files than DICOM's, and will not be replaced.")
+        raise OutputError(f"{target} is a folder with files that are not DICOM's: choose another name.")
 
 
-def _refuse_large(target: Path, slide: FinishedSlide, encoding: Encoding) -> None:
+def _refuse_large(target: Path, slide: OutputSlide, encoding: Encoding) -> None:
     width, height = slide.size_xy
     filled_up = (math.ceil(side / encoding.tile_px) * encoding.tile_px for side in slide.size_xy)
     if encoding.compression == "none" and 3 * math.prod(filled_up) > LARGEST_BYTES:
         raise OutputError(
-            f"DICOM holds 4 GiB of uncompressed pixels, and {target} would be {width} x {height} px: "
-            "give --compression jpeg2000 --quality 100, which is lossless, too."
+            f"{target} would be {width} x {height} px, more than the 4 GiB of uncompressed pixels that DICOM "
+            "holds: give --compression jpeg2000 --quality 100, which is lossless, too."
         )
 
 
-def write_dicom(
-    target: Path, slide: FinishedSlide, encoding: Encoding, scratch: Path, overwrite: bool
-) -> None:
+def write_dicom(target: Path, slide: OutputSlide, encoding: Encoding, scratch: Path, overwrite: bool) -> None:
     """Write the folder ``target`` whole or not at all.
 
     Args:
@@ -69,7 +60,6 @@ def write_dicom(
     Raises:
         OutputError: if DICOM has no room for that, the disk does not take it, or it cannot be read back.
     """
-    refuse_impossible_dicom(target, encoding)
     _refuse_large(target, slide, encoding)
     identity = Identity(datetime.now())
     side = encoding.tile_px
@@ -91,14 +81,14 @@ def write_dicom(
             _read_back(target, folder, slide, encoding, levels)
 
 
-def _mpp_of(slide: FinishedSlide, level: int) -> Mpp | None:
+def _mpp_of(slide: OutputSlide, level: int) -> Mpp | None:
     return Mpp(slide.mpp.x * 2**level, slide.mpp.y * 2**level) if slide.mpp else None
 
 
 def _write_instance(
     path: Path,
     frames: Iterable[UInt8[np.ndarray, "h w 3"]],
-    slide: FinishedSlide,
+    slide: OutputSlide,
     identity: Identity,
     instance: Instance,
     encoding: Encoding,
@@ -179,7 +169,7 @@ def _tag(tag: tuple[int, int]) -> bytes:
 
 
 def _read_back(
-    target: Path, folder: Path, slide: FinishedSlide, encoding: Encoding, levels: PyramidLevels
+    target: Path, folder: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels
 ) -> None:
     """Levels and micrometres as OpenSlide finds them, pixels as pydicom does."""
     with openslide.OpenSlide(folder / "level-0.dcm") as opened:

@@ -26,7 +26,7 @@ from pydicom.uid import (
 from pydicom.valuerep import DSfloat
 
 from histoscale.io.slide import Mpp
-from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.base import Encoding, OutputSlide
 
 Flavour: TypeAlias = Literal["VOLUME", "LABEL", "OVERVIEW"]
 LOSSY_METHOD = {"jpeg": "ISO_10918_1", "jpeg2000": "ISO_15444_1"}
@@ -102,7 +102,7 @@ def transfer_syntax(encoding: Encoding) -> UID:
 
 
 def head(
-    slide: FinishedSlide, identity: Identity, instance: Instance, encoding: Encoding, ratio: float
+    slide: OutputSlide, identity: Identity, instance: Instance, encoding: Encoding, ratio: float
 ) -> bytes:
     """Everything in the file that comes before the frames' offsets or, uncompressed, before the pixels.
 
@@ -128,7 +128,7 @@ def head(
     return buffer.getvalue()
 
 
-def _add_origin(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+def _add_origin(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
     """Patient, study, series and equipment; who the patient is only a DICOM source tells."""
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for word in MANDATORY:
@@ -156,7 +156,7 @@ def _add_origin(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> N
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", slide.provenance.software[:LONG]
 
 
-def _add_specimen(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+def _add_specimen(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
     """The file's name stands for the slide where no DICOM source has another: formats share no other."""
     file = slide.provenance.source.encode("ascii", "replace").decode().replace("\\", "_")[:LONG]
     name = slide.study.get("ContainerIdentifier", file)
@@ -171,7 +171,7 @@ def _add_specimen(dataset: Dataset, slide: FinishedSlide, identity: Identity) ->
     dataset.AcquisitionContextSequence = Sequence()
 
 
-def _add_derivation(dataset: Dataset, slide: FinishedSlide, identity: Identity) -> None:
+def _add_derivation(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
     """The note for people, the model as contributing equipment, and the whole record for programs."""
     record = slide.provenance
     words = [record.note, f"scale {record.scale_xy[0]:g} x {record.scale_xy[1]:g}"]
@@ -216,7 +216,7 @@ def _dimension(identity: Identity, keyword: str) -> Dataset:
     return index
 
 
-def _add_extent(dataset: Dataset, slide: FinishedSlide, instance: Instance) -> None:
+def _add_extent(dataset: Dataset, slide: OutputSlide, instance: Instance) -> None:
     """Millimetres.
 
     The origin is the same for all, though levels are rounded up to whole pixels: by it readers know what
@@ -257,13 +257,15 @@ def _add_pixel_format(dataset: Dataset, instance: Instance, encoding: Encoding, 
         dataset.LossyImageCompressionMethod = LOSSY_METHOD[encoding.compression]
 
 
-def _add_optical_path(dataset: Dataset, slide: FinishedSlide) -> None:
+def _add_optical_path(dataset: Dataset, slide: OutputSlide) -> None:
     """A colour profile is mandatory; sRGB is what viewers assume where the source has none."""
     path = Dataset()
     path.OpticalPathIdentifier = "1"
     path.IlluminationTypeCodeSequence = _coded("111744", "DCM", "Brightfield illumination")
     path.IlluminationColorCodeSequence = _coded("414298005", "SCT", "Full Spectrum")
-    path.ICCProfile = slide.icc_profile or ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path.ICCProfile = (
+        slide.fitting_profile or ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    )
     if slide.power:
         path.ObjectiveLensPower = _decimal(slide.power)
     dataset.OpticalPathSequence = Sequence([path])

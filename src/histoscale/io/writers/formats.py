@@ -1,94 +1,218 @@
-"""A finished slide as a pyramid on disk, in the format of its name."""
+"""The table of formats that are written, and the two functions that write an image or a slide by it.
 
+A new format is a file beside this one and a row of `FORMATS`. A module is imported when its format is
+written: some take long, and those of DICOM are an extra.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-
-import numpy as np
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from histoscale.errors import OutputError
-from histoscale.files import refuse_existing, refuse_unwritable
-from histoscale.io.slide import Mpp
-from histoscale.io.writers.base import Compression, Encoding, FinishedSlide
-from histoscale.io.writers.ome_tiff import refuse_unreadable, write_ome_tiff
-from histoscale.io.writers.ome_zarr import refuse_lossy, write_ome_zarr
+from histoscale.files import atomic_write, refuse_existing, refuse_unwritable
+from histoscale.io.writers.choices import Compression, Layout
 
-OME_TIFF, OME_ZARR, DICOM = "OME-TIFF", "OME-Zarr", "DICOM"
-FORMAT_OF_SUFFIX = {
-    **{".ome.tiff": OME_TIFF, ".ome.tif": OME_TIFF},
-    **{".ome.zarr": OME_ZARR, ".zarr": OME_ZARR},
-    ".dcm": DICOM,
-}
+if TYPE_CHECKING:
+    from histoscale.io.slide import Mpp
+    from histoscale.io.writers.base import Encoding, OutputImage, OutputSlide
 
-JPEG_BYTES = ((1, 50, 75, 90, 94, 95, 100), (0.05, 0.17, 0.25, 0.4, 0.5, 1.4, 2.2))
-"""Quality, and bytes a pixel on tissue without gaps; glass takes a tenth."""
-LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
-ALL_LEVELS = 4 / 3
+Function: TypeAlias = Callable[..., Any]
+
+SLIDE_QUALITY, IMAGE_QUALITY = 90, 95
+"""Of JPEG where a person gives none. An image is small, and its colours are kept at full density."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table.
+
+    Attributes:
+        name: as a person knows it.
+        suffixes: of file names that ask for it, in lower case.
+        writer: ``module:function`` of this folder. For an image it is called with an open file, an
+            `OutputImage` and the quality; for a slide with target, `OutputSlide`, `Encoding`, scratch folder
+            and whether to overwrite.
+        check: ``module:function``, called with target and `Encoding` of a slide before the work; raises
+            `OutputError` for what the format does not hold.
+        compressions: of a slide, the default first; none of an image.
+        quality: 1 to 100, where a person gives none; None writes without loss.
+        is_lossy: whether a quality has an effect; of a slide its compression decides.
+        needs_mpp: whether it cannot be without micrometres per pixel.
+        is_folder: whether it is a folder of files.
+        longest_side_px: what its headers count or its library takes.
+        has_alpha: whether it holds opacity.
+        extra: the optional dependencies of the package that it needs.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    writer: str
+    check: str = ""
+    compressions: tuple[Compression, ...] = ()
+    quality: int | None = None
+    is_lossy: bool = False
+    needs_mpp: bool = False
+    is_folder: bool = False
+    longest_side_px: int = 2**31 - 1
+    has_alpha: bool = True
+    extra: str = ""
+
+    @property
+    def is_slide(self) -> bool:
+        """Whether it is a pyramid that is written tile by tile, or else an image in memory."""
+        return bool(self.compressions)
+
+
+FORMATS = (
+    Format(
+        "OME-TIFF",
+        (".ome.tiff", ".ome.tif"),
+        writer="ome_tiff:write_ome_tiff",
+        check="ome_tiff:refuse_unreadable",
+        compressions=("jpeg", "jpeg2000", "zstd", "deflate", "none"),
+        quality=SLIDE_QUALITY,
+    ),
+    Format(
+        "OME-Zarr",
+        (".ome.zarr", ".zarr"),
+        writer="ome_zarr:write_ome_zarr",
+        check="ome_zarr:refuse_foreign",
+        compressions=("zstd", "deflate", "none"),
+        is_folder=True,
+    ),
+    Format(
+        "DICOM",
+        (".dcm",),
+        writer="dicom:write_dicom",
+        check="dicom:refuse_foreign",
+        compressions=("jpeg", "jpeg2000", "none"),
+        quality=SLIDE_QUALITY,
+        needs_mpp=True,
+        is_folder=True,
+        extra="dicom",
+    ),
+    Format("PNG", (".png",), writer="image:write_png"),
+    Format(
+        "JPEG",
+        (".jpg", ".jpeg"),
+        writer="image:write_jpeg",
+        quality=IMAGE_QUALITY,
+        is_lossy=True,
+        longest_side_px=65_500,  # its header counts to 65535, libjpeg stops here
+        has_alpha=False,
+    ),
+    Format("WebP", (".webp",), writer="image:write_webp", is_lossy=True, longest_side_px=16_383),
+    Format("TIFF", (".tif", ".tiff"), writer="image:write_tiff"),
+)
+"""The first whose suffix ends a name wins: ``x.ome.tiff`` is a slide."""
+
+
+def format_of(target: Path) -> Format:
+    """Find the format that a name asks for.
+
+    Raises:
+        OutputError: if its suffix is not in the table.
+    """
+    found = _find(target)
+    if found is None:
+        known = " ".join(suffix for form in FORMATS for suffix in form.suffixes)
+        raise OutputError(f"{target} has no suffix that can be written: choose one of {known}.")
+    return found
 
 
 def is_slide_target(path: Path) -> bool:
-    """Whether a name asks for a pyramid."""
-    return _format(path) is not None
+    """Whether a name asks for a slide, written as a pyramid."""
+    found = _find(path)
+    return found is not None and found.is_slide
 
 
-def format_of_slide(target: Path) -> str:
-    """Which format a name asks for: "OME-TIFF", "OME-Zarr" or "DICOM".
-
-    Raises:
-        OutputError: if the suffix asks for none of them.
-    """
-    form = _format(target)
-    if form is None:
-        known = " ".join(FORMAT_OF_SUFFIX)
-        raise OutputError(f"{target} has no suffix that a slide is written in (known: {known}).")
-    return form
+def image_suffixes() -> tuple[str, ...]:
+    """Suffixes of the formats that are written as one image."""
+    return tuple(suffix for form in FORMATS if not form.is_slide for suffix in form.suffixes)
 
 
-def default_compression(target: Path) -> Compression:
-    """JPEG where the format has it.
+def encoding_for(
+    target: Path,
+    compression: Compression | None = None,
+    quality: int | None = None,
+    layout: Layout = "ome",
+) -> "Encoding":
+    """Complete what a person chose for a slide by the defaults of its format.
 
     Raises:
-        OutputError: if the suffix asks for no pyramid.
+        OutputError: if the name does not ask for a slide, or a value is out of range.
     """
-    return "zstd" if format_of_slide(target) == OME_ZARR else "jpeg"
+    from histoscale.io.writers.base import Encoding
+
+    form = _slide_format(target)
+    return Encoding(compression or form.compressions[0], quality or form.quality or SLIDE_QUALITY, layout)
 
 
-def estimate_bytes(size_xy: tuple[int, int], encoding: Encoding) -> int:
-    """About how large the file of a slide of dense tissue gets; lossy ones with much glass stay far below."""
-    if encoding.is_lossless:
-        per_pixel = LOSSLESS_BYTES[encoding.compression]
-    else:
-        per_pixel = float(np.interp(encoding.quality, *JPEG_BYTES))
-    return int(ALL_LEVELS * per_pixel * size_xy[0] * size_xy[1])
+def refuse_impossible_image(target: Path, size_xy: tuple[int, int], has_transparency: bool) -> None:
+    """Raise `OutputError` if the format cannot hold that size or the opacity."""
+    form = format_of(target)
+    if max(size_xy) > form.longest_side_px:
+        size = f"{size_xy[0]} x {size_xy[1]} px"
+        raise OutputError(
+            f"{target} would be {size}, and {form.name} holds at most {form.longest_side_px} px a side."
+        )
+    if has_transparency and not form.has_alpha:
+        raise OutputError(
+            f"{target} would lose its transparency, which {form.name} does not hold: write .png or .tiff."
+        )
 
 
-def refuse_impossible_slide(target: Path, encoding: Encoding, overwrite: bool) -> None:
+def refuse_impossible_slide(target: Path, encoding: "Encoding", overwrite: bool) -> None:
     """Find out before hours of work what would end them in vain.
 
     Raises:
         OutputError: if the format has no such encoding, or the name cannot be taken.
     """
-    form = format_of_slide(target)
-    if form == OME_TIFF:
-        refuse_unreadable(target, encoding)
-    elif form == OME_ZARR:
-        refuse_lossy(target, encoding)
-    else:
-        _dicom_writer(target).refuse_impossible_dicom(target, encoding)
+    form = _slide_format(target)
+    if encoding.compression not in form.compressions:
+        known = ", ".join(form.compressions)
+        raise OutputError(
+            f"{target}: {form.name} has no {encoding.compression} compression, choose one of {known}."
+        )
+    _function(form, form.check, target)(target, encoding)
     if not overwrite:
         refuse_existing(target)
-    refuse_unwritable(target, is_folder=form != OME_TIFF)
+    refuse_unwritable(target, is_folder=form.is_folder)
 
 
-def refuse_unknown_mpp(target: Path, mpp: Mpp | None) -> None:
-    """Raise `OutputError` if the format cannot be without micrometres per pixel, and they are not known."""
-    if mpp is None and format_of_slide(target) == DICOM:
+def refuse_unknown_mpp(target: Path, mpp: "Mpp | None") -> None:
+    """Raise `OutputError` if the format needs micrometres per pixel and they are not known."""
+    form = format_of(target)
+    if mpp is None and form.needs_mpp:
         raise OutputError(
-            f"DICOM wants micrometres per pixel, and those of {target} are not known: give --source-mpp."
+            f"{target}: {form.name} needs micrometres per pixel, which the source does not have: "
+            "give --source-mpp."
         )
 
 
+def write_image(
+    target: Path, image: "OutputImage", *, quality: int | None = None, overwrite: bool = False
+) -> None:
+    """Write ``target`` whole or not at all, in the format of its suffix.
+
+    Args:
+        quality: 1 to 100 where the format is lossy; None for its default.
+
+    Raises:
+        OutputError: if the format cannot hold the image, or the file cannot be written.
+    """
+    form = format_of(target)
+    height, width = image.pixels.shape[:2]
+    refuse_impossible_image(target, (width, height), not image.is_opaque)
+    write = _function(form, form.writer, target)
+    with atomic_write(target, overwrite=overwrite) as temporary, temporary.open("wb") as file:
+        write(file, image, quality or form.quality)
+
+
 def write_slide(
-    target: Path, slide: FinishedSlide, encoding: Encoding, scratch: Path, overwrite: bool
+    target: Path, slide: "OutputSlide", encoding: "Encoding", scratch: Path, overwrite: bool
 ) -> None:
     """Write ``target`` whole or not at all, in the format of its suffix.
 
@@ -100,26 +224,30 @@ def write_slide(
     """
     refuse_impossible_slide(target, encoding, overwrite)
     refuse_unknown_mpp(target, slide.mpp)
-    form = format_of_slide(target)
-    if form == OME_TIFF:
-        write_ome_tiff(target, slide, encoding, scratch, overwrite)
-    elif form == OME_ZARR:
-        write_ome_zarr(target, slide, encoding, scratch, overwrite)
-    else:
-        _dicom_writer(target).write_dicom(target, slide, encoding, scratch, overwrite)
+    form = _slide_format(target)
+    _function(form, form.writer, target)(target, slide, encoding, scratch, overwrite)
 
 
-def _dicom_writer(target: Path) -> ModuleType:
-    """The DICOM writer, whose packages are an extra."""
-    try:
-        from histoscale.io.writers import dicom
-    except ModuleNotFoundError:
-        raise OutputError(
-            f"{target} needs packages that are an extra: pip install 'histoscale[dicom]'."
-        ) from None
-    return dicom
-
-
-def _format(path: Path) -> str | None:
+def _find(path: Path) -> Format | None:
     name = path.name.lower()
-    return next((form for suffix, form in FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)
+    return next((form for form in FORMATS if name.endswith(form.suffixes)), None)
+
+
+def _slide_format(target: Path) -> Format:
+    form = format_of(target)
+    if not form.is_slide:
+        known = " ".join(suffix for form in FORMATS if form.is_slide for suffix in form.suffixes)
+        raise OutputError(f"{target} has no suffix of a slide: choose one of {known}.")
+    return form
+
+
+def _function(form: Format, name: str, target: Path) -> Function:
+    """A function of the module that writes the format."""
+    try:
+        found: Function = resolve_name(f"{__package__}.{name}")
+    except ModuleNotFoundError:
+        if not form.extra:
+            raise
+        command = f"pip install 'histoscale[{form.extra}]'"
+        raise OutputError(f"{target} needs packages that are not installed: {command}.") from None
+    return found

@@ -15,8 +15,7 @@ from jaxtyping import UInt8
 from histoscale.errors import OutputError
 from histoscale.files import atomic_write
 from histoscale.io.metadata import NAMESPACE
-from histoscale.io.writers.base import Encoding, FinishedSlide
-from histoscale.io.writers.image import DENSITY_UM, per_centimetre
+from histoscale.io.writers.base import DENSITY_UM, Encoding, OutputSlide, per_centimetre
 from histoscale.io.writers.pyramid import PyramidLevels, Sample, full_tile
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
 
@@ -29,7 +28,7 @@ SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 INSTRUMENT, OBJECTIVE, RECORD = "Instrument:0", "Objective:0", "Annotation:0"
 
 
-def ome_xml(slide: FinishedSlide) -> bytes:
+def ome_xml(slide: OutputSlide) -> bytes:
     """An OME-XML document for a file that holds the slide in page 0 and what is associated after it.
 
     In UTF-8: Bio-Formats takes no character references, hence no micro sign in ASCII.
@@ -46,7 +45,7 @@ def ome_xml(slide: FinishedSlide) -> bytes:
     return bytes(ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True))
 
 
-def _add_slide(root: Element, slide: FinishedSlide) -> None:
+def _add_slide(root: Element, slide: OutputSlide) -> None:
     image = _add_image(root, 0, slide.provenance.source)
     SubElement(image, "Description").text = slide.provenance.note
     if slide.power:
@@ -75,7 +74,7 @@ def _add_pixels(
     SubElement(pixels, "TiffData", {"IFD": str(page), "PlaneCount": "1"})
 
 
-def _add_record(root: Element, slide: FinishedSlide) -> None:
+def _add_record(root: Element, slide: OutputSlide) -> None:
     """The note for people and the whole record for programs."""
     annotations = SubElement(root, "StructuredAnnotations")
     record = SubElement(annotations, "MapAnnotation", {"ID": RECORD, "Namespace": NAMESPACE})
@@ -118,19 +117,18 @@ def refuse_unreadable(target: Path, encoding: Encoding) -> None:
     """Raise `OutputError` for a layout made for a reader that does not know the compression."""
     if encoding.layout != "ome" and encoding.compression not in OPENSLIDE_READS:
         raise OutputError(
-            f"OpenSlide reads no {encoding.compression} in TIFF, so {target} can have the layout ome only."
+            f"{target}: OpenSlide does not read {encoding.compression} in TIFF: give --layout ome."
         )
 
 
 def write_ome_tiff(
-    target: Path, slide: FinishedSlide, encoding: Encoding, scratch: Path, overwrite: bool
+    target: Path, slide: OutputSlide, encoding: Encoding, scratch: Path, overwrite: bool
 ) -> None:
     """Write ``target`` whole or not at all.
 
     Raises:
         OutputError: if it cannot be written, or not be read back as it was meant.
     """
-    refuse_unreadable(target, encoding)
     with (
         atomic_write(target, overwrite=overwrite) as temporary,
         PyramidLevels(slide, encoding.tile_px, scratch) as levels,
@@ -144,12 +142,16 @@ def write_ome_tiff(
 
 
 def _write_pages(
-    file: BinaryIO, xml: bytes, slide: FinishedSlide, encoding: Encoding, levels: PyramidLevels
+    file: BinaryIO, xml: bytes, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels
 ) -> None:
     """Levels directly after page 0 are its SubIFDs; in a chain they come last, so that page numbers stay."""
     lower, are_chained = len(levels.sizes_xy) - 1, encoding.layout == "openslide"
     with tifffile.TiffWriter(file, bigtiff=needs_big_tiff(slide.size_xy), ome=False, shaped=False) as tiff:
-        head = {"description": xml, "software": slide.provenance.software, "iccprofile": slide.icc_profile}
+        head = {
+            "description": xml,
+            "software": slide.provenance.software,
+            "iccprofile": slide.fitting_profile,
+        }
         _write_level(tiff, 0, slide, encoding, levels, subifds=None if are_chained else lower or None, **head)
         if are_chained:
             _write_associated(tiff, slide)
@@ -167,7 +169,7 @@ def needs_big_tiff(size_xy: tuple[int, int]) -> bool:
 def _write_level(
     tiff: tifffile.TiffWriter,
     level: int,
-    slide: FinishedSlide,
+    slide: OutputSlide,
     encoding: Encoding,
     levels: PyramidLevels,
     **page: Any,
@@ -219,7 +221,7 @@ def _jpeg(quality: int) -> dict[str, Any]:
     return {"compressionargs": {"level": quality, "outcolorspace": "rgb"}, "subsampling": (1, 1)}
 
 
-def _density(slide: FinishedSlide, level: int) -> dict[str, Any]:
+def _density(slide: OutputSlide, level: int) -> dict[str, Any]:
     """OpenSlide knows micrometres from these tags alone."""
     low, high = DENSITY_UM
     sides = [side * 2**level for side in slide.mpp or ()]
@@ -228,14 +230,14 @@ def _density(slide: FinishedSlide, level: int) -> dict[str, Any]:
     return {"resolution": tuple(per_centimetre(side) for side in sides), "resolutionunit": "CENTIMETER"}
 
 
-def _write_associated(tiff: tifffile.TiffWriter, slide: FinishedSlide) -> None:
+def _write_associated(tiff: tifffile.TiffWriter, slide: OutputSlide) -> None:
     """In strips: what is tiled OpenSlide would take for a level."""
     for pixels in slide.associated.values():
         tiff.write(pixels, photometric="rgb", compression="deflate", predictor=True, metadata=None)
 
 
 def _read_back(
-    target: Path, partial: Path, slide: FinishedSlide, encoding: Encoding, levels: PyramidLevels
+    target: Path, partial: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels
 ) -> None:
     with tifffile.TiffFile(partial) as tiff:
         pages = level_pages(tiff, encoding)
@@ -261,7 +263,7 @@ def level_pages(tiff: tifffile.TiffFile, encoding: Encoding) -> list[tifffile.Ti
     return [level.keyframe for level in tiff.series[0].levels]
 
 
-def _refuse_other_density(target: Path, slide: FinishedSlide, level: int, page: tifffile.TiffPage) -> None:
+def _refuse_other_density(target: Path, slide: OutputSlide, level: int, page: tifffile.TiffPage) -> None:
     meant = _density(slide, level).get("resolution")
     if meant:
         found = page.tags.valueof("XResolution"), page.tags.valueof("YResolution")

@@ -15,37 +15,26 @@ from zarr.codecs import GzipCodec, ZstdCodec
 
 from histoscale.errors import OutputError
 from histoscale.files import atomic_folder
-from histoscale.io.writers.base import Encoding, FinishedSlide
+from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.pyramid import PyramidLevels, Sample
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
+from histoscale.io.zarr_reader import METADATA
 
 VERSION = "0.5"
 COMPRESSORS = {"zstd": ZstdCodec(level=3), "deflate": GzipCodec(level=6), "none": None}
 SHARD_TILES = 4
 """Tiles along a side of a shard, which is one file."""
 COLOURS = ("FF0000", "00FF00", "0000FF")
-MARKS = ("zarr.json", ".zgroup", ".zattrs")
-
-
-def refuse_lossy(target: Path, encoding: Encoding) -> None:
-    """Raise `OutputError` for a compression that Zarr's readers do not know."""
-    if encoding.compression not in COMPRESSORS:
-        known = ", ".join(COMPRESSORS)
-        raise OutputError(
-            f"{target} is compressed with one of {known}, since OME-Zarr has no {encoding.compression}."
-        )
 
 
 def write_ome_zarr(
-    target: Path, slide: FinishedSlide, encoding: Encoding, scratch: Path, overwrite: bool
+    target: Path, slide: OutputSlide, encoding: Encoding, scratch: Path, overwrite: bool
 ) -> None:
     """Write the folder ``target`` whole or not at all.
 
     Raises:
         OutputError: if it cannot be written, or not be read back as it was meant.
     """
-    refuse_lossy(target, encoding)
-    _refuse_foreign(target)
     with (
         atomic_folder(target, overwrite=overwrite) as partial,
         PyramidLevels(slide, SHARD_TILES * encoding.tile_px, scratch) as levels,
@@ -55,13 +44,13 @@ def write_ome_zarr(
             _read_back(target, partial, levels)
 
 
-def _refuse_foreign(target: Path) -> None:
-    """What is no Zarr is not replaced, whatever the command line allows."""
-    if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in MARKS):
-        raise OutputError(f"{target} is a folder with other things than Zarr in it and was left as it is.")
+def refuse_foreign(target: Path, _encoding: Encoding) -> None:
+    """Raise `OutputError` for a folder that is not Zarr's: it is not replaced even with --overwrite."""
+    if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in METADATA):
+        raise OutputError(f"{target} is a folder with files that are not Zarr's: choose another name.")
 
 
-def _write_group(folder: Path, slide: FinishedSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+def _write_group(folder: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels) -> None:
     scales = [_transformations(slide, level) for level in range(len(levels.sizes_xy))]
     group = zarr.open_group(folder, mode="w", zarr_format=3)
     for level, size_xy in enumerate(levels.sizes_xy):
@@ -74,8 +63,8 @@ def _write_group(folder: Path, slide: FinishedSlide, encoding: Encoding, levels:
         image.attrs.update({"ome": _metadata(name, slide.channel_names, one_to_one, None)})
     unit = "micrometer" if slide.mpp else None
     record = {"histoscale": json.loads(slide.provenance.to_json())}
-    if slide.icc_profile:
-        record["icc_profile"] = base64.b64encode(slide.icc_profile).decode("ascii")
+    if slide.fitting_profile:
+        record["icc_profile"] = base64.b64encode(slide.fitting_profile).decode("ascii")
     # what makes it an image comes last, when there is one
     group.attrs.update(
         {"ome": _metadata(slide.provenance.source, slide.channel_names, scales, unit), **record}
@@ -109,7 +98,7 @@ def _write_level(array: "zarr.Array[Any]", levels: PyramidLevels, level: int) ->
             x, y = 0, y + height
 
 
-def _transformations(slide: FinishedSlide, level: int) -> list[dict[str, Any]]:
+def _transformations(slide: OutputSlide, level: int) -> list[dict[str, Any]]:
     """A pixel of a level covers 2**level of level 0, and its centre lies in their midst."""
     factor, sides = 2.0**level, slide.mpp or (1.0, 1.0)
     across, down = sides

@@ -15,11 +15,16 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from histoscale.io.writers.base import FinishedSlide
+from histoscale.io.writers.base import Encoding, OutputSlide
 
 THUMBNAIL_PX = 1024
 """The longest side of the smallest level."""
 SAMPLE_PX = 512
+JPEG_BYTES = ((1, 50, 75, 90, 94, 95, 100), (0.05, 0.17, 0.25, 0.4, 0.5, 1.4, 2.2))
+"""Quality, and bytes a pixel on tissue without gaps; background takes a tenth."""
+LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
+ALL_LEVELS = 4 / 3
+"""Pixels of all levels together by those of level 0."""
 
 
 class Sample(NamedTuple):
@@ -44,6 +49,18 @@ def scratch_bytes(size_xy: tuple[int, int]) -> int:
     return sum(3 * width * height for width, height in level_sizes(size_xy)[1:3])
 
 
+def estimate_bytes(size_xy: tuple[int, int], encoding: Encoding) -> int:
+    """Estimate how large the file of a slide of dense tissue gets.
+
+    Lossy files with much background stay far below.
+    """
+    if encoding.is_lossless:
+        per_pixel = LOSSLESS_BYTES[encoding.compression]
+    else:
+        per_pixel = float(np.interp(encoding.quality, *JPEG_BYTES))
+    return int(ALL_LEVELS * per_pixel * size_xy[0] * size_xy[1])
+
+
 class PyramidLevels:
     """All levels of a slide, from the full one down, tile by tile.
 
@@ -56,7 +73,7 @@ class PyramidLevels:
         samples: first, middle and last tile of each level that has been given out.
     """
 
-    def __init__(self, slide: FinishedSlide, tile_px: int, scratch: Path) -> None:
+    def __init__(self, slide: OutputSlide, tile_px: int, scratch: Path) -> None:
         self.sizes_xy = level_sizes(slide.size_xy)
         self.samples: list[Sample] = []
         self._slide, self._tile_px, self._scratch = slide, tile_px, scratch

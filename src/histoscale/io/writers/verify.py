@@ -1,4 +1,4 @@
-"""A finished file is read back before it gets its name."""
+"""Read a file back before it gets its name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from histoscale.errors import HistoscaleError, OutputError
+from histoscale.io.decoding import reason_of
 from histoscale.io.writers.pyramid import Sample
 
 ReadBack: TypeAlias = Callable[[Sample], UInt8[np.ndarray, "h w 3"]]
@@ -21,7 +22,7 @@ LOSSY_TOLERANCE = 16.0
 
 @contextmanager
 def rereading(target: Path) -> Iterator[None]:
-    """Whatever goes wrong when a file is read back means that it must not be kept.
+    """Turn whatever goes wrong when a file is read back into an `OutputError`: the file must not be kept.
 
     Raises:
         OutputError: with the reason.
@@ -31,14 +32,17 @@ def rereading(target: Path) -> Iterator[None]:
     except (HistoscaleError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:160]
-        raise OutputError(f"{target} was not kept: it could not be read back ({reason}).") from error
+        raise OutputError(
+            f"{target} failed verification and was deleted: it cannot be read ({reason_of(error)})."
+        ) from error
 
 
 def refuse_difference(target: Path, what: str, meant: object, found: object) -> None:
     """Raise `OutputError` unless a file says what was meant."""
     if meant != found:
-        raise OutputError(f"{target} was not kept: read back, its {what} is {found}, not {meant}.")
+        raise OutputError(
+            f"{target} failed verification and was deleted: expected {what} {meant}, found {found}."
+        )
 
 
 def refuse_other_pixels(target: Path, samples: Iterable[Sample], is_lossless: bool, read: ReadBack) -> None:
@@ -54,7 +58,8 @@ def refuse_other_pixels(target: Path, samples: Iterable[Sample], is_lossless: bo
         if not same:
             x, y = sample.level_xy
             raise OutputError(
-                f"{target} was not kept: read back, the tile at {x}, {y} of level {sample.level} is another."
+                f"{target} failed verification and was deleted: the tile at ({x}, {y}) of level "
+                f"{sample.level} has other pixels than were written."
             )
 
 
