@@ -18,11 +18,12 @@ import torch
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images
 from histoscale.data.pillow_degradation import compress_jpeg, degrade, enlarge_bicubic
 from histoscale.files import write_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
 
 HR_PX = 300

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from histoscale.data.manifest import ImageRecord, find_images, read_rgb
+from histoscale.data.manifest import ImageRecord, find_images
 from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
 from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.paper_tables import Preset
@@ -27,6 +27,7 @@ from histoscale.experiments.compare.report import frechet_markdown
 from histoscale.experiments.frechet_distance import PATCH_PX, compare_images, gather, load_extractor
 from histoscale.experiments.images import ImageSelection, spread
 from histoscale.files import write_text
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.frechet import frechet_distance
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,10 +16,11 @@ import torch
 
 from histoscale import weights
 from histoscale.config import Run, read_run
-from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images
 from histoscale.data.pillow_degradation import degrade
 from histoscale.files import write_text
 from histoscale.inference import upscale
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.training.trainer import train

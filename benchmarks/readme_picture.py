@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.manifest import read_rgb
 from histoscale.experiments.images import make_pair, upscale_each
 from histoscale.files import atomic_write
 from histoscale.imaging.degrade import DEGRADATIONS
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.metrics.ssim import ssim
 

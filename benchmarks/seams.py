@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from histoscale import weights
-from histoscale.data.manifest import read_rgb
 from histoscale.files import write_text
 from histoscale.imaging.coords import rounded_size
 from histoscale.inference import Precision, upscale
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
 

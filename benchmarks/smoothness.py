@@ -23,9 +23,10 @@ import numpy as np
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.manifest import ImageRecord, find_images, read_rgb
+from histoscale.data.manifest import ImageRecord, find_images
 from histoscale.experiments.images import make_pair, spread, upscale_each
 from histoscale.files import write_text
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,9 +25,9 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histoscale.data.manifest import read_rgb
 from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
 from histoscale.files import atomic_write, write_text
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import count_parameters
 from histoscale.models.extractors.tissue import TissueFeatures
 

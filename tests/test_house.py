@@ -132,6 +132,26 @@ def test_a_wrong_type_is_caught_in_tests() -> None:
         bicubic_resize(torch.zeros(1, 3, 4, 4), [8, 8])
 
 
+def test_an_image_is_opened_as_one_of_the_formats_it_may_have() -> None:
+    """Pillow has decoders for dozens of formats, and a file of a stranger would choose among them."""
+    opened = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes(ast.Call)
+        if ast.unparse(node.func) == "Image.open" and "formats" not in {word.arg for word in node.keywords}
+    ]
+    assert opened == []
+
+
+def test_the_limits_of_the_process_are_left_alone() -> None:
+    """They belong to the program that uses the package, and its threads see a change."""
+    named = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes(ast.Attribute)
+        if node.attr in {"MAX_IMAGE_PIXELS", "LOAD_TRUNCATED_IMAGES"}
+    ]
+    assert named == []
+
+
 def test_the_repository_stays_small(tracked: list[Path]) -> None:
     total = sum(path.stat().st_size for path in tracked)
     assert total < TRACKED_MIB * 2**20

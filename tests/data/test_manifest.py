@@ -1,15 +1,14 @@
 """Finding images in folders and manifests."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.data.manifest import find_images, read_rgb
+from histoscale.data.manifest import find_images
 from histoscale.errors import DataError
+from histoscale.io.image_reader import read_rgb
 
 
 @pytest.fixture
@@ -73,64 +72,6 @@ def test_column_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("set,id,file\n")
     with pytest.raises(DataError, match="lacks the column"):
         find_images(tmp_path)
-
-
-def test_damaged_picture_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\nnonsense")
-    with pytest.raises(DataError, match=r"x\.png"):
-        read_rgb(tmp_path / "x.png")
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "P", "LA", "RGBA"])
-def test_opaque_8_bit_pictures_keep_their_colours(tmp_path: Path, mode: str) -> None:
-    picture = Image.new("RGB", (4, 3), (102, 102, 102)).convert(mode)  # a grey of the web palette
-    picture.save(tmp_path / "x.png")
-    assert (read_rgb(tmp_path / "x.png") == np.full((3, 4, 3), 102, np.uint8)).all()
-
-
-@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("F", "tiff"), ("CMYK", "jpg"), ("I", "tiff")])
-def test_other_kinds_of_pixels_are_refused(tmp_path: Path, mode: str, suffix: str) -> None:
-    path = tmp_path / f"x.{suffix}"
-    Image.new(mode, (4, 3)).save(path)
-    with pytest.raises(DataError, match=f"{path.name} has pixels of kind {mode}"):
-        read_rgb(path)
-
-
-def test_16_bit_colour_is_refused(tmp_path: Path) -> None:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    pixels = zlib.compress(b"\0" + struct.pack(">3H", 300, 200, 100))
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
-    with pytest.raises(DataError, match="RGB;16"):
-        read_rgb(tmp_path / "x.png")
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_is_refused(tmp_path: Path, mode: str) -> None:
-    picture = Image.new("RGBA", (4, 3), (90, 90, 90, 255))
-    picture.putpixel((1, 1), (90, 90, 90, 254))
-    picture.convert(mode).save(tmp_path / "x.png", **({"transparency": 0} if mode == "P" else {}))
-    with pytest.raises(DataError, match="transparent in places"):
-        read_rgb(tmp_path / "x.png")
-
-
-@pytest.mark.parametrize("suffix", ["png", "tiff"])
-def test_rotation_in_the_header_is_applied(tmp_path: Path, suffix: str) -> None:
-    pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn clockwise to show
-    Image.fromarray(pixels).save(tmp_path / f"x.{suffix}", exif=exif)
-    assert (read_rgb(tmp_path / f"x.{suffix}") == np.rot90(pixels, -1)).all()
-
-
-def test_picture_too_large_to_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.new("RGB", (30, 30)).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DataError, match=r"x\.png cannot be read"):
-        read_rgb(tmp_path / "x.png")
 
 
 def test_pixels_of_the_bundle_are_those_of_its_manifest(data_root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images
 from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
 from histoscale.errors import DataError, InputError, WeightsError
 from histoscale.experiments.frechet_distance import (
@@ -28,6 +28,7 @@ from histoscale.experiments.frechet_distance import (
     load_tissue,
     patch_features,
 )
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import count_parameters
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.models.extractors.inception import InceptionFeatures

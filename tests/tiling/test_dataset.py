@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from histoscale.config import DataTable
-from histoscale.data.manifest import find_images, read_rgb
+from histoscale.data.manifest import find_images
 from histoscale.data.pairs import PairDataset
 from histoscale.errors import DataError, HistoscaleError, InputError, OutputError
 from histoscale.io.formats import describe, open_slide
+from histoscale.io.image_reader import read_rgb
 from histoscale.tiling.dataset import Recipe, cut_slides
 from histoscale.tiling.splits import parse_split
 

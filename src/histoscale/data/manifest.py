@@ -1,20 +1,16 @@
 """Which images there are: a folder of pictures, or a manifest with sets and splits."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from jaxtyping import UInt8
 
 from histoscale.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
-_MODES = frozenset({"L", "RGB", "P", "LA", "RGBA"})
-"""Pillow's kinds of pixels that 8-bit RGB holds without loss, as long as they are opaque."""
 SPLITS = ("train", "val", "test")
 """Names of folders that say which split the pictures in them are for."""
 
@@ -122,71 +118,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{path} is not a CSV file: {error}.") from error
 
 
-def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture as 8-bit RGB, upright; what would not survive the conversion is refused.
-
-    Raises:
-        DataError: if the file cannot be read, or has more than 8 bits, another colour space or transparency.
-    """
-    with _opened(path) as picture:
-        mode = _mode_on_disk(picture)
-        upright = ImageOps.exif_transpose(picture)
-    if mode not in _MODES:
-        raise DataError(f"Wanted 8-bit RGB, grey or a palette, but {path} has pixels of kind {mode}.")
-    if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
-        raise DataError(f"Wanted an opaque picture, but {path} is transparent in places.")
-    return np.asarray(upright.convert("RGB"))
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture, upright, without reading its pixels.
-
-    Raises:
-        DataError: if the file cannot be read.
-    """
-    with _opened(path) as picture:
-        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        width, height = picture.size
-    return (width, height) if is_turned else (height, width)
-
-
-def read_labels(path: Path) -> Int[np.ndarray, "h w"]:
-    """Read a label image: 0 for background, a whole number for each object.
-
-    Raises:
-        DataError: if it cannot be read, or has not one channel of whole numbers.
-    """
-    with _opened(path) as image:
-        labels = np.asarray(image)
-    if labels.ndim != 2 or labels.dtype.kind not in "biu":
-        raise DataError(
-            f"{path} is not a label image: it needs one channel of whole numbers, but has {labels.dtype} "
-            f"{labels.shape}."
-        )
-    return labels.astype(np.int64)
-
-
 def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """The middle ``side_px`` x ``side_px`` pixels, or as many as there are."""
     height, width = (min(side_px, n) for n in picture.shape[:2])
     top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
     return picture[top : top + height, left : left + width]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """A picture while it is read; whatever ails it is one sentence."""
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"Wanted a picture, but {path} cannot be read ({error}).") from error
-
-
-def _mode_on_disk(picture: ImageFile.ImageFile) -> str:
-    """Pillow's mode; its raw mode where 16-bit samples would lose their low byte on loading as 8-bit."""
-    raw = [args if isinstance(args := tile[3], str) else args[0] for tile in picture.tile if tile[3]]
-    return next((str(mode) for mode in raw if ";16" in str(mode)), picture.mode)
 
 
 def _is_image_name(path: Path, source: Path) -> bool:

@@ -55,5 +55,5 @@ def compress_jpeg(
     padded = np.pad(lr, ((offset[0], 0), (offset[1], 0), (0, 0)), mode="edge")
     buffer = io.BytesIO()
     Image.fromarray(padded).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
-    with Image.open(buffer) as picture:
+    with Image.open(buffer, formats=("JPEG",)) as picture:
         return np.asarray(picture)[offset[0] :, offset[1] :]

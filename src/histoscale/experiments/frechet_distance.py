@@ -17,9 +17,10 @@ from jaxtyping import Float, UInt8
 from safetensors import torch as safetensors
 
 from histoscale import weights
-from histoscale.data.manifest import find_images, read_rgb
+from histoscale.data.manifest import find_images
 from histoscale.errors import InputError, WeightsError
 from histoscale.experiments.images import RgbImage
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.models.base import moved
 from histoscale.models.extractors.base import FeatureExtractor

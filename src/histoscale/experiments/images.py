@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from histoscale.data.manifest import ImageRecord, centre_crop, find_images, read_rgb, read_size
+from histoscale.data.manifest import ImageRecord, centre_crop, find_images
 from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
 from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
@@ -24,6 +24,7 @@ from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.inference import Precision, upscale
+from histoscale.io.image_reader import read_rgb, read_size
 from histoscale.metrics.psnr import shave_px
 from histoscale.models.base import SuperResolver
 
@@ -86,7 +87,7 @@ class Case:
         """The low-resolution image and the ground truth.
 
         Raises:
-            DataError: if the image cannot be read.
+            InputError: if the image cannot be read.
             InputError: if it is too small.
         """
         image = read_rgb(self.record.path)
@@ -149,7 +150,7 @@ def check_sizes(cases: Sequence[Case]) -> None:
     """Refuse images that are too small to be scored before the hours of work, not in between.
 
     Raises:
-        DataError: if an image cannot be read.
+        InputError: if an image cannot be read.
         InputError: naming the image, the scale and the size.
     """
     sizes = {path: read_size(path) for path in dict.fromkeys(case.record.path for case in cases)}

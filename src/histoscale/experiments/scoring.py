@@ -124,7 +124,7 @@ def score_jobs(
         watch: a stage that what is made passes through, in the process that makes it.
 
     Raises:
-        DataError: if an image cannot be read.
+        InputError: if an image cannot be read.
         InputError: if an image is too small to be scored.
         WeightsError: if weights are missing or damaged.
         HistoscaleError: if a worker process was killed.
@@ -167,7 +167,7 @@ def score_case(
         watch: given the ground truth and what is made of the case; passes the latter on.
 
     Raises:
-        DataError: if the image cannot be read.
+        InputError: if the image cannot be read.
         InputError: if the image is too small to be scored.
     """
     try:

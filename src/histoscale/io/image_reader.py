@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Bool, Integer, UInt8
 from PIL import Image, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
@@ -168,6 +168,19 @@ def read_labels(path: Path) -> Integer[np.ndarray, "h w"]:
         kind = f"{labels.dtype} in {labels.shape[2] if labels.ndim == 3 else 1} channel(s)"
         raise InputError(f"{path} holds {kind}, not one whole number a pixel: save it as a grey image.")
     return labels.astype(np.int64)
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Read where an image is not 0: in some colour channel, or in the number of its palette's colour.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    with _opened(path) as image:
+        values = np.asarray(image)
+        has_alpha = image.mode in ("LA", "RGBA")
+    channels = values[..., None] if values.ndim == 2 else values[..., :-1] if has_alpha else values
+    return np.asarray((channels != 0).any(axis=2))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from skimage.filters import threshold_otsu
 
 from histoscale.errors import InputError
 from histoscale.files import atomic_write
-from histoscale.io.decoding import decoding
+from histoscale.io.image_reader import read_mask
 from histoscale.io.slide import Slide
 
 # A rectangle at a glance: the darkest spot in each cell of about 16 um, read in bounded memory.
@@ -171,7 +171,7 @@ class TissueMask:
         Raises:
             InputError: if the file cannot be read.
         """
-        return cls(_drawn(path))
+        return cls(read_mask(path))
 
     def _touched(self, rows: slice, cols: slice, size: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
         """The cells that the weights of a part are interpolated from."""
@@ -198,7 +198,7 @@ def read_tissue(path: Path, slide: Slide, l0_xy: tuple[int, int], size_xy: tuple
     Raises:
         InputError: if the file cannot be read, or has not the proportions of the slide.
     """
-    drawn = _drawn(path)
+    drawn = read_mask(path)
     _check_proportions(path, drawn.shape, slide.levels_xy[0])
     for axis, n in enumerate(grid_of(slide, size_xy)):
         xy = 1 - axis
@@ -246,24 +246,6 @@ def _without_small(found: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarra
         stays[rim] = True
     stays[0] = False
     return np.asarray(stays[patches], bool)
-
-
-def _drawn(path: Path) -> Bool[np.ndarray, "h w"]:
-    """Where a picture is not 0 in some colour channel, or its palette's index is not."""
-    if not path.is_file():
-        raise InputError(f"Wanted a tissue mask as a PNG or TIFF, but there is no file {path}.")
-    try:
-        with decoding(path), Image.open(path) as picture:
-            values = np.asarray(picture)
-            opacity = picture.mode in {"LA", "RGBA"}
-    except InputError as error:
-        if isinstance(error.__cause__, Image.DecompressionBombError):
-            raise InputError(
-                f"{path} is too large for a tissue mask: 10000 x 10000 pixels will do."
-            ) from error
-        raise
-    channels = values[..., None] if values.ndim == 2 else values[..., :-1] if opacity else values
-    return np.asarray((channels != 0).any(axis=2))
 
 
 def _check_proportions(path: Path, drawn: tuple[int, ...], whole_xy: tuple[int, int]) -> None:

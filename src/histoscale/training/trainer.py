@@ -12,10 +12,11 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from histoscale import weights
 from histoscale.config import Run, read_run
-from histoscale.data.manifest import find_images, read_rgb
+from histoscale.data.manifest import find_images
 from histoscale.data.pairs import Pair, largest_side
 from histoscale.errors import ConfigError, OutputError, WeightsError
 from histoscale.files import lock, write_text, writing
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
 from histoscale.resources import find_precision
@@ -182,7 +183,8 @@ def train(
 
     Raises:
         ConfigError: if the run file is wrong, or differs from that of the run to resume.
-        DataError: if images are missing or cannot be read.
+        DataError: if images are missing.
+        InputError: if one cannot be read.
         OutputError: if the folder holds a run, or none to resume, or cannot be written.
         TrainingError: if the loss is not a number; the last good state is kept.
         WeightsError: if the state to resume from is damaged.

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import UInt8
 
 from histoscale.config import ValidationTable
-from histoscale.data.manifest import ImageRecord, centre_crop, read_rgb
+from histoscale.data.manifest import ImageRecord, centre_crop
 from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
 from histoscale.imaging.arrays import to_uint8
+from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 

@@ -8,13 +8,11 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from histoscale.errors import HistoscaleError
 from histoscale.files import write_text
 from histoscale.io.annotations import Rectangle
 from histoscale.io.formats import open_slide
+from histoscale.io.image_reader import read_mask
 from histoscale.io.metadata import SUPER_RESOLVED
 from histoscale.io.slide import Slide
 from histoscale.io.thumbnail import overview, to_jpeg
@@ -138,8 +136,7 @@ def look_at(source: Slide, field: Rectangle, plan: SlidePlan, store: TileStore, 
 
 def share_of_tissue(mask: Path) -> float:
     """Of the area, from what `TissueMask.save` wrote; that class would bring all of skimage into memory."""
-    with Image.open(mask) as cells:
-        return float((np.asarray(cells) != 0).mean())
+    return float(read_mask(mask).mean())
 
 
 def _view_of(target: Path) -> bytes | None:

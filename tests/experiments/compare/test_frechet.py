@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from histoscale import weights
-from histoscale.data.manifest import find_images, read_rgb
+from histoscale.data.manifest import find_images
 from histoscale.errors import DataError, OutputError
 from histoscale.experiments.compare.comparison import Comparison
 from histoscale.experiments.compare.frechet import (
@@ -25,6 +25,7 @@ from histoscale.experiments.images import make_pair, plan_cases, upscale_each
 from histoscale.experiments.methods import read_methods
 from histoscale.experiments.results import write_rows
 from histoscale.experiments.scoring import ScoringJob, plan_jobs, score_jobs
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.extractors.base import FeatureExtractor
 from histoscale.resources import Compute
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.data.manifest import centre_crop, find_images, read_rgb
+from histoscale.data.manifest import centre_crop, find_images
 from histoscale.errors import DataError
 from histoscale.experiments.custom_task.nuclei import find_nuclei, predict, split_touching
 from histoscale.experiments.custom_task.sample import Sample, read_facts, read_mask
+from histoscale.io.image_reader import read_rgb
 
 
 def sample_of(mask: np.ndarray | None, scale: float = 1.0, **facts: str) -> Sample:

@@ -7,7 +7,6 @@ import pytest
 from jaxtyping import Float, Int, UInt8
 from skimage.draw import disk
 
-from histoscale.data.manifest import read_labels
 from histoscale.experiments.glands.config import GlandData, NetworkTable
 from histoscale.experiments.glands.data import find_glands
 from histoscale.experiments.glands.segmentation import (
@@ -19,6 +18,7 @@ from histoscale.experiments.glands.segmentation import (
     predict,
     separate,
 )
+from histoscale.io.image_reader import read_labels
 from histoscale.metrics.objects import agreement
 
 TINY = NetworkTable(channels=(4, 8, 8), residual_units=0)

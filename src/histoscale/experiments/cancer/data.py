@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from histoscale.data.manifest import SPLITS, read_rgb, read_rows
+from histoscale.data.manifest import SPLITS, read_rows
 from histoscale.errors import DataError, HistoscaleError
 from histoscale.experiments.cancer.config import PatchTable, TaskTable
+from histoscale.io.image_reader import read_rgb
 
 Indices = Int[np.ndarray, " b"]
 Pixels = UInt8[np.ndarray, "b side side 3"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from histoscale.data.manifest import ImageRecord, read_rgb
+from histoscale.data.manifest import ImageRecord
 from histoscale.errors import DataError
 from histoscale.experiments.custom_task.report import MeasureTable, TaskScore, markdown, tables_of
 from histoscale.experiments.custom_task.sample import Sample, read_facts, read_mask
@@ -28,6 +28,7 @@ from histoscale.experiments.methods import (
 from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import Precision
+from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
 from histoscale.resources import AUTOMATIC, Compute
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Integer, Shaped
 
-from histoscale.data.manifest import read_labels, read_rows
+from histoscale.data.manifest import read_rows
+from histoscale.io.image_reader import read_labels
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def read_mask(facts: Mapping[str, str], data: Path) -> Integer[np.ndarray, "h w"
     """Read the label image that the manifest names.
 
     Raises:
-        DataError: if it cannot be read, or is not an image of one channel.
+        InputError: if it cannot be read, or is not an image of one channel.
     """
     if not facts.get("mask"):
         return None

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from histoscale.data.manifest import ImageRecord, read_rgb
+from histoscale.data.manifest import ImageRecord
 from histoscale.errors import InputError
 from histoscale.experiments.images import RgbImage, make_pair
 from histoscale.imaging.degrade import Degradation
+from histoscale.io.image_reader import read_rgb
 
 RULE = "the window with the strongest mean gradient of the original, found by the program"
 """How a crop and a boxed detail are chosen, for captions."""
@@ -73,7 +74,7 @@ def open_scene(record: ImageRecord, crop_px: int, mpp: float | None = None) -> S
         mpp: of images that do not state theirs.
 
     Raises:
-        DataError: if the image cannot be read.
+        InputError: if the image cannot be read.
         InputError: if it is smaller than the crop.
     """
     image = read_rgb(record.path)

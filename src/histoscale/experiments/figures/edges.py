@@ -15,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from skimage.feature import canny
 
-from histoscale.data.manifest import centre_crop, read_rgb
+from histoscale.data.manifest import centre_crop
 from histoscale.experiments.figures.figure import Drawn, LeftOut, Material
 from histoscale.experiments.figures.panels import DPI, FAINT, INK
 from histoscale.experiments.images import RgbImage
+from histoscale.io.image_reader import read_rgb
 
 FIG_1D = "Fig. 1d: edges in natural and in histology images"
 SIDE_PX = 256

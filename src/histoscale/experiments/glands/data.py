@@ -9,7 +9,7 @@ from jaxtyping import Int
 from PIL import Image
 
 from histoscale import weights
-from histoscale.data.manifest import read_labels, read_rgb, read_rows, read_size
+from histoscale.data.manifest import read_rows
 from histoscale.data.pillow_degradation import enlarge_bicubic
 from histoscale.errors import DataError
 from histoscale.experiments.glands.config import LR, GlandData, GlandRun
@@ -17,6 +17,7 @@ from histoscale.experiments.images import RgbImage, make_pair
 from histoscale.experiments.methods import BICUBIC, DIGEST_DIGITS, read_weights
 from histoscale.files import atomic_write
 from histoscale.inference import upscale
+from histoscale.io.image_reader import read_labels, read_rgb, read_size
 from histoscale.resources import Compute
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
@@ -111,7 +112,7 @@ class ImageStore:
         """Make or read one image of a kind.
 
         Raises:
-            DataError: if it cannot be read.
+            InputError: if it cannot be read.
         """
         if kind in self.folders:
             return read_rgb(self.file(record, kind))
@@ -124,7 +125,7 @@ class ImageStore:
         """Make or read one image of a kind in the pixels of a U-Net's input.
 
         Raises:
-            DataError: if it cannot be read.
+            InputError: if it cannot be read.
         """
         image = self.image(record, kind)
         return image if kind == LR else np.asarray(Image.fromarray(image).reduce(self.run.network.shrink))
@@ -156,7 +157,7 @@ class ImageStore:
         """Make a model's image, unless it exists.
 
         Raises:
-            DataError: if the original cannot be read.
+            InputError: if the original cannot be read.
             WeightsError: if weights are missing or damaged.
             ScaleError: if the model does not support the scale.
             OutputError: if it cannot be written.

@@ -95,7 +95,7 @@ def score_unet(task: UNetTask, images: ImageStore, records: Sequence[GlandImage]
     """Score a trained U-Net on every test image of every kind that it is tested on.
 
     Raises:
-        DataError: if an image cannot be read.
+        InputError: if an image cannot be read.
         WeightsError: if the network is damaged.
     """
     network = load_network(task)

@@ -175,7 +175,7 @@ def train_unet(
     """Train a network, unless it is trained already.
 
     Raises:
-        DataError: if an image cannot be read.
+        InputError: if an image cannot be read.
         OutputError: if its folder holds another recipe or cannot be written.
         TrainingError: if the loss is not a number; the last good state is kept.
         WeightsError: if the state to resume from is damaged.
