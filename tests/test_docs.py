@@ -28,6 +28,7 @@ DOCUMENTS = [
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in PRINTED),
     ROOT / "runs" / "README.md",
 ]
+UNMAPPED = ("__pycache__", "py.typed")
 PATH = re.compile(r"^(?:src|tests|docs|runs|scripts|benchmarks|examples)/[\w./-]*$")
 ITEMS = (
     [f"Eq. ({n})" for n in range(1, 12)]
@@ -119,6 +120,13 @@ def test_code_that_documents_name_exists(document: Path) -> None:
     spans = code_spans(document.read_text(encoding="utf-8"))
     named = [span for span in spans if PATH.match(span.partition("::")[0]) and "NAME" not in span]
     assert [span for span in named if resolve(span) is None] == []
+
+
+def test_the_map_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"^[├└]── (\S+)", text, flags=re.MULTILINE)
+    rooms = [path for path in (ROOT / "src" / "histoscale").iterdir() if path.name not in UNMAPPED]
+    assert sorted(named) == sorted(path.name + "/" * path.is_dir() for path in rooms)
 
 
 def test_the_readme_is_short() -> None:
