@@ -54,21 +54,20 @@ def profile(
         complain("--rounds is now --repetitions.", "note")
         repetitions = rounds
     from histoscale.experiments.profile import experiment, report
+    from histoscale.resources import Compute
 
     with bar("profiling") as shown:
         found = experiment.profile(
             experiment.subjects(model or (), encoder),
             output,
-            device=device,
-            precision=precision,
-            threads=threads,
-            rounds=repetitions,
+            compute=Compute(device, precision, threads=threads),
+            repetitions=repetitions,
             overwrite=overwrite,
             progress=lambda done, total: shown.advance(done / total),
         )
-    for title, rows in report.tables(found):
-        say(title)
-        show_table(rows)
-    for row in found.rows:
-        for query, reason in row.failures:
-            complain(f"{row.model}, {report.label(query)}: {reason}", "warning")
+    for table in report.tables(found):
+        say(table.caption)
+        show_table(table.texts())
+    for costs in found.models:
+        for query, reason in costs.failures:
+            complain(f"{costs.name}, {report.label(query)}: {reason}", "warning")

@@ -29,7 +29,6 @@ from histoscale.metrics.psnr import shave_px
 from histoscale.models.base import SuperResolver
 
 RgbImage = UInt8[np.ndarray, "_ _ 3"]
-Picture = RgbImage
 
 
 @dataclass(frozen=True)

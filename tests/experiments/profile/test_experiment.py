@@ -34,8 +34,8 @@ class Dead(Bicubic):
 
 
 def test_a_failure_costs_no_other_figure(tmp_path: Path) -> None:
-    found = profile({"liif": TINY, "dead": Dead}, tmp_path, queries=(None,), lr_px=24, rounds=1)
-    assert [list(row.costs) for row in found.rows] == [[None], []]
+    found = profile({"liif": TINY, "dead": Dead}, tmp_path, queries=(None,), lr_px=24, repetitions=1)
+    assert [list(row.costs) for row in found.models] == [[None], []]
     text = (tmp_path / "profile.md").read_text()
     assert "- dead, grid: Measuring failed: the process ended with exit code 9" in text
     record = json.loads((tmp_path / "profile.json").read_text())
@@ -45,7 +45,7 @@ def test_a_failure_costs_no_other_figure(tmp_path: Path) -> None:
         profile({}, tmp_path)
 
 
-def test_the_best_of_two_turns_counts_figure_by_figure() -> None:
+def test_the_best_of_two_repetitions_counts_figure_by_figure() -> None:
     assert best(cost(1, 5, None), cost(2, 4, 7)) == cost(1, 4, 7)
 
 
@@ -56,7 +56,7 @@ def test_all_models_of_any_scale_on_one_encoder_by_default() -> None:
     with torch.device("meta"):
         assert count_parameters(found["iste"]()) == 12_739_434
     assert list(subjects(["bicubic"])) == ["bicubic"]
-    with pytest.raises(ConfigError, match="models of any scale to profile, got edsr"):
+    with pytest.raises(ConfigError, match="edsr"):
         subjects(["edsr"])
     with pytest.raises(ConfigError, match="encoder 'vgg'"):
         subjects(["liif"], "vgg")
@@ -65,7 +65,7 @@ def test_all_models_of_any_scale_on_one_encoder_by_default() -> None:
 @pytest.mark.slow
 def test_the_verb_shows_what_it_writes(tmp_path: Path) -> None:
     result = CliRunner().invoke(
-        app, ["profile", "-m", "bicubic", "--rounds", "1", "-o", str(tmp_path), "--device", "cpu"]
+        app, ["profile", "-m", "bicubic", "--repetitions", "1", "-o", str(tmp_path), "--device", "cpu"]
     )
     assert result.exit_code == 0, result.output
     assert "Decoding alone, seconds by the clock / of the processor" in result.stdout

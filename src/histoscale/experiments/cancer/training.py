@@ -83,11 +83,11 @@ class Training:
         return float(loss.detach())
 
     def _batch(self, step: int) -> tuple[UInt8[np.ndarray, "b side side 3"], Float[Tensor, " b"]]:
-        """The patches of a step and their classes."""
+        """Read the patches of a step and their classes."""
         classes = self.train.tasks[self.task]
         places = places_at(step, len(classes.indices), self.table.batch, self.seed)
-        wanted = torch.from_numpy(classes.positive[places].astype(np.float32))
-        return self.train.read(classes.indices[places]), wanted
+        truth = torch.from_numpy(classes.positive[places].astype(np.float32))
+        return self.train.read(classes.indices[places]), truth
 
     def measure(self) -> dict[str, float]:
         """Measure accuracy and the area under the ROC curve on the validation patches."""
@@ -130,8 +130,8 @@ def rate_share(step: int, steps: int, warmup: float) -> float:
 def probabilities(
     network: nn.Module, patches: Patches, task: str, device: torch.device, precision: Precision
 ) -> Float[np.ndarray, " n"]:
-    """Of the positive class, for the patches of a task as they are."""
+    """Compute the probability of the positive class for all patches of a task, without augmentation."""
     indices = patches.tasks[task].indices
     parts = [indices[i : i + EVALUATED_AT_ONCE] for i in range(0, len(indices), EVALUATED_AT_ONCE)]
-    said = [classify(network, patches.read(part), device, precision).numpy() for part in parts]
-    return np.concatenate(said).astype(np.float64)
+    found = [classify(network, patches.read(part), device, precision).numpy() for part in parts]
+    return np.concatenate(found).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a task is told about an image beside its pixels."""
+"""What a task knows about an image beside its pixels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""``histoscale profile``: parameters, memory and time of models of any scale, the paper's Table 8."""
+"""``histoscale profile``: parameters, memory and time of arbitrary-scale models, the paper's Table 8."""

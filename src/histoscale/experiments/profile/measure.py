@@ -1,4 +1,4 @@
-"""One image through one model, in a process of its own: how long it takes and how much memory."""
+"""Measure the time and the memory of one image through one model, in a process of its own."""
 
 import ctypes
 import sys
@@ -19,14 +19,14 @@ from histoscale.inference import Precision
 from histoscale.models.base import CoordinateSuperResolver, as_grid
 
 ENOUGH_S = 2.0
-"""Seconds after which a call is not repeated."""
+"""Seconds after which a measurement is not repeated."""
 REPEATS = 5
 WARM_UP_PX = 16
 MIB = 2**20
 
 
 class Times(NamedTuple):
-    """Seconds by the clock, and of all processors together."""
+    """Seconds by the clock, and of processor time over all threads."""
 
     wall_s: float
     processor_s: float
@@ -36,9 +36,9 @@ class Times(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Of one image: encoding, decoding, and the most memory above what the loaded model holds.
+    """The cost of one image: encoding, decoding, and peak memory above that of the loaded model.
 
-    ``peak_mib`` is None where the system does not say.
+    ``peak_mib`` is None where the system does not report it.
     """
 
     encode: Times
@@ -48,11 +48,11 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """What is measured.
+    """One measurement; it can be sent to another process.
 
     Attributes:
-        build: makes the model; travels to the other process, as all of this.
-        points: output pixels a query; None: a grid at once, by blocks of the model's own choice.
+        build: makes the model.
+        points: output pixels per query; None for a grid, in blocks of the model's own choice.
         lr_px: side of the low-resolution image.
         scale: output side over that.
         threads: of a processor.
@@ -68,41 +68,41 @@ class Call:
 
 
 def measure(call: Call) -> Cost:
-    """The cost of a call: the best time of a few repetitions, after a small one to warm up.
+    """Measure a call in a new process: the best time of a few repetitions, after a small one to warm up.
 
     Raises:
-        HistoscaleError: if the process dies or fails, as for want of memory.
+        HistoscaleError: if the process is killed or fails, for example out of memory.
     """
     context = get_context("spawn")  # a fork would inherit memory and torch's thread pool
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, call), daemon=True)
+    process = context.Process(target=_send_cost, args=(theirs, call), daemon=True)
     process.start()
     theirs.close()
     try:
-        answer: Cost | str = ours.recv()
+        received: Cost | str = ours.recv()
     except EOFError:
         process.join()
-        answer = f"the process ended with exit code {process.exitcode}, perhaps for want of memory"
+        received = f"the process ended with exit code {process.exitcode}, probably out of memory"
     finally:
         process.kill()
         process.join()
-    if isinstance(answer, str):
-        raise HistoscaleError(f"Measuring failed: {answer}.")
-    return answer
+    if isinstance(received, str):
+        raise HistoscaleError(f"Measuring failed: {received}.")
+    return received
 
 
-def _answer(connection: Connection, call: Call) -> None:
-    """In the other process: a cost, or why there is none."""
+def _send_cost(connection: Connection, call: Call) -> None:
+    """Send a cost, or why there is none, from the other process."""
     try:
         connection.send(run(call))
     except KeyboardInterrupt:
         return
-    except RuntimeError as error:  # torch's way to say that memory or an operator is missing
+    except RuntimeError as error:  # torch raises it for missing memory or a missing operator
         connection.send(str(error).splitlines()[0].rstrip("."))
 
 
 def run(call: Call) -> Cost:
-    """`measure` in this process, whose earlier peaks the system may not let us forget."""
+    """Measure a call in this process, whose earlier peak of memory may hide that of the call."""
     torch.set_num_threads(call.threads)
     torch.manual_seed(0)
     device = torch.device(call.device)
@@ -121,7 +121,7 @@ def run(call: Call) -> Cost:
 
 
 def once(model: CoordinateSuperResolver, image: Tensor, call: Call) -> tuple[Times, Times]:
-    """Times of encoding and of decoding."""
+    """Time encoding and decoding of one image."""
     n = image.shape[2]
     axis = output_positions(n * call.scale, n).to(image.device)
     start = now(image.device)
@@ -134,7 +134,7 @@ def once(model: CoordinateSuperResolver, image: Tensor, call: Call) -> tuple[Tim
 def decode(
     model: CoordinateSuperResolver, features: Any, axis: Tensor, step: float, points: int | None
 ) -> list[Tensor]:
-    """Every pixel of the square grid over ``axis``, ``points`` of them a query, row by row."""
+    """Decode every pixel of the square grid over ``axis``, ``points`` of them per query, row by row."""
     if points is None:
         return [model.render(features, axis, axis, (step, step))]
     cell = torch.full((1, 2), step, device=axis.device)
@@ -142,14 +142,14 @@ def decode(
 
 
 def now(device: torch.device) -> Times:
-    """The time, once the device has done all it was told."""
+    """Read the clocks, after the device has finished its work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
     return Times(time.perf_counter(), time.process_time())
 
 
 def held_mib(device: torch.device, start: bool = False) -> float | None:
-    """Memory held now, after forgetting earlier peaks; or else the most since then."""
+    """Read the memory in use and reset the peak; or, if not at the start, the peak since then."""
     if device.type == "cuda":
         if start:
             torch.cuda.reset_peak_memory_stats(device)
@@ -158,7 +158,7 @@ def held_mib(device: torch.device, start: bool = False) -> float | None:
     if device.type != "cpu" or sys.platform != "linux":
         return None
     if start:
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed must not hide what is taken next
+        ctypes.CDLL(None).malloc_trim(0)  # freed memory must not hide what is allocated next
         Path("/proc/self/clear_refs").write_text("5")
     key = "VmRSS:" if start else "VmHWM:"
     lines = Path("/proc/self/status").read_text().splitlines()

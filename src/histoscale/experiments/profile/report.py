@@ -1,27 +1,28 @@
-"""A profile as Markdown, as rows for a terminal and as plain data; no figure is typed by hand."""
+"""A profile as tables and as JSON."""
 
+import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from histoscale.experiments.profile.measure import MIB, Cost, Times
-from histoscale.experiments.tables import TextTable
+from histoscale.experiments.tables import TextTable, count, markdown_document
 
 REFERENCE = "liif"
-"""The model that ratios are to."""
+"""The model that the ratios refer to."""
 Query = int | None
 
 
-class Row(NamedTuple):
-    """One model: what it costs at each query size, and what could not be measured."""
+class ModelCosts(NamedTuple):
+    """One model: its costs at each query size, and why others could not be measured."""
 
-    model: str
+    name: str
     parameters: int
     costs: dict[Query, Cost]
     failures: list[tuple[Query, str]]
@@ -29,71 +30,72 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how it was measured."""
+    """The machine, and how it measured."""
 
     name: str
     device: str
     precision: str
     threads: int
     lr_px: int
-    rounds: int
+    repetitions: int
 
 
 class Profile(NamedTuple):
-    """All that was measured in one run."""
+    """All measurements of one run."""
 
     machine: Machine
-    rows: tuple[Row, ...]
+    models: tuple[ModelCosts, ...]
 
 
 def markdown(found: Profile) -> str:
-    """Every table below what it was measured on."""
-    parts = [_head(found.machine)]
-    for title, rows in tables(found):
-        parts.append(f"## {title}\n\n{TextTable(rows[0], rows[1:]).grid()}")
-    failures = [f"- {row.model}, {label(q)}: {text}" for row in found.rows for q, text in row.failures]
+    """Write the conditions and every table in Markdown."""
+    blocks = ["# Cost", *_conditions(found.machine), *(table.markdown("##") for table in tables(found))]
+    failures = [
+        f"- {model.name}, {label(query)}: {text}" for model in found.models for query, text in model.failures
+    ]
     if failures:
-        parts.append("## Not measured\n\n" + "\n".join(failures))
-    return "\n\n".join(parts) + "\n"
+        blocks += ["## Not measured", "\n".join(failures)]
+    return markdown_document(blocks)
 
 
-def tables(found: Profile) -> list[tuple[str, list[list[str]]]]:
-    """Title and cells of each table, a row a model, the first row the heading."""
-    memory, whole, decoding = (_cells(found, figure) for figure in (_memory, _whole, _decoding))
-    parameters = [["parameters / 10^6", "parameters / 2^20"]]
-    parameters += [[f"{row.parameters / 1e6:.2f}", f"{row.parameters / MIB:.2f}"] for row in found.rows]
-    memory = [[row[0], *counts, *row[1:]] for row, counts in zip(memory, parameters, strict=True)]
+def tables(found: Profile) -> list[TextTable]:
+    """Make the tables of memory and time, a row for each model."""
+    parameters = {
+        "parameters / 10^6": [f"{model.parameters / 1e6:.2f}" for model in found.models],
+        "parameters / 2^20": [f"{model.parameters / MIB:.2f}" for model in found.models],
+    }
     unit = "seconds by the clock" + (" / of the processor" if found.machine.device == "cpu" else "")
     return [
-        ("Parameters, and peak MiB above the loaded model", memory),
-        (f"Encoding and decoding, {unit}", whole),
-        (f"Decoding alone, {unit}", decoding),
+        _table(found, "Parameters, and peak MiB above the loaded model", _memory, parameters),
+        _table(found, f"Encoding and decoding, {unit}", _total, {}),
+        _table(found, f"Decoding alone, {unit}", _decoding, {}),
     ]
 
 
-def plain(found: Profile) -> dict[str, Any]:
-    """The same for programs; query sizes as in the tables."""
-    rows = [
+def as_json(found: Profile) -> str:
+    """Write all measurements unrounded; query sizes as in the tables."""
+    models = [
         {
-            "model": row.model,
-            "parameters": row.parameters,
+            "model": model.name,
+            "parameters": model.parameters,
             "costs": {
                 label(query): {
                     "encode": cost.encode._asdict(),
                     "decode": cost.decode._asdict(),
                     "peak_mib": cost.peak_mib,
                 }
-                for query, cost in row.costs.items()
+                for query, cost in model.costs.items()
             },
-            "failures": {label(query): text for query, text in row.failures},
+            "failures": {label(query): text for query, text in model.failures},
         }
-        for row in found.rows
+        for model in found.models
     ]
-    return {"histoscale": version("histoscale"), **vars(found.machine), "models": rows}
+    content = {"histoscale": version("histoscale"), **vars(found.machine), "models": models}
+    return json.dumps(content, indent=2) + "\n"
 
 
 def label(query: Query) -> str:
-    """``48^2`` for 2304 points a query."""
+    """Write ``48^2`` for 2304 points per query."""
     if query is None:
         return "grid"
     side = round(query**0.5)
@@ -101,16 +103,15 @@ def label(query: Query) -> str:
 
 
 Figure = Callable[[Cost, bool], tuple[str, float | None]]
-"""A cell's words and the number that ratios are made of; whether processor time counts."""
+"""Writes a cell from a cost, and returns the number for its ratio; told whether processor time counts."""
 
 
 def _memory(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:  # noqa: ARG001
     return ("-" if cost.peak_mib is None else f"{cost.peak_mib:.0f}"), cost.peak_mib
 
 
-def _whole(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:
-    total = Times(*(a + b for a, b in zip(cost.encode, cost.decode, strict=True)))
-    return _seconds(total, on_cpu)
+def _total(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:
+    return _seconds(Times(*map(sum, zip(cost.encode, cost.decode, strict=True))), on_cpu)
 
 
 def _decoding(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:
@@ -118,44 +119,48 @@ def _decoding(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:
 
 
 def _seconds(times: Times, on_cpu: bool) -> tuple[str, float | None]:
-    """Processor time counts where there is one: it does not grow when others work on the machine."""
+    """Compare by processor time where it is known: other work on the machine does not change it."""
     if on_cpu:
         return f"{times.wall_s:.3g} / {times.processor_s:.3g}", times.processor_s
     return f"{times.wall_s:.3g}", times.wall_s
 
 
-def _cells(found: Profile, figure: Figure) -> list[list[str]]:
-    """Figures of all models at all query sizes, with the ratio to `REFERENCE` in brackets."""
-    queries = list(dict.fromkeys(query for row in found.rows for query in row.costs))
+def _table(found: Profile, caption: str, figure: Figure, first: Mapping[str, list[str]]) -> TextTable:
+    """Make a table with a column for each query size, and the ratio to `REFERENCE` in brackets.
+
+    Args:
+        first: columns before these, by heading.
+    """
+    queries = list(dict.fromkeys(query for model in found.models for query in model.costs))
     on_cpu = found.machine.device == "cpu"
-    reference = next((row.costs for row in found.rows if row.model == REFERENCE), {})
-    lines = [["model", *map(label, queries)]]
-    for row in found.rows:
-        cells = []
+    reference = next((model.costs for model in found.models if model.name == REFERENCE), {})
+    rows = []
+    for number, model in enumerate(found.models):
+        row = [model.name, *(column[number] for column in first.values())]
         for query in queries:
-            words, number = figure(row.costs[query], on_cpu) if query in row.costs else ("-", None)
+            text, value = figure(model.costs[query], on_cpu) if query in model.costs else ("-", None)
             unit = figure(reference[query], on_cpu)[1] if query in reference else None
-            cells.append(f"{words} ({number / unit:.2f})" if number is not None and unit else words)
-        lines.append([row.model, *cells])
-    return lines
+            row.append(f"{text} ({value / unit:.2f})" if value is not None and unit else text)
+        rows.append(row)
+    return TextTable(["model", *first, *map(label, queries)], rows, caption)
 
 
-def _head(machine: Machine) -> str:
-    threads = f", {machine.threads} thread{'s' * (machine.threads > 1)}" if machine.device == "cpu" else ""
-    turns = f"best of {machine.rounds} turn{'s' * (machine.rounds > 1)}, one model after the other"
+def _conditions(machine: Machine) -> list[str]:
+    threads = f", {count(machine.threads, 'thread')}" if machine.device == "cpu" else ""
     ratio = "processor time" if machine.device == "cpu" else "time"
-    return (
-        f"# Cost\n\n{date.today().isoformat()}, {machine.name}{threads}, {machine.precision}, "
-        f"torch {torch.__version__}, histoscale {version('histoscale')}.\n\n"
-        f"{machine.lr_px} x {machine.lr_px} low-resolution pixels to twice as many a side, "
-        f"a column for each number of output pixels a query; grid is how the package makes images, by blocks "
-        f"of the model's own choice. Every figure is of a fresh process, warmed up: {turns}. In brackets the "
-        f"ratio to {REFERENCE}, of memory and of {ratio}."
-    )
+    return [
+        f"{date.today().isoformat()}, {machine.name}{threads}, {machine.precision}, "
+        f"torch {torch.__version__}, histoscale {version('histoscale')}.",
+        f"{machine.lr_px} x {machine.lr_px} low-resolution pixels upscaled by 2, with a column for each "
+        "number of output pixels per query; grid is how the package makes images, in blocks of the model's "
+        "own choice. Every figure is of a fresh process that was warmed up: the best of "
+        f"{count(machine.repetitions, 'repetition')}, one model after the other. In brackets the ratio to "
+        f"{REFERENCE}, of memory and of {ratio}.",
+    ]
 
 
 def machine_name(device: torch.device) -> str:
-    """The processor's or graphics card's name, as far as the system tells."""
+    """Read the name of the processor or graphics card."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
