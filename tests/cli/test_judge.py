@@ -31,6 +31,16 @@ def test_a_table_is_shown(picture: Path, tmp_path: Path) -> None:
     assert "| setting | score | of the original's | recovered |" in result.stdout
     assert "| iste-fast |" in result.stdout
     assert result.stdout.endswith(f"Scores of every image and the tables are in {tmp_path / 'out'}.\n")
+    again = call("--from", tmp_path / "out" / "scores.csv", "-o", tmp_path / "again")
+    assert again.stdout == result.stdout.replace("Scores of every image and the", "The").replace(
+        str(tmp_path / "out"), str(tmp_path / "again")
+    )
+
+
+def test_a_task_or_scores_have_to_be_given(tmp_path: Path) -> None:
+    result = call("-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--task-model" in result.stderr
 
 
 def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:

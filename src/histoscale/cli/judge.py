@@ -19,6 +19,7 @@ from histoscale.cli.options import (
     Overwrite,
     Precision,
     ResultFolder,
+    Scores,
     Sets,
     Split,
     require_data,
@@ -27,14 +28,14 @@ from histoscale.cli.options import (
 
 def judge(
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--task-model",
             metavar="FILE.py:FUNCTION",
             help="Your task: FUNCTION(image, sample) returns a score, a dict of scores, or a pair "
             "(prediction, ground truth). `nuclei` is a task that ships with this package.",
         ),
-    ],
+    ] = None,
     data: Data = None,
     model: Models = None,
     output: ResultFolder = Path("out/judged"),
@@ -53,6 +54,7 @@ def judge(
     crop: Crop = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    scores: Scores = None,
     overwrite: Overwrite = False,
     _resume: AlwaysResume = False,
 ) -> None:
@@ -68,8 +70,13 @@ def judge(
     from histoscale.experiments.images import ImageSelection
     from histoscale.resources import Compute
 
+    if scores is not None:
+        typer.echo(experiment.judge_again(scores, output).text)
+        say(f"The tables are in {output}.")
+        return
+    if task is None:
+        raise typer.BadParameter("give either --task-model or --from SCORES.csv.")
     selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
-
     with (
         interrupted(lambda: "the scores so far are kept; resume with the same command."),
         bar("judging") as shown,
