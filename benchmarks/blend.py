@@ -25,8 +25,10 @@ from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
+from histoscale.resources import find_precision
 
 HR_PX = 300
+PRECISION = find_precision("auto", torch.device("cpu"))
 
 
 class Case(NamedTuple):
@@ -83,15 +85,17 @@ def main() -> None:
         cells = []
         for case in CASES:
             gains = [
-                psnr_whole(upscale(model, lr, size=hr.shape[:2], precision="bf16"), hr)
+                psnr_whole(upscale(model, lr, size=hr.shape[:2], precision=PRECISION), hr)
                 - psnr_whole(enlarge_bicubic(lr, hr.shape[:2]), hr)
                 for lr, hr in pairs[case]
             ]
             cells.append(f"{np.mean(gains):+.2f} ({min(gains):+.2f})")
         rows.append(f"| {share:g} | {' | '.join(cells)} |")
     title = f"# Share of earlier weights\n\n{date.today()}, {len(pictures)} validation images, "
-    note = f"middle {HR_PX} px, whole in 8 bit, bf16: gain over bicubic in dB, and the least of an image.\n\n"
-    text = title + note + "\n".join(rows) + "\n"
+    note = (
+        f"middle {HR_PX} px, whole in 8 bit, {PRECISION}: gain over bicubic in dB, and the least of an image."
+    )
+    text = title + note + "\n\n" + "\n".join(rows) + "\n"
     write_text(Path(__file__).parent / "results" / "blend.md", text)
     print(text)
 

@@ -23,11 +23,13 @@ from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
+from histoscale.resources import find_precision
 from histoscale.training.trainer import train
 
 KEYS = ("queries", "all", "cells")
 SCALES = (2.0, 3.0, 4.0)
 LR_PX = 64
+PRECISION = find_precision("auto", torch.device("cpu"))
 
 RUN = """
 name = "keys-{keys}"
@@ -52,7 +54,7 @@ warmup = 0.05
 schedule = "cosine"
 clip = 1.0
 average = 0.99
-precision = "bf16"
+precision = "auto"
 threads = 1
 
 [validation]
@@ -84,7 +86,7 @@ def scores(path: Path, run: Run) -> dict[float, list[float]]:
         for scale in SCALES:
             hr = np.ascontiguousarray(centre_crop(picture, round(LR_PX * scale)))
             lr = degrade(hr, (LR_PX, LR_PX), scale, "B")
-            result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2], precision="bf16"), hr))
+            result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2], precision=PRECISION), hr))
     return result
 
 
