@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from histoscale.io.metadata import SUPER_RESOLVED, Provenance
+from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import OutputSlide
 

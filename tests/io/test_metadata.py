@@ -3,16 +3,16 @@
 import pytest
 
 from histoscale.io.metadata import (
-    SUPER_RESOLVED,
-    Provenance,
     Resolution,
     contradiction,
     first_known,
     from_density,
+    from_lengths,
     from_provenance,
     parse_aperio,
     parse_ome,
-    parse_provenance,
+    positive,
+    um_per,
 )
 from histoscale.io.slide import Mpp
 
@@ -36,14 +36,46 @@ def test_other_descriptions_say_nothing(text: str) -> None:
 def test_ome_units(x: float, y: float, unit: str) -> None:
     record = parse_ome(OME.format(x=x, y=y, unit=unit, channel=""))
     assert record is not None
-    assert record.mpp == pytest.approx((0.25, 0.26))
+    assert record.resolution.mpp == pytest.approx((0.25, 0.26))
     assert (record.power, record.channels, record.is_fluorescence) == (40, 1, False)
 
 
 def test_ome_in_pixels_has_no_mpp() -> None:
     record = parse_ome(OME.format(x=1, y=1, unit="pixel", channel=""))
     assert record is not None
-    assert record.mpp is None
+    assert record.resolution == Resolution()
+
+
+@pytest.mark.parametrize(
+    ("unit", "um"),
+    [
+        *[("µm", 1), ("μm", 1), ("um", 1), ("\\u00B5m", 1), ("\\u03BCm", 1), ("microns", 1), ("Micron", 1)],
+        *[("micrometers", 1), ("Micrometre", 1), (" micrometer ", 1), ("nm", 1e-3), ("MM", None)],
+        *[("mm", 1e3), ("millimetres", 1e3), ("cm", 1e4), ("Å", 1e-4), ("furlong", None), (None, None)],
+    ],
+)
+def test_units_in_any_spelling(unit: str | None, um: float | None) -> None:
+    assert um_per(unit) == um
+
+
+def test_an_unknown_unit_is_worth_a_remark() -> None:
+    found = from_lengths((0.5, 0.5), ("furlong", "furlong"), "ImageJ calibration")
+    assert found.mpp is None
+    assert "ImageJ calibration" in (found.note or "")
+    assert "furlong" in (found.note or "")
+
+
+@pytest.mark.parametrize("side", [1e-300, 1e-30, 9e-4, 1100.0, 1e30])
+def test_an_impossible_mpp_is_ignored_with_a_remark(side: float) -> None:
+    found = first_known(Resolution(Mpp(side, side), "OME-XML"), Resolution(Mpp(0.5, 0.5), "b"))
+    assert found.source == "b"
+    alone = first_known(Resolution(Mpp(side, side), "OME-XML"))
+    assert alone.mpp is None
+    assert "OME-XML" in (alone.note or "")
+
+
+def test_a_number_of_thousands_of_digits_is_none() -> None:
+    assert positive(10**400) is None
 
 
 def test_ome_tells_fluorescence() -> None:
@@ -81,24 +113,6 @@ def test_the_first_that_knows_wins_and_remarks_are_kept_otherwise() -> None:
     known, remark = Resolution(Mpp(1, 1), "a"), Resolution(note="b")
     assert first_known(Resolution(), remark, known) == known
     assert first_known(Resolution(), remark) == remark
-
-
-def test_our_own_record_comes_back() -> None:
-    written = Provenance(
-        "1.0", SUPER_RESOLVED, "ä.png", (2.7, 2.7), Mpp(28.9, 28.8), 20, "iste-fast", "ab" * 32, "bf16"
-    )
-    text = written.to_json()
-    record = parse_provenance(text)
-    assert text.isascii()
-    assert record is not None
-    assert record["note"] == "super-resolved, not for primary diagnosis"
-    assert record["source"] == "ä.png"
-    assert from_provenance(record).mpp == Mpp(28.9, 28.8)
-
-
-@pytest.mark.parametrize("text", [None, "", "a picture", '{"histoscale": 1', '{"other": 1}'])
-def test_other_texts_are_no_record(text: str | None) -> None:
-    assert parse_provenance(text) is None
 
 
 @pytest.mark.parametrize("mpp", [None, [1], ["a", 1], [0, 1], "12"])

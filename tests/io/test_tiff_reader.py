@@ -10,7 +10,7 @@ import tifffile
 
 from histoscale.errors import InputError
 from histoscale.io.formats import describe, open_slide, read
-from histoscale.io.metadata import SUPER_RESOLVED, Provenance
+from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.tiff_reader import TiffSlide
 from histoscale.io.writers.base import Encoding, Layout, OutputSlide
@@ -480,3 +480,79 @@ def test_a_damaged_strip(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="is damaged or incomplete"):
         read(path)
+
+
+# Tags of other people.
+
+
+def retagged(path: Path, code: int, kind: int, value: bytes) -> Path:
+    """The file with another value in the first entry of that code."""
+    content = bytearray(path.read_bytes())
+    start = int.from_bytes(content[4:8], "little")
+    for number in range(int.from_bytes(content[start : start + 2], "little")):
+        entry = start + 2 + 12 * number
+        if int.from_bytes(content[entry : entry + 2], "little") == code:
+            content[entry + 2 : entry + 4] = kind.to_bytes(2, "little")
+            content[entry + 4 : entry + 12] = (1).to_bytes(4, "little") + value.ljust(4, b"\0")
+            path.write_bytes(content)
+            return path
+    raise AssertionError(f"no tag {code}")
+
+
+def test_a_profile_that_is_a_number_counts_as_none(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", SMALL, photometric="rgb", iccprofile=b"profile", compression="deflate")
+    assert describe(retagged(path, 34675, 3, b"\x07")).icc_profile is None
+    assert np.array_equal(read(path).colour, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "word"),
+    [(284, b"\5", "PlanarConfiguration 5"), (256, b"\0", "no pixels"), (277, b"\2", "2 channels")],
+)
+def test_tags_that_contradict_the_pixels_are_a_sentence(
+    tmp_path: Path, code: int, value: bytes, word: str
+) -> None:
+    path = retagged(save(tmp_path / "x.tif", SMALL, photometric="rgb"), code, 3, value)
+    with pytest.raises(InputError, match=rf"x\.tif .*{word}"):
+        open_slide(path)
+
+
+def test_the_colours_of_aperios_jpeg_2000_are_not_guessed(tmp_path: Path) -> None:
+    """Its numbers are YCbCr whatever the photometric tag says."""
+    path = save(tmp_path / "x.tif", SMALL, photometric="rgb", compression="deflate")
+    with pytest.raises(InputError, match=r"x\.tif holds YCbCr"):
+        open_slide(retagged(path, 259, 3, (33003).to_bytes(2, "little")))
+
+
+def test_a_palette_with_opacity(tmp_path: Path) -> None:
+    colours = np.random.default_rng(1).integers(0, 256, (3, 256), np.uint16)
+    both = np.dstack([SMALL_GREY, SMALL[..., 1]])
+    table = (320, "H", 768, (colours * 256).ravel().tolist(), True)
+    options = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "extratags": [table]}
+    path = save(tmp_path / "x.tif", both, planarconfig="contig", **options)
+    found = read(retagged(path, 262, 3, b"\3"))
+    assert found.alpha is not None
+    assert np.array_equal(found.alpha, SMALL[..., 1])
+    assert np.array_equal(found.colour, np.moveaxis(colours[:, SMALL_GREY], 0, -1))
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack", "miniswhite"])
+def test_missing_tiles_are_white_in_every_path(tmp_path: Path, kind: str, photometric: str) -> None:
+    shape = (128, 128, 3) if photometric == "rgb" else (128, 128)
+    tile = np.full((64, 64, *shape[2:]), 200 if kind == "u1" else 50_000, kind)
+    tiles = iter([tile, None, tile, None])
+    path, options = tmp_path / "x.tif", {"tile": (64, 64), "compression": "deflate", "metadata": None}
+    tifffile.imwrite(path, tiles, shape=shape, dtype=kind, photometric=photometric, **options)
+    with open_slide(path) as slide:
+        assert (slide.read_region(0, (64, 0), (64, 128)) == 255).all()
+        assert (slide.read_region(0, (0, 0), (64, 128)) != 255).all()
+    assert (read(path).colour[:, 64:] == 255).all()
+
+
+def test_a_tile_larger_than_memory_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("histoscale.io.tiff_reader.CACHE_BYTES", 100)
+    monkeypatch.setattr("histoscale.resources.available_bytes", lambda: 20_000)
+    path = save(tmp_path / "x.tif", SMALL[:16, :16], photometric="rgb", tile=(64, 64), compression="deflate")
+    with pytest.raises(InputError, match=r"x\.tif .*in one piece"), open_slide(path) as slide:
+        slide.read_region(0, (0, 0), (5, 5))

@@ -10,7 +10,7 @@ import zarr
 
 from histoscale.errors import InputError
 from histoscale.io.formats import describe, is_slide_folder, open_slide, read
-from histoscale.io.metadata import SUPER_RESOLVED, Provenance
+from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.formats import write_slide

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from histoscale.io.metadata import Provenance
+from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp
 from histoscale.upscaling.report_page import page
 from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, Views, Work

@@ -29,9 +29,9 @@ from histoscale.io.metadata import (
     first_known,
     from_density,
     from_provenance,
-    parse_provenance,
     positive,
 )
+from histoscale.io.provenance import parse_provenance
 from histoscale.io.samples import (
     TRANSPOSING,
     over_white,

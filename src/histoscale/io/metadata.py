@@ -1,72 +1,16 @@
 """Micrometres per pixel and objective power, out of the fields that formats offer."""
 
-import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from histoscale.io.provenance import NAMESPACE, parse_provenance
 from histoscale.io.slide import Mpp
 
-# The note that goes into every file we write: by what, from what, and what it is not for.
-
-
-SUPER_RESOLVED = "super-resolved, not for primary diagnosis"
-REDUCED = "reduced by antialiased bicubic, no model"
-COPIED = "same size, pixels unchanged"
-NAMESPACE = "histoscale/provenance"
-"""Marks the record where a format holds annotations of many origins."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How a picture came about.
-
-    Attributes:
-        version: of histoscale.
-        note: `SUPER_RESOLVED`, `REDUCED` or `COPIED`.
-        source: name of the file it was made from.
-        scale_xy: output side / source side.
-        mpp, power: of the output, where known.
-        model, weights_sha256, precision: None where no model took part.
-        earlier: the record found in the source, if that was written by us too.
-    """
-
-    version: str
-    note: str
-    source: str
-    scale_xy: tuple[float, float]
-    mpp: Mpp | None = None
-    power: float | None = None
-    model: str | None = None
-    weights_sha256: str | None = None
-    precision: str | None = None
-    earlier: dict[str, Any] | None = None
-
-    @property
-    def software(self) -> str:
-        """Program and version, for fields of that name."""
-        return f"histoscale {self.version}"
-
-    def to_json(self) -> str:
-        """One line of ASCII; unknown fields left out."""
-        record: dict[str, Any] = {
-            "histoscale": self.version,
-            "note": self.note,
-            "source": self.source,
-            "scale": list(self.scale_xy),
-            "mpp": list(self.mpp) if self.mpp else None,
-            "power": self.power,
-            "model": self.model,
-            "weights_sha256": self.weights_sha256,
-            "precision": self.precision,
-            "earlier": self.earlier,
-        }
-        return json.dumps({key: value for key, value in record.items() if value is not None})
-
-
 UM_PER_INCH = 25_400.0
+POSSIBLE_MPP = (1e-3, 1e3)
+"""Outside this range, an atom to a coin, a field holds no micrometres per pixel whatever it says."""
 PLAUSIBLE_MPP = (0.01, 10.0)
 """A bare print density is believed to be a microscope's in this range: 72, 300 or 2400 dots per inch
 (353 to 10.6 um) are those of screens, printers, flatbeds. Fields made for microscopy are always believed."""
@@ -76,10 +20,15 @@ UM_AT_POWER_ONE = 10.0
 CONTRADICTION = 1.5
 """Power and mpp that differ by more than this factor from that rule are worth a remark."""
 
-UM_PER_UNIT = {
-    **{"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3},
-    **{"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0, "nanometer": 1e-3},
+UM_PER_SYMBOL = {"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "nm": 1e-3, "\N{ANGSTROM SIGN}": 1e-4, "Å": 1e-4}
+UM_PER_NAME = {
+    **{"meter": 1e6, "centimeter": 1e4, "millimeter": 1e3, "micrometer": 1.0, "micron": 1.0},
+    **{"nanometer": 1e-3, "angstrom": 1e-4},
 }
+MICRO = re.compile("\N{MICRO SIGN}|\N{GREEK SMALL LETTER MU}|\\\\u00b5|\\\\u03bc", re.IGNORECASE)
+"""The sign as two characters of Unicode, and as ImageJ escapes them."""
+NO_LENGTHS = ("", "pixel", "pixels", "px", "reference frame", "none", "inch", "inches")
+"""Units of fields that nobody filled in with a length; inches are those of a printer."""
 
 
 class Resolution(NamedTuple):
@@ -93,7 +42,7 @@ class Resolution(NamedTuple):
 class OmeRecord(NamedTuple):
     """What OME-XML says about the first image, and the record in it if we wrote it."""
 
-    mpp: Mpp | None
+    resolution: Resolution
     power: float | None
     channels: int
     is_fluorescence: bool
@@ -120,11 +69,22 @@ def from_density(per_inch_xy: tuple[float, float], source: str) -> Resolution:
 
 
 def first_known(*candidates: Resolution) -> Resolution:
-    """The first candidate that knows the mpp, else the first that has a remark."""
-    for candidate in candidates:
+    """The first candidate that knows a possible mpp, else the first that has a remark."""
+    possible = [_refuse_impossible(candidate) for candidate in candidates]
+    for candidate in possible:
         if candidate.mpp is not None:
             return candidate
-    return next((c for c in candidates if c.note), Resolution())
+    return next((c for c in possible if c.note), Resolution())
+
+
+def _refuse_impossible(candidate: Resolution) -> Resolution:
+    """The candidate, or a remark in its place if no pixel can have that size."""
+    low, high = POSSIBLE_MPP
+    if candidate.mpp is None or (low <= min(candidate.mpp) and max(candidate.mpp) <= high):
+        return candidate
+    return Resolution(
+        note=f"the {candidate.source} of {candidate.mpp.x:.4g} um per pixel is impossible and was ignored"
+    )
 
 
 def parse_aperio(description: str) -> tuple[Mpp | None, float | None]:
@@ -136,22 +96,23 @@ def parse_aperio(description: str) -> tuple[Mpp | None, float | None]:
 
 
 def parse_ome(xml: str) -> OmeRecord | None:
-    """The first image of an OME-XML document; None if it is damaged or describes no pixels."""
+    """Read the first image of an OME-XML document; None if it is damaged or describes no pixels."""
     try:
         root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError):
         return None
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]  # the schema's year is of no interest
     pixels = root.find("Image/Pixels")
     if pixels is None:
         return None
-    x, y = (_micrometres(pixels.attrib, axis) for axis in "XY")
+    lengths = [pixels.get(f"PhysicalSize{axis}") for axis in "XY"]
+    units = [pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "XY"]
     objective = root.find(".//Objective")
     power = None if objective is None else positive(objective.get("NominalMagnification"))
     channels = pixels.findall("Channel")
     return OmeRecord(
-        Mpp(x, y) if x and y else None,
+        from_lengths((lengths[0], lengths[1]), (units[0], units[1]), "OME-XML"),
         power,
         len(channels),
         any("EmissionWavelength" in c.attrib or c.get("ContrastMethod") == "Fluorescence" for c in channels),
@@ -159,14 +120,34 @@ def parse_ome(xml: str) -> OmeRecord | None:
     )
 
 
-def _micrometres(attributes: dict[str, str], axis: str) -> float | None:
-    return length_um(attributes.get(f"PhysicalSize{axis}"), attributes.get(f"PhysicalSize{axis}Unit", "µm"))
+def from_lengths(
+    sides_xy: tuple[Any, Any], units_xy: tuple[str | None, str | None], source: str
+) -> Resolution:
+    """The sides of a pixel in any unit as micrometres; a remark where the unit is unknown.
+
+    Args:
+        source: the name of the field, for the person.
+    """
+    numbers = [positive(side) for side in sides_xy]
+    if None in numbers:
+        return Resolution()
+    factors = [um_per(unit) for unit in units_xy]
+    for unit, factor in zip(units_xy, factors, strict=True):
+        if factor is None:
+            is_worth_a_remark = (unit or "").strip().lower() not in NO_LENGTHS
+            shown = f"the {source} is in {unit!r}, an unknown unit, and was ignored"
+            return Resolution(note=shown if is_worth_a_remark else None)
+    x, y = (float(n or 0) * float(f or 0) for n, f in zip(numbers, factors, strict=True))
+    return Resolution(Mpp(x, y), source)
 
 
-def length_um(length: Any, unit: str | None) -> float | None:
-    """Micrometres of a positive length in a known unit, or None."""
-    number, factor = positive(length), UM_PER_UNIT.get(unit or "")
-    return number * factor if number and factor else None
+def um_per(unit: str | None) -> float | None:
+    """Micrometres of a unit of length, by its symbol or by its name in any spelling; None if unknown."""
+    symbol = MICRO.sub("u", (unit or "").strip())
+    if symbol in UM_PER_SYMBOL:
+        return UM_PER_SYMBOL[symbol]
+    name = symbol.lower().removesuffix("s").replace("metre", "meter")
+    return UM_PER_NAME.get(name)
 
 
 def contradiction(mpp: Mpp | None, power: float | None) -> tuple[str, ...]:
@@ -191,20 +172,9 @@ def positive(text: Any) -> float | None:
     """A positive finite number, or None."""
     try:
         number = float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 < number < float("inf") else None
-
-
-def parse_provenance(text: str | None) -> dict[str, Any] | None:
-    """The record of `histoscale.io.metadata` in a description, if that is what it is."""
-    if not text or not text.startswith('{"histoscale"'):
-        return None
-    try:
-        record = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def from_provenance(record: dict[str, Any] | None) -> Resolution:

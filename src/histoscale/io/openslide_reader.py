@@ -10,7 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from histoscale.io.decoding import decoding
-from histoscale.io.metadata import contradiction, parse_provenance, positive
+from histoscale.io.metadata import Resolution, contradiction, first_known, positive
+from histoscale.io.provenance import parse_provenance
 from histoscale.io.slide import Description, Mpp, Slide
 from histoscale.io.tiff_metadata import compression_of
 
@@ -153,7 +154,7 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
     x, y = (positive(known.get(f"openslide.mpp-{axis}")) for axis in "xy")
     vendor = str(known.get("openslide.vendor"))
     profile = slide.color_profile
-    mpp = Mpp(x, y) if x and y else None
+    found = first_known(Resolution(Mpp(x, y) if x and y else None, "slide metadata"))
     power = positive(known.get("openslide.objective-power"))
     return Description(
         path=path,
@@ -161,8 +162,8 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
         size_xy=slide.dimensions,
         channels="RGB",
         bits=8,
-        mpp=mpp,
-        mpp_source="slide metadata" if mpp else None,
+        mpp=found.mpp,
+        mpp_source=found.source if found.mpp else None,
         power=power,
         levels_xy=tuple(slide.level_dimensions),
         compression=_compression(path, known),
@@ -170,7 +171,7 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
         associated=tuple(slide.associated_images),
         study={word: known[f"dicom.{word}"] for word in STUDY if f"dicom.{word}" in known},
         provenance=parse_provenance(known.get("dicom.ImageComments")),
-        notes=contradiction(mpp, power),
+        notes=(*([found.note] if found.note else []), *contradiction(found.mpp, power)),
     )
 
 

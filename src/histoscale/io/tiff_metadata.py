@@ -6,18 +6,18 @@ from pathlib import Path
 import tifffile
 
 from histoscale.io.metadata import (
-    UM_PER_UNIT,
     OmeRecord,
     Resolution,
     contradiction,
     first_known,
     from_density,
+    from_lengths,
     from_provenance,
     parse_aperio,
     parse_ome,
-    parse_provenance,
     positive,
 )
+from histoscale.io.provenance import parse_provenance
 from histoscale.io.samples import TRANSPOSING, upright_size
 from histoscale.io.slide import Description, Mpp
 
@@ -53,7 +53,7 @@ def describe_tiff(
     provenance = parse_provenance(page.description) or (ome.provenance if ome else None)
     found = first_known(
         from_provenance(provenance),
-        Resolution(ome.mpp, "OME-XML") if ome else Resolution(),
+        ome.resolution if ome else Resolution(),
         Resolution(aperio_mpp, "ImageDescription (Aperio's MPP)"),
         _imagej_resolution(tiff, page),
         _tag_resolution(page),
@@ -61,6 +61,7 @@ def describe_tiff(
     orientation, mpp = orientation_of(page), found.mpp
     if mpp and orientation in TRANSPOSING:
         mpp = Mpp(mpp.y, mpp.x)
+    profile = page.tags.valueof(ICC_PROFILE)
     power = (ome.power if ome else None) or aperio_power or positive((provenance or {}).get("power"))
     notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
     if page.bitspersample == 16:
@@ -70,13 +71,13 @@ def describe_tiff(
         format="OME-TIFF" if ome else "TIFF",
         size_xy=upright_size((page.imagewidth, page.imagelength), orientation),
         channels=_channels(page, series),
-        bits=page.bitspersample,
+        bits=page.bitspersample if isinstance(page.bitspersample, int) else 0,
         mpp=mpp,
         mpp_source=found.source,
         power=power,
         levels_xy=tuple(upright_size((p.imagewidth, p.imagelength), orientation) for p in levels),
         compression=compression_of(page),
-        icc_profile=page.tags.valueof(ICC_PROFILE),
+        icc_profile=profile if isinstance(profile, bytes) and profile else None,
         associated=associated,
         provenance=provenance,
         refusal=_refusal(tiff, ome) or refusal,
@@ -142,8 +143,9 @@ def _sample_refusal(page: tifffile.TiffPage) -> str | None:
     """Why the samples of a page are not RGB or grey in 8 or 16 bits, or None."""
     if not page.imagewidth or not page.imagelength:
         return f"has no pixels: {page.imagewidth} x {page.imagelength} px"
-    if page.planarconfig not in (1, 2):
-        return f"is damaged: its PlanarConfiguration is {int(page.planarconfig)}, which does not exist"
+    if page.planarconfig not in (1, 2) or not isinstance(page.bitspersample, int):
+        shown = f"PlanarConfiguration {int(page.planarconfig)}, BitsPerSample {page.bitspersample!r}"
+        return f"is damaged, by the tags that say how its pixels are stored: {shown}"
     if page.dtype is None or page.dtype.kind not in "bu" or page.dtype.itemsize > 2:
         return f"has {page.bitspersample}-bit {page.dtype} samples, and only 8 and 16 bits are read"
     return _colour_refusal(page)
@@ -213,8 +215,7 @@ def _tag_resolution(page: tifffile.TiffPage) -> Resolution:
 def _imagej_resolution(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Resolution:
     """ImageJ writes pixels per its own unit."""
     unit = (tiff.imagej_metadata or {}).get("unit") if tiff.is_imagej else None
-    um = UM_PER_UNIT.get(str(unit).replace("\\u00B5", "µ"))
     density = _resolution_tags(page)
-    if um is None or density is None or not all(positive(d) for d in density):
+    if unit is None or density is None:
         return Resolution()
-    return Resolution(Mpp(um / density[0], um / density[1]), "ImageJ calibration")
+    return from_lengths((1 / density[0], 1 / density[1]), (str(unit), str(unit)), "ImageJ calibration")

@@ -15,13 +15,13 @@ from histoscale.io.metadata import (
     Resolution,
     contradiction,
     first_known,
+    from_lengths,
     from_provenance,
-    length_um,
     parse_ome,
     positive,
 )
 from histoscale.io.samples import three_channels
-from histoscale.io.slide import BYTES_PER_PX, Description, Mpp, Pixels, Slide
+from histoscale.io.slide import BYTES_PER_PX, Description, Pixels, Slide
 
 METADATA = ("zarr.json", ".zattrs", ".zgroup")
 ASSOCIATED = "associated"
@@ -151,7 +151,7 @@ def _description(image: _Image) -> Description:
         found = first_known(
             from_provenance(provenance),
             _scale(image),
-            Resolution(companion.mpp, "OME-XML") if companion else Resolution(),
+            companion.resolution if companion else Resolution(),
         )
         power = positive((provenance or {}).get("power")) or (companion.power if companion else None)
         return Description(
@@ -169,7 +169,7 @@ def _description(image: _Image) -> Description:
             associated=image.associated,
             provenance=provenance,
             refusal=_refusal(lengths, first, companion),
-            notes=contradiction(found.mpp, power),
+            notes=(*([found.note] if found.note else []), *contradiction(found.mpp, power)),
         )
 
 
@@ -190,8 +190,7 @@ def _scale(image: _Image) -> Resolution:
                     sides[axis] *= factor
     axes = image.multiscale.get("axes", ())
     units = {axis["name"]: axis.get("unit") for axis in axes if isinstance(axis, dict)}
-    x, y = (length_um(sides[axis], units.get(axis)) for axis in "xy")
-    return Resolution(Mpp(x, y), "OME-Zarr scale") if x and y else Resolution()
+    return from_lengths((sides["x"], sides["y"]), (units.get("x"), units.get("y")), "OME-Zarr scale")
 
 
 def _refusal(lengths: dict[str, int], first: "zarr.Array[Any]", companion: OmeRecord | None) -> str | None:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from histoscale.errors import DataError, OutputError
 from histoscale.files import atomic_folder, refuse_existing
 from histoscale.io.formats import open_slide
-from histoscale.io.metadata import COPIED, REDUCED, Provenance
+from histoscale.io.provenance import COPIED, REDUCED, Provenance
 from histoscale.io.slide import Mpp, Slide
 from histoscale.io.tissue import find_tissue
 from histoscale.io.writers.base import OutputImage

@@ -12,9 +12,9 @@ from histoscale.errors import InputError, OutputError
 from histoscale.files import refuse_existing, refuse_unwritable
 from histoscale.imaging.arrays import pixel_reader, to_uint8
 from histoscale.inference import upscale_blocks
-from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle
 from histoscale.io.formats import open_slide
+from histoscale.io.provenance import COPIED, REDUCED, SUPER_RESOLVED
 from histoscale.io.slide import Pixels, Slide
 from histoscale.io.writers.base import OutputImage
 from histoscale.io.writers.formats import format_of, refuse_impossible_image, write_image
@@ -97,7 +97,7 @@ def upscale_picture(
         plan = resolve(options.wish, field.size_xy, mpp, header.power)
         _refuse_too_large(target, plan)
         pixels, method, note = _made(slide, field, target, plan, engine, progress)
-    used = engine.used if note == metadata.SUPER_RESOLVED else None
+    used = engine.used if note == SUPER_RESOLVED else None
     with enough_memory(str(target)):
         provenance = record(header, plan, note, used)
         made = OutputImage(pixels.colour, pixels.alpha, header.icc_profile, provenance)
@@ -124,7 +124,7 @@ def _made(
     """The output's pixels, the method for the output line and the note for the metadata."""
     reduced = _from_lower_level(slide, field, plan)
     if reduced is not None:
-        return reduced, METHODS["reduce"], metadata.REDUCED
+        return reduced, METHODS["reduce"], REDUCED
     pixels = slide.read_pixels(*field)
     refuse_impossible_image(target, plan.size_xy, has_transparency=not pixels.is_opaque)
     colour, method, note = _resample(pixels.colour, plan, engine, progress)
@@ -170,8 +170,8 @@ def _resample(
     h, w, _ = pixels.shape
     grown = max(size[0], h), max(size[1], w)
     if size == (h, w):
-        return pixels, METHODS["copy"], metadata.COPIED
+        return pixels, METHODS["copy"], COPIED
     if grown == (h, w):
-        return resize(pixels, size), METHODS["reduce"], metadata.REDUCED
+        return resize(pixels, size), METHODS["reduce"], REDUCED
     enlarged = resize(enlarge(pixels, grown, engine, progress), size)
-    return enlarged, engine.label, metadata.SUPER_RESOLVED
+    return enlarged, engine.label, SUPER_RESOLVED

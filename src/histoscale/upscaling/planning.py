@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from histoscale.errors import ConfigError, InputError
-from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle, Roi, read_roi
 from histoscale.io.formats import open_slide
+from histoscale.io.provenance import COPIED, REDUCED, SUPER_RESOLVED
 from histoscale.io.slide import Description, Mpp, Slide
 from histoscale.io.tissue import TissueMask, find_tissue, grid_of, read_tissue
 from histoscale.upscaling.engine import Engine
@@ -25,9 +25,9 @@ MODEL_FREE_TILE_PX = 1024
 MODEL_FREE_WORKER_BYTES = 200 * 2**20
 """Of a worker that reads and reduces."""
 NOTES: Mapping[Method, str] = {
-    "model": metadata.SUPER_RESOLVED,
-    "reduce": metadata.REDUCED,
-    "copy": metadata.COPIED,
+    "model": SUPER_RESOLVED,
+    "reduce": REDUCED,
+    "copy": COPIED,
 }
 METHODS: Mapping[Method, str] = {
     "reduce": "antialiased bicubic, no model",

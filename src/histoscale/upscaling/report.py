@@ -13,7 +13,7 @@ from histoscale.files import write_text
 from histoscale.io.annotations import Rectangle
 from histoscale.io.formats import open_slide
 from histoscale.io.image_reader import read_mask
-from histoscale.io.metadata import SUPER_RESOLVED
+from histoscale.io.provenance import SUPER_RESOLVED
 from histoscale.io.slide import Slide
 from histoscale.io.thumbnail import overview, to_jpeg
 from histoscale.io.tile_store import TileStore

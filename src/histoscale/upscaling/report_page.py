@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 from histoscale.html import render
-from histoscale.io.metadata import SUPER_RESOLVED
+from histoscale.io.provenance import SUPER_RESOLVED
 from histoscale.io.slide import Mpp
 from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, mpp_in_words
 

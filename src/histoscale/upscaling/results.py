@@ -7,9 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from histoscale.io import metadata
 from histoscale.io.annotations import Rectangle, Roi, parse_region, read_roi
-from histoscale.io.metadata import Provenance
+from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Description, Mpp
 from histoscale.resources import Precision
 from histoscale.upscaling.geometry import Target
@@ -94,7 +93,7 @@ def remarks(
         found += [note for note in header.notes if note not in found]
     if used is not None:
         found += _resized(plan, used) if used.through else _outside_range(plan, used)
-        if header.provenance and header.provenance.get("note") == metadata.SUPER_RESOLVED:
+        if header.provenance and header.provenance.get("note") == SUPER_RESOLVED:
             found.append("the source was super-resolved before: its detail is already a prediction")
     return tuple(found)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from histoscale.errors import OutputError
-from histoscale.io.metadata import Provenance
+from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp, Pixels
 from histoscale.io.writers.choices import Compression, Layout
 

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from histoscale.errors import OutputError
 from histoscale.files import atomic_write
-from histoscale.io.metadata import NAMESPACE
+from histoscale.io.provenance import NAMESPACE
 from histoscale.io.writers.base import DENSITY_UM, Encoding, OutputSlide, per_centimetre
 from histoscale.io.writers.pyramid import PyramidLevels, Sample, full_tile
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
