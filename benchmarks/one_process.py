@@ -11,7 +11,6 @@ import torch
 
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import ThisProcess, keep_freed_memory
-from histoscale.upscaling.geometry import Wish
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.slide import upscale_slide
@@ -31,7 +30,7 @@ def main(source: str, target: str, scale: str, threads: str) -> None:
     """Upscale, as a worker would."""
     keep_freed_memory()
     torch.set_num_threads(int(threads))
-    options = Options(Wish(float(scale), None, None, None), overwrite=True)
+    options = Options(float(scale), overwrite=True)
     with Threads() as executor:
         upscale_slide(Path(source), Path(target), options, Engine("iste-fast"), executor)
 

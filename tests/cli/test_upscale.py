@@ -49,7 +49,7 @@ def test_the_other_wishes(source: Path, words: list[str], size: tuple[int, int])
 
 def test_remarks_go_to_standard_error(source: Path) -> None:
     result = call("upscale", source, "-o", source.with_name("b.png"), "--magnification", 10)
-    assert result.stderr == "warning: a.png: no objective power is recorded: taken as 10 / mpp = 20.\n"
+    assert result.stderr == "warning: a.png: no objective power is recorded: estimated as 10 / mpp = 20.\n"
     assert result.stdout.count("\n") == 1
 
 
@@ -65,8 +65,8 @@ def test_a_wrong_command_line_is_two(source: Path, words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--scale", "0"], "error: Wanted a positive, finite scale, got 0.\n"),
-        (["--scale", "nan"], "error: Wanted a positive, finite scale, got nan.\n"),
+        (["--scale", "0"], "error: --scale must be positive and finite, but is 0.\n"),
+        (["--scale", "nan"], "error: --scale must be positive and finite, but is nan.\n"),
         (["--scale", "2", "--model", "nobody"], "error: There are no weights named nobody; "),
         (["--scale", "2", "--device", "abacus"], "error: There is no device abacus here: try auto or cpu.\n"),
     ],
@@ -128,10 +128,10 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(source: Path) -> 
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
-        ("b.png", ["--compression", "jpeg"], "--compression jpeg has no say in PNG"),
-        ("b.png", ["--quality", "50"], "--quality 50 has no say in lossless PNG"),
-        ("b.ome.zarr", ["--layout", "both"], "--layout both has no say in OME-Zarr"),
-        ("b.ome.tiff", ["--compression", "zstd", "--quality", "50"], "no say in lossless OME-TIFF"),
+        ("b.png", ["--compression", "jpeg"], "--compression jpeg has no effect on PNG"),
+        ("b.png", ["--quality", "50"], "--quality 50 has no effect on lossless PNG"),
+        ("b.ome.zarr", ["--layout", "both"], "--layout both has no effect on OME-Zarr"),
+        ("b.ome.tiff", ["--compression", "zstd", "--quality", "50"], "no effect on lossless OME-TIFF"),
         ("b.jpg", ["--quality", "50"], ""),
         ("b.ome.tiff", ["--quality", "50", "--layout", "both"], ""),
     ],
@@ -140,7 +140,7 @@ def test_an_option_in_vain_is_said(source: Path, name: str, words: list[str], sa
     result = call("upscale", source, "-o", source.with_name(name), "--scale", 0.5, "--workers", 1, *words)
     assert result.exit_code == 0
     assert said in result.stderr
-    assert ("no say" in result.stderr) == bool(said)
+    assert ("no effect" in result.stderr) == bool(said)
 
 
 def test_pictures_are_reported_on_request(source: Path) -> None:

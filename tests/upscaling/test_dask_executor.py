@@ -21,7 +21,6 @@ from histoscale.upscaling import dask_executor
 from histoscale.upscaling.dask_executor import LOCAL, DaskExecutor
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import ThisProcess
-from histoscale.upscaling.geometry import Wish
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import ModelSetting, SlidePlan, TileJob
 from histoscale.upscaling.slide import upscale_slide
@@ -99,10 +98,10 @@ def test_a_slide_survives_a_killed_worker_with_the_model_that_ships(
 
     def kill_once(done: int, total: int) -> None:
         if not killed and done > 0.3 * total:
-            killed.append(executor.ask(os.getpid))
+            killed.append(executor.call(os.getpid))
             os.kill(killed[0], signal.SIGKILL)
 
-    options = Options(Wish(scale=4), region="800,900,300,300", compression="zstd")
+    options = Options(scale=4, region="800,900,300,300", compression="zstd")
     engine, targets = Engine("iste-fast", tile_px=128), [tmp_path / "a.ome.zarr", tmp_path / "b.ome.zarr"]
     upscale_slide(slide, targets[0], options, engine, executor, kill_once)
     upscale_slide(slide, targets[1], options, engine, ThisProcess())
@@ -117,9 +116,9 @@ def test_paths_are_those_of_the_coordinator(
     monkeypatch.chdir(tmp_path)  # the workers began elsewhere
     job = stored(replace(plan, source=Path(plan.source.name)), Path("store"))
     assert [result.index for result in executor.run(job, [5])] == [5]
-    assert executor.ask(Path.cwd) == tmp_path
+    assert executor.call(Path.cwd) == tmp_path
     monkeypatch.undo()
-    assert executor.ask(Path.cwd) == Path.cwd()
+    assert executor.call(Path.cwd) == Path.cwd()
 
 
 def test_no_more_tiles_are_handed_out_than_workers_need(
@@ -146,8 +145,8 @@ def test_no_more_tiles_are_handed_out_than_workers_need(
 
 
 def test_workers_answer_questions(executor: DaskExecutor) -> None:
-    assert executor.ask(os.getpid) != os.getpid()
-    assert executor.ask(max, 3, 5) == 5
+    assert executor.call(os.getpid) != os.getpid()
+    assert executor.call(max, 3, 5) == 5
 
 
 def test_a_worker_that_does_not_see_the_files_says_so(
@@ -155,7 +154,7 @@ def test_a_worker_that_does_not_see_the_files_says_so(
 ) -> None:
     job = stored(plan, tmp_path / "store")
     elsewhere = replace(job, plan=replace(plan, source=tmp_path / "gone.png"))
-    with pytest.raises(InputError, match=r"does not find .*gone.png: .* same path on every machine"):
+    with pytest.raises(InputError, match=r"cannot find .*gone.png"):
         list(executor.run(elsewhere, [0]))
     assert [result.index for result in executor.run(job, [0])] == [0]  # it lives on
 
@@ -165,12 +164,12 @@ def test_a_worker_with_other_weights_is_refused(
 ) -> None:
     assert plan.setting is not None
     other = replace(plan, setting=replace(plan.setting, sha256="0" * 64))
-    with pytest.raises(WeightsError, match="has other weights as"):
+    with pytest.raises(WeightsError, match="different weights"):
         list(executor.run(stored(other, tmp_path / "store"), [0]))
 
 
 def test_a_worker_of_another_version_is_refused(plan: SlidePlan, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"has histoscale {version('histoscale')}, and wanted is 0.0.1"):
+    with pytest.raises(ConfigError, match=rf"histoscale {version('histoscale')}, .* 0\.0\.1"):
         dask_executor._compute(stored(plan, tmp_path / "store"), 0, "0.0.1")
 
 
@@ -185,8 +184,8 @@ def test_a_running_scheduler_is_used_and_left_running(
         with DaskExecutor(running.scheduler_address) as distant:
             assert distant.workers == 1
             assert len(list(distant.run(job, range(12)))) == 12
-            with pytest.raises(WeightsError, match=r"A worker of inproc://.* says: There are no weights"):
-                distant.ask(weights.load, tmp_path / "gone.safetensors")
+            with pytest.raises(WeightsError, match=r"On a worker of inproc://.*: There are no weights"):
+                distant.call(weights.load, tmp_path / "gone.safetensors")
         with Client(running, set_as_default=False) as client:
             assert len(client.nthreads()) == 1
     np.testing.assert_array_equal(pixels(job), expected)
@@ -196,7 +195,7 @@ def test_a_scheduler_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyP
     from distributed import LocalCluster
 
     monkeypatch.setattr(dask_executor, "WORKERS_S", 0.2)
-    sentence = pytest.raises(ConfigError, match=r"The scheduler at inproc://.* has no workers\.")
+    sentence = pytest.raises(ConfigError, match=r"The scheduler at inproc://.* has no workers")
     with LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty, sentence:
         DaskExecutor(empty.scheduler_address).__enter__()
 
@@ -205,7 +204,7 @@ def test_a_scheduler_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyP
 def test_no_scheduler_is_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_executor, "CONNECT_S", 0.3)
     started = time.monotonic()
-    with pytest.raises(ConfigError, match=rf"Wanted local or .* none answers at {address}\.$"):
+    with pytest.raises(ConfigError, match=rf"No Dask scheduler answers at {address}"):
         DaskExecutor(address).__enter__()
     assert time.monotonic() - started < 5, "what cannot answer is closed again, and that takes its time"
 
@@ -218,8 +217,8 @@ def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_workers_that_die_over_one_tile_end_the_run(executor: DaskExecutor) -> None:
-    with pytest.raises(HistoscaleError, match=r"Workers of local died again and again"):
-        executor.ask(os._exit, 1)
+    with pytest.raises(HistoscaleError, match=r"Workers of local were killed"):
+        executor.call(os._exit, 1)
 
 
 @pytest.mark.slow
@@ -231,7 +230,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert "entered" not in done.stdout
-    assert "a Python script needs its calls under `if __name__ == '__main__':`." in done.stderr
+    assert "put the call under `if __name__ == '__main__':`." in done.stderr
 
 
 @pytest.mark.slow
@@ -242,7 +241,7 @@ def test_workers_end_with_their_coordinator(tmp_path: Path) -> None:
         "from histoscale.upscaling.dask_executor import DaskExecutor\n"
         "if __name__ == '__main__':\n"
         "    with DaskExecutor('local', 1) as executor:\n"
-        "        print(executor.ask(os.getpid), flush=True)\n"
+        "        print(executor.call(os.getpid), flush=True)\n"
         "        time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as coordinator:

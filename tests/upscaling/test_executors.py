@@ -15,7 +15,6 @@ from PIL import Image
 from histoscale.errors import HistoscaleError, InputError
 from histoscale.io.tile_store import TileStore
 from histoscale.upscaling.executors import Processes, ThisProcess, executor_for
-from histoscale.upscaling.geometry import Wish
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import SlidePlan, TileJob
 
@@ -44,7 +43,7 @@ def die(tile: int) -> None:
 
 def test_a_worker_that_is_killed_is_replaced_and_its_tiles_with_it(job: TileJob) -> None:
     with Processes(2) as executor:
-        first = executor.ask(os.getpid)
+        first = executor.call(os.getpid)
         results = executor.run(job, range(12))
         seen = [next(results).index]
         os.kill(first, signal.SIGKILL)
@@ -56,8 +55,8 @@ def test_a_worker_that_is_killed_is_replaced_and_its_tiles_with_it(job: TileJob)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="told to glibc alone")
 def test_a_worker_keeps_the_memory_it_frees() -> None:
     with Processes(1) as executor:
-        assert executor.ask(bytes_kept, 24 * MIB) > 20 * MIB
-        assert executor.ask(bytes_kept, 48 * MIB) < 4 * MIB  # so large that it comes and goes in one piece
+        assert executor.call(bytes_kept, 24 * MIB) > 20 * MIB
+        assert executor.call(bytes_kept, 48 * MIB) < 4 * MIB  # so large that it comes and goes in one piece
 
 
 def bytes_kept(size: int) -> int:
@@ -73,8 +72,8 @@ def resident() -> int:
 
 
 def test_workers_that_die_at_once_are_one_sentence() -> None:
-    with Processes(1) as executor, pytest.raises(HistoscaleError, match="ended as soon as they were started"):
-        executor.ask(die, 0)
+    with Processes(1) as executor, pytest.raises(HistoscaleError, match="ended at once"):
+        executor.call(die, 0)
 
 
 def test_errors_of_ours_arrive_as_they_are(job: TileJob) -> None:
@@ -89,7 +88,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "from histoscale.upscaling.executors import Processes\n"
         "if __name__ == '__main__':\n"
         "    executor = Processes(1)\n"
-        "    print(executor.ask(os.getpid), flush=True)\n"
+        "    print(executor.call(os.getpid), flush=True)\n"
         "    time.sleep(60)\n"
     )
     script = tmp_path / "parent.py"
@@ -105,9 +104,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_one_worker_is_this_process(job: TileJob) -> None:
-    with executor_for(Options(Wish(scale=2), workers=1)) as executor:
+    with executor_for(Options(scale=2, workers=1)) as executor:
         assert isinstance(executor, ThisProcess)
-        assert executor.ask(os.getpid) == os.getpid()
+        assert executor.call(os.getpid) == os.getpid()
         assert [result.index for result in executor.run(job, range(12))] == list(range(12))
     assert is_right(job)
-    assert isinstance(executor_for(Options(Wish(scale=2), workers=3)), Processes)
+    assert isinstance(executor_for(Options(scale=2, workers=3)), Processes)

@@ -10,20 +10,20 @@ from histoscale.errors import ConfigError, OutputError
 from histoscale.io.writers.base import Encoding
 from histoscale.upscaling import memory
 from histoscale.upscaling.engine import Engine
-from histoscale.upscaling.executors import Processes, take_survey
+from histoscale.upscaling.executors import Processes, measure_worker
 from histoscale.upscaling.memory import (
     COORDINATOR_BYTES,
     WORKER_SHARE_BYTES,
-    Appetite,
+    MemoryNeed,
     choose_tile,
     disk_bytes,
     ensure_disk,
     memory_limit,
 )
-from histoscale.upscaling.tile_memory import survey
+from histoscale.upscaling.tile_memory import report_worker
 
 MIB = 2**20
-LEAN = Appetite(300 * MIB, 400, 250, 700, 0)
+LEAN = MemoryNeed(300 * MIB, 400, 250, 700, 0)
 HUGE = 100_000, 80_000
 
 
@@ -48,15 +48,13 @@ def test_an_imposed_tile_is_kept() -> None:
 
 
 def test_too_little_memory_names_what_is_needed() -> None:
-    with pytest.raises(
-        ConfigError, match=r"Memory of 500 MiB is granted, and .* take 5\d\d MiB: give --max-memory"
-    ):
+    with pytest.raises(ConfigError, match=r"5\d\d MiB, but the limit is 500 MiB: raise --max-memory"):
         chosen(500)
 
 
 def test_workers_that_are_not_ours_are_not_sent_away() -> None:
-    with pytest.raises(ConfigError, match=r"and 2 workers with tiles of 256 px take"):
-        choose_tile(LEAN, HUGE, (4.0, 4.0), 20, 2, 700 * MIB, fewest=2)
+    with pytest.raises(ConfigError, match="2 workers with 256 px tiles"):
+        choose_tile(LEAN, HUGE, (4.0, 4.0), 20, 2, 700 * MIB, least_workers=2)
 
 
 def test_a_small_slide_is_cut_for_all_workers() -> None:
@@ -74,11 +72,11 @@ def test_the_default_limit_for_two_workers_holds_a_tile_of_iste(monkeypatch: pyt
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:
-    setting, appetite = survey(Engine(str(small_weights), "cpu", "fp32"), (4.0, 4.0))
+    setting, need = report_worker(Engine(str(small_weights), "cpu", "fp32"), (4.0, 4.0))
     assert (setting.halo_px, setting.scales) == (6, (1, 4))
-    assert appetite.kept_px == 4 * 16  # the head's input
-    assert appetite.encoding_px > appetite.kept_px
-    assert appetite.rendering_px > 4 * 3 * 8  # the series of three colours
+    assert need.kept_px == 4 * 16  # the head's input
+    assert need.encoding_px > need.kept_px
+    assert need.rendering_px > 4 * 3 * 8  # the series of three colours
 
 
 # What the disk allows.
@@ -86,7 +84,7 @@ def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:
 
 def test_a_disk_that_does_not_exist_yet_is_that_of_its_parent(tmp_path: Path) -> None:
     ensure_disk(tmp_path / "deep" / "deeper", 1)
-    with pytest.raises(OutputError, match="and store and output take up to"):
+    with pytest.raises(OutputError, match="free space"):
         ensure_disk(tmp_path / "deep" / "deeper", 2**60)
 
 
@@ -102,9 +100,9 @@ def test_lossless_output_takes_more_disk() -> None:
 
 def test_what_a_process_held_before_does_not_count() -> None:
     ballast = np.ones(2**28, np.uint8)  # a notebook with its own data; ones, so that the pages are there
-    setting, appetite = survey(Engine("iste-fast", "cpu", "fp32"), (4.0, 4.0))
+    setting, need = report_worker(Engine("iste-fast", "cpu", "fp32"), (4.0, 4.0))
     budget = choose_tile(
-        appetite, (8000, 8000), (4.0, 4.0), setting.halo_px, 1, COORDINATOR_BYTES + WORKER_SHARE_BYTES
+        need, (8000, 8000), (4.0, 4.0), setting.halo_px, 1, COORDINATOR_BYTES + WORKER_SHARE_BYTES
     )
     assert budget.tile_px >= 512
     assert ballast.nbytes == 2**28
@@ -112,15 +110,15 @@ def test_what_a_process_held_before_does_not_count() -> None:
 
 def test_a_larger_model_takes_more() -> None:
     small, large = (
-        survey(Engine(name, "cpu", "fp32"), (2.0, 2.0)).appetite for name in ("iste-fast", "iste")
+        report_worker(Engine(name, "cpu", "fp32"), (2.0, 2.0)).need for name in ("iste-fast", "iste")
     )
     assert large.bytes_for(256, (2.0, 2.0), 20) > small.bytes_for(256, (2.0, 2.0), 20) + 2**20
 
 
 def test_a_worker_does_not_import_a_compiler_for_it(small_weights: Path) -> None:
     with Processes(1) as executor:
-        executor.ask(take_survey, Engine(str(small_weights), "cpu", "fp32"), (2.0, 2.0))
-        found = executor.ask(imported, ("torch", "torch._dynamo", "sympy"))
+        executor.call(measure_worker, Engine(str(small_weights), "cpu", "fp32"), (2.0, 2.0))
+        found = executor.call(imported, ("torch", "torch._dynamo", "sympy"))
     assert found == {"torch"}
 
 

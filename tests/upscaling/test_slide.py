@@ -24,7 +24,6 @@ from histoscale.io.formats import describe, open_slide
 from histoscale.io.tile_store import TileStore
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import ThisProcess
-from histoscale.upscaling.geometry import Wish
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.results import SlideOutcome
@@ -64,9 +63,7 @@ def small(small_weights: Path) -> Engine:
 
 
 def options(**fields: Any) -> Options:
-    wish = {key: fields.pop(key) for key in ("scale", "size_xy", "mpp") if key in fields}
-    given = {"region": REGION, "tissue": "all", "compression": "zstd", **fields}
-    return Options(Wish(**wish), **given)
+    return Options(**{"region": REGION, "tissue": "all", "compression": "zstd", **fields})
 
 
 def run(source: Path, target: Path, engine: Engine, **fields: Any) -> SlideOutcome:
@@ -102,7 +99,7 @@ def test_an_interrupted_run_ends_with_the_same_pixels(slide: Path, tmp_path: Pat
     told: list[str] = []
     wanted = options(scale=2.7, resume=True)
     upscale_slide(slide, target, wanted, small, ThisProcess(), announce=told.append)
-    assert "7 of them done before" in told[0]
+    assert "7 of them finished earlier" in told[0]
     assert np.array_equal(pixels_of(target), pixels_of(tmp_path / "whole.ome.tiff"))
 
 
@@ -208,12 +205,12 @@ def test_an_existing_target_is_kept(slide: Path, small: Engine, tmp_path: Path) 
     [
         ({"scale": 2, "region": "5,5,0,9"}, InputError, "is empty"),
         ({"scale": 2, "region": "2200,5,90,9"}, InputError, "reaches beyond"),
-        ({"scale": 0.001}, ScaleError, "nothing is left"),
+        ({"scale": 0.001}, ScaleError, "less than one pixel"),
         ({"scale": 2, "tissue": "gone.png"}, InputError, "there is no file gone.png"),
         ({"scale": 2, "tissue": __file__}, InputError, "is damaged or incomplete"),
-        ({"scale": 2, "tissue": ""}, ConfigError, "a value for --tissue"),
-        ({"scale": 2, "region": ""}, ConfigError, "a value for --region"),
-        ({"scale": 2, "cluster": ""}, ConfigError, "a value for --cluster"),
+        ({"scale": 2, "tissue": ""}, ConfigError, "--tissue is empty"),
+        ({"scale": 2, "region": ""}, ConfigError, "--region is empty"),
+        ({"scale": 2, "cluster": ""}, ConfigError, "--cluster is empty"),
     ],
 )
 def test_what_is_refused_leaves_nothing(
@@ -232,10 +229,10 @@ def test_what_is_refused_leaves_nothing(
 @pytest.mark.parametrize(
     ("name", "fields", "words"),
     [
-        ("a.dcm", {"compression": "jpeg"}, "DICOM wants micrometres"),
+        ("a.dcm", {"compression": "jpeg"}, "micrometres per pixel"),
         ("a.dcm", {"compression": "zstd"}, "DICOM has no zstd"),
         ("a.ome.zarr", {"compression": "jpeg"}, "OME-Zarr has no jpeg"),
-        ("a.ome.tiff", {"compression": "jpeg2000", "layout": "both"}, "OpenSlide reads no jpeg2000"),
+        ("a.ome.tiff", {"compression": "jpeg2000", "layout": "both"}, "OpenSlide does not read jpeg2000"),
     ],
 )
 def test_what_a_format_cannot_hold_leaves_no_store(
@@ -257,7 +254,7 @@ def test_too_small_a_disk_is_said_before_the_work(
     slide: Path, small: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
-    with pytest.raises(OutputError, match=r"has 1000 bytes left, and store and output take up to 2.. KiB"):
+    with pytest.raises(OutputError, match="has 1000 bytes"):
         run(slide, tmp_path / "a.ome.tiff", small, scale=2)
     assert not TileStore.beside(tmp_path / "a.ome.tiff").folder.exists()
 

@@ -222,7 +222,7 @@ def test_where_even_the_smallest_part_fails(
     model: TileModel, rgb: UInt8[np.ndarray, "h w 3"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_of_memory(monkeypatch, 0, MemoryError())
-    with pytest.raises(HistoscaleError, match="Memory does not hold even 48 x 64 output pixels"):
+    with pytest.raises(HistoscaleError, match="Memory ran out for 48 x 64 output pixels"):
         model.upscale(PART, lambda rows, cols: rgb[rows, cols])
 
 

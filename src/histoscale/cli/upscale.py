@@ -3,22 +3,21 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from histoscale.cli.app import INTERRUPTED
+from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, complain, say
 from histoscale.cli.options import COMPUTE, MODEL, OUTPUT, AllowResize, Device, Precision
+from histoscale.io.writers.choices import Compression, Layout
+from histoscale.upscaling.options import Options
 
 if TYPE_CHECKING:
-    from histoscale.upscaling.engine import Engine
     from histoscale.upscaling.jobs import Job
-    from histoscale.upscaling.options import Options
     from histoscale.upscaling.results import Failure, Outcome
 
 SIZE, SLIDES = "Size (give one of --scale, --size, --mpp and --magnification)", "Slides"
@@ -75,10 +74,10 @@ def upscale(
             help="Model name (`histoscale models` lists them) or .safetensors file.",
             rich_help_panel=MODEL,
         ),
-    ] = "iste-fast",
+    ] = Options.model,
     allow_resize: AllowResize = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    device: Device = Options.device,
+    precision: Precision = Options.precision,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -97,7 +96,7 @@ def upscale(
             "mask image or GeoJSON file.",
             rich_help_panel=SLIDES,
         ),
-    ] = "mask",
+    ] = Options.tissue,
     roi: Annotated[
         Path | None,
         typer.Option(
@@ -107,7 +106,7 @@ def upscale(
         ),
     ] = None,
     compression: Annotated[
-        Literal["jpeg", "jpeg2000", "zstd", "deflate", "none"] | None,
+        Compression | None,
         typer.Option(
             metavar="NAME",
             help="`jpeg`, `jpeg2000`, `zstd`, `deflate` or `none`. Default: `jpeg`; `zstd` for OME-Zarr.",
@@ -115,13 +114,13 @@ def upscale(
         ),
     ] = None,
     layout: Annotated[
-        Literal["ome", "openslide", "both"],
+        Layout,
         typer.Option(
             metavar="NAME",
             help="Levels of an OME-TIFF: `ome` (the standard), `openslide` (what OpenSlide reads) or `both`.",
             rich_help_panel=SLIDES,
         ),
-    ] = "ome",
+    ] = Options.layout,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -200,51 +199,52 @@ def upscale(
     """
     if skip_errors:
         complain("--skip-errors is the default and can be left out.", "note")
-    if sum(wish is not None for wish in (scale, size, mpp, magnification)) != 1:
+    if sum(given is not None for given in (scale, size, mpp, magnification)) != 1:
         raise typer.BadParameter("give exactly one of --scale, --size, --mpp and --magnification.")
-    size_xy = parse_size(size) if size else None
     from histoscale.files import refuse_unwritable
-    from histoscale.upscaling.engine import Engine
-    from histoscale.upscaling.geometry import Wish
     from histoscale.upscaling.jobs import plan_jobs
-    from histoscale.upscaling.options import Options
 
     options = Options(
-        Wish(scale=scale, size_xy=size_xy, mpp=mpp, magnification=magnification),
+        scale=scale,
+        size_xy=parse_size(size) if size else None,
+        mpp=mpp,
+        magnification=magnification,
         source_mpp=source_mpp,
-        quality=quality,
-        overwrite=overwrite,
-        skip_errors=not stop_at_error,
         region=region,
         roi=roi,
+        model=model,
+        allow_resize=allow_resize,
+        device=device,
+        precision=precision,
+        tile_px=tile,
         tissue=tissue,
         compression=compression,
         layout=layout,
-        max_memory_bytes=parse_bytes(max_memory) if max_memory else None,
         workers=workers,
-        resume=resume,
+        max_memory_bytes=parse_bytes(max_memory) if max_memory else None,
         cluster=cluster,
+        resume=resume,
+        quality=quality,
+        overwrite=overwrite,
+        skip_errors=not stop_at_error,
     )
     if report is not None:
         refuse_unwritable(report / "report.html")
-    engine = Engine(model, device, precision, tile, allow_resize)
     jobs = plan_jobs(inputs, output)
-    results = tell_results(jobs, options, engine, report)
+    results = show_results(jobs, options, report)
     if len(jobs) > 1:
         say(f"{len(results) - failures(results)} of {len(jobs)} files written to {output}.")
     if failures(results):
         raise typer.Exit(1)
 
 
-def tell_results(
-    jobs: "Sequence[Job]", options: "Options", engine: "Engine", report: Path | None
-) -> "list[Outcome | Failure]":
-    """Upscale, tell what came of each file, and report slides, and pictures if that is wanted."""
+def show_results(jobs: "Sequence[Job]", options: Options, report: Path | None) -> "list[Outcome | Failure]":
+    """Upscale every file, print a line for each, and write the report: of slides always, else on request."""
     from histoscale.upscaling.jobs import upscale_files
     from histoscale.upscaling.results import Failure, SlideOutcome
 
     started, results = datetime.now().astimezone(), []
-    with bar("") as shown, resuming_told(jobs):
+    with interrupted(lambda: how_to_resume(jobs)), bar("") as shown:
 
         def advance(file: Path, done: int, total: int) -> None:
             shown.advance(done / total, description=file.name)
@@ -253,7 +253,7 @@ def tell_results(
             shown.hide()
             complain(f"{file.name}: {sentence}.", "note")
 
-        for result in upscale_files(jobs, options, engine, advance, announce):
+        for result in upscale_files(jobs, options, advance, announce):
             shown.hide()
             results.append(result)
             if isinstance(result, Failure):
@@ -271,7 +271,7 @@ def tell_results(
 def write_report(
     folder: Path | None, jobs: "Sequence[Job]", results: "Sequence[Outcome | Failure]", started: datetime
 ) -> None:
-    """The record and the page of a run, and where they are."""
+    """Write the report of a run, and print its path."""
     from histoscale.upscaling import report
     from histoscale.upscaling.results import Run
 
@@ -292,29 +292,24 @@ def failures(results: "Sequence[Outcome | Failure]") -> int:
     return sum(isinstance(result, Failure) for result in results)
 
 
-@contextmanager
-def resuming_told(jobs: "Sequence[Job]") -> Iterator[None]:
-    """On Ctrl-C in the block, say how a slide can be gone on with."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        from histoscale.io.tile_store import TileStore
+def how_to_resume(jobs: "Sequence[Job]") -> str | None:
+    """What to do after Ctrl-C; None if no slide was begun."""
+    from histoscale.io.tile_store import TileStore
 
-        if not any(TileStore.beside(job.target).exists for job in jobs):
-            raise
-        complain("stopped; what is finished stays beside the output, and --resume goes on with it.")
-        raise typer.Exit(INTERRUPTED) from None
+    if any(TileStore.beside(job.target).exists for job in jobs):
+        return "finished tiles are kept beside the output; resume with --resume."
+    return None
 
 
 def parse_bytes(text: str) -> int:
     """``1.5GiB`` or ``800MB`` to bytes.
 
     Raises:
-        typer.BadParameter: if it is not of that form.
+        typer.BadParameter: if the text has another form.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt])(i?)b?", text.strip().lower())
     if not found:
-        raise typer.BadParameter(f"--max-memory is a size such as 1.5GiB or 800MiB, got {text}.")
+        raise typer.BadParameter(f"--max-memory must be a size such as 1.5GiB or 800MiB, but is {text}.")
     base = 1024 if found[3] else 1000
     return int(float(found[1]) * base ** (1 + "kmgt".index(found[2])))
 
@@ -323,9 +318,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """``1500x900`` to (width, height).
 
     Raises:
-        typer.BadParameter: if it is not of that form.
+        typer.BadParameter: if the text has another form.
     """
     found = re.fullmatch(r"(\d{1,9})[xX×](\d{1,9})", text.strip())
     if not found:
-        raise typer.BadParameter(f"--size is WIDTHxHEIGHT in pixels, such as 1500x900, got {text}.")
+        raise typer.BadParameter(f"--size must be WIDTHxHEIGHT in pixels, such as 1500x900, but is {text}.")
     return int(found[1]), int(found[2])

@@ -1,9 +1,12 @@
-"""Upscale what lies on disk: pictures and whole slides, one by one or many at once.
+"""Upscale images and slides on disk, one or many.
 
-Both: `options` and `target` turn the wish into pixels, `engine` holds the model, `batch` takes one file after
-the other, `account` and `outcome` tell what came of it. Pictures: `picture`, in one piece.
+Read in this order. `jobs` pairs inputs with outputs and processes one file after the other (`api` does the
+same for one slide from Python); `request` reads the `options` against a file's header, `geometry` the size.
 
-Slides: `slide` is the thread to follow. `slide_planning` chooses region, level, tile and memory (`survey`,
-`budget`, `disk`) and makes a `slide_plan`; `slide_store` begins or resumes its store; `workers` or `cluster`
-carry out `slide_tile` (with `tile_model`) for every tile, while the writer reads them through `slide_stream`.
+An image: `image` reads, computes and writes it in one piece. A slide: `slide` calls `planning`, which chooses
+level, tile and workers (`memory`) and makes the `plan`; `resume` finds the tiles of an interrupted run; an
+executor (`executors`, `dask_executor`) computes every missing `tile` (by `tile_model`, where `tissue` says
+so) while the writer reads finished tiles through `stream`; `findings` measures the written slide.
+
+`results`, `record` and `report` say what was written and how.
 """

@@ -1,7 +1,7 @@
-"""Tiles as tasks of Dask: on processes of this machine, or on those of a scheduler that runs already.
+"""Compute tiles as Dask tasks, on processes of this machine or on a running scheduler.
 
-Nothing but the job and numbers of tiles travels: a worker opens the slide, the weights and the store itself,
-and writes its own chunks. Hence all three lie under the same path on every machine.
+Only the job and tile numbers are sent: a worker opens the slide, the weights and the store itself, and writes
+its own chunks. All three must have the same path on every machine.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ LOCAL = "local"
 CONNECT_S, WORKERS_S = 10, 30
 """How long a scheduler may take to answer, and to have a worker."""
 PATIENCE_S = 60
-"""How long all workers may be gone before the run gives up."""
+"""How long the run waits for workers to return after all are lost."""
 LOOPBACK, UNSHARED = "127.0.0.1", "127.0.0.1:0"
 """Where local workers listen, on any free port: Dask would choose every network of the machine."""
 TILES_AHEAD = 8
-"""Tiles handed out for each worker, so that it goes on while the coordinator encodes."""
+"""Tiles queued for each worker, so that workers compute while the coordinator encodes."""
 LEAVE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-"""A worker's first words: Ctrl-C is for the coordinator, which ends its workers in order."""
+"""Run first by a worker: Ctrl-C is handled by the coordinator, which ends its workers in order."""
 
 _one_at_a_time = threading.Lock()
 
@@ -61,7 +61,7 @@ class DaskExecutor:
         Raises:
             ConfigError: if Dask is not installed, or no scheduler or no worker answers.
         """
-        connection = _local(self.workers) if self._address == LOCAL else _distant(self._address)
+        connection = _local(self.workers) if self._address == LOCAL else _connected(self._address)
         self._client = self._stack.enter_context(connection)
         self.workers = len(self._client.nthreads())
         return self
@@ -71,16 +71,16 @@ class DaskExecutor:
     ) -> None:
         self._stack.close()
 
-    def ask(self, question: Callable[..., T], *arguments: object) -> T:
-        """The answer of a picklable function, called on one of the workers."""
-        with self._in_one_sentence():
-            future = self._client.submit(_answer, question, arguments, str(Path.cwd()), pure=False)
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a picklable function on one of the workers and return its result."""
+        with self._errors_translated():
+            future = self._client.submit(_call, function, arguments, str(Path.cwd()), pure=False)
             try:
                 answer: T = future.result()
             except HistoscaleError as error:
                 if self._address == LOCAL:
                     raise
-                raise type(error)(f"A worker of {self._address} says: {error}") from error
+                raise type(error)(f"On a worker of {self._address}: {error}") from error
             return answer
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
@@ -92,10 +92,10 @@ class DaskExecutor:
             HistoscaleError: if a tile cannot be computed, workers are lost again and again, or a worker does
                 not find what it needs.
         """
-        job, ahead = _anywhere(job), iter(tiles)
+        job, ahead = _with_absolute_paths(job), iter(tiles)
         running: set[Future] = set()
         try:
-            with self._in_one_sentence():
+            with self._errors_translated():
                 while True:
                     room = TILES_AHEAD * max(len(self._client.nthreads()), 1) - len(running)
                     for index in islice(ahead, max(room, 0)):
@@ -121,30 +121,30 @@ class DaskExecutor:
             except TimeoutError:
                 if not self._client.nthreads():
                     raise HistoscaleError(
-                        f"No worker of {self._address} is left: --resume continues when there are some."
+                        f"{self._address} has no workers left: start some, then use --resume."
                     ) from None
 
     @contextmanager
-    def _in_one_sentence(self) -> Iterator[None]:
-        """Say what Dask's errors mean; our own travel as they are."""
+    def _errors_translated(self) -> Iterator[None]:
+        """Translate Dask's errors; errors of this package pass unchanged."""
         try:
             yield
         except _distributed().KilledWorker as error:
             raise HistoscaleError(
-                f"Workers of {self._address} died again and again over one tile, as they do where memory "
-                "runs out: give them more of it, or fewer at a time; --resume continues."
+                f"Workers of {self._address} were killed repeatedly on one tile, probably out of memory: "
+                "give them more memory or use fewer workers, then use --resume."
             ) from error
         except (CancelledError, _distributed().comm.CommClosedError) as error:
             raise HistoscaleError(
-                f"The scheduler at {self._address} was lost: --resume continues."
+                f"The connection to the scheduler at {self._address} was lost: use --resume."
             ) from error
         except ImportError as error:
-            raise ConfigError(f"A worker of {self._address} lacks a package: {error}.") from error
+            raise ConfigError(f"A package is missing on a worker of {self._address}: {error}.") from error
 
 
 @contextmanager
 def _local(workers: int) -> Iterator[Client]:
-    """Processes of this machine, reached by nobody else.
+    """Start processes on this machine, which only this process can reach.
 
     Raises:
         HistoscaleError: if they cannot be started.
@@ -159,13 +159,13 @@ def _local(workers: int) -> Iterator[Client]:
                 host=LOOPBACK,
                 scheduler_kwargs={"dashboard": False, "dashboard_address": UNSHARED},
                 worker_dashboard_address=UNSHARED,
-                memory_limit=None,  # the plan counts memory; a worker that pauses near a limit helps nobody
+                memory_limit=None,  # the plan limits memory; pausing a worker near a limit would only slow it
                 silence_logs="CRITICAL",
                 preload=[LEAVE_INTERRUPTS],
             )
     except RuntimeError as error:
         raise HistoscaleError(
-            "Dask's workers ended as soon as they were started: a Python script needs its calls under "
+            "The Dask workers ended at once: in a Python script, put the call under "
             "`if __name__ == '__main__':`."
         ) from error
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
@@ -173,31 +173,33 @@ def _local(workers: int) -> Iterator[Client]:
 
 
 @contextmanager
-def _distant(address: str) -> Iterator[Client]:
-    """A scheduler that runs already; its workers let go of the slide at the end."""
+def _connected(address: str) -> Iterator[Client]:
+    """Connect to a running scheduler; its workers close the slide at the end."""
     distributed = _distributed()
     try:
-        asyncio.run(_knock(address))
+        asyncio.run(_check_answer(address))
         client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # TypeError: TLS without certificates
         raise ConfigError(
-            f"Wanted {LOCAL} or the address of a Dask scheduler, such as tcp://host:8786; "
-            f"none answers at {address}."
+            f"No Dask scheduler answers at {address}: give --cluster {LOCAL}, or an address such as "
+            "tcp://host:8786."
         ) from error
     with distributed.utils.silence_logging_cmgr("CRITICAL", root="distributed.client"), client:
         try:
             client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError:
-            raise ConfigError(f"The scheduler at {address} has no workers.") from None
+            raise ConfigError(
+                f"The scheduler at {address} has no workers: start some with `dask worker {address}`."
+            ) from None
         try:
             yield client
         finally:
             with suppress(Exception):  # a lost scheduler was told of elsewhere
-                client.run(_let_go, on_error="ignore")
+                client.run(_release, on_error="ignore")
 
 
-async def _knock(address: str) -> None:
-    """See that somebody answers: a `Client` that found nobody hangs when it is closed, and traces."""
+async def _check_answer(address: str) -> None:
+    """Check that a scheduler answers: closing a `Client` without one hangs and prints tracebacks."""
     distributed = _distributed()
     arguments = distributed.Security().get_connection_args("client")
     (await distributed.comm.connect(address, timeout=CONNECT_S, **arguments)).abort()
@@ -207,7 +209,7 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError:
-        raise ConfigError("--cluster wants Dask: pip install 'histoscale[cluster]'.") from None
+        raise ConfigError("--cluster needs Dask: pip install 'histoscale[cluster]'.") from None
     return distributed
 
 
@@ -224,15 +226,15 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _answer(question: Callable[..., T], arguments: tuple[object, ...], folder: str) -> T:
-    """Where relative paths mean the same as for the coordinator, if this machine has its folder."""
+def _call(function: Callable[..., T], arguments: tuple[object, ...], folder: str) -> T:
+    """Call a function in the coordinator's working directory, if this machine has it."""
     there = chdir(folder) if Path(folder).is_dir() else nullcontext()
     with _one_at_a_time, there:
-        return question(*arguments)
+        return function(*arguments)
 
 
-def _anywhere(job: TileJob) -> TileJob:
-    """The same job for a process with another working directory."""
+def _with_absolute_paths(job: TileJob) -> TileJob:
+    """The same job with paths that are valid in any working directory."""
     plan = replace(job.plan, source=job.plan.source.absolute())
     if plan.setting and Path(plan.setting.name).suffix:
         name = str(Path(plan.setting.name).absolute())
@@ -243,15 +245,15 @@ def _anywhere(job: TileJob) -> TileJob:
 def _compute(job: TileJob, index: int, coordinators_version: str) -> TileResult:
     """A tile, on a worker; one at a time, however many threads the worker has."""
     with _one_at_a_time:
-        _prepare(job, coordinators_version)
+        _verify_worker(job, coordinators_version)
         from histoscale.upscaling.tile import compute_tile
 
         return compute_tile(job, index)
 
 
 @lru_cache(maxsize=1)
-def _prepare(job: TileJob, coordinators_version: str) -> None:
-    """Make sure, once per job and worker, that this process computes the coordinator's pixels.
+def _verify_worker(job: TileJob, coordinators_version: str) -> None:
+    """Check, once for each job, that this worker computes the same pixels as the coordinator.
 
     Raises:
         ConfigError: if it has another version of this package, or lacks the device.
@@ -266,24 +268,27 @@ def _prepare(job: TileJob, coordinators_version: str) -> None:
     here, mine, setting = socket.gethostname(), version("histoscale"), job.plan.setting
     if mine != coordinators_version:
         raise ConfigError(
-            f"The worker on {here} has histoscale {mine}, and wanted is {coordinators_version}."
+            f"The worker on {here} has histoscale {mine}, but this command is {coordinators_version}: "
+            "install the same version."
         )
     for path in (job.plan.source, job.store):
         if not path.exists():
             raise InputError(
-                f"The worker on {here} does not find {path}: source, output and weights have to lie under "
-                "the same path on every machine."
+                f"The worker on {here} cannot find {path}: source, output and weights must have the same "
+                "path on every machine."
             )
     if setting:
         find_device(setting.device)
         if card(setting.name).sha256 != setting.sha256:
-            raise WeightsError(f"The worker on {here} has other weights as {setting.name}.")
+            raise WeightsError(
+                f"The worker on {here} has different weights in {setting.name}: copy the same file there."
+            )
     torch.set_num_threads(1)  # another number sums in another order
 
 
-def _let_go() -> None:
-    """Close what a worker holds open of the last job."""
-    from histoscale.upscaling.tile import workbench
+def _release() -> None:
+    """Close what a worker opened for the last job."""
+    from histoscale.upscaling.tile import open_job
 
-    workbench.cache_clear()
-    _prepare.cache_clear()
+    open_job.cache_clear()
+    _verify_worker.cache_clear()

@@ -1,4 +1,4 @@
-"""A model with its card, on a device, in a precision: loaded, torch included, when a picture needs it."""
+"""A model on a device in a precision, loaded when it is first used (and torch with it)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from histoscale.errors import HistoscaleError
 from histoscale.resources import Precision, PrecisionChoice, find_device, find_precision, is_out_of_memory
-from histoscale.upscaling.results import UsedModel
+from histoscale.upscaling.options import Options
+from histoscale.upscaling.record import UsedModel
 
 if TYPE_CHECKING:
     import torch
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Engine:
-    """What computes.
+    """The model, device and precision that compute.
 
     Args:
         model_name: shipped name or path of weights.
         device_name: "auto", "cpu", "cuda", "cuda:1", "mps".
-        wanted: precision; "auto" is bf16 where the processor multiplies it natively, else fp32.
+        precision_choice: "fp32", "bf16" or "auto" (bf16 if the device supports it natively).
         tile_px: side of a tile's core; None for automatic.
-        allow_resize: take a fixed-scale model to other scales by bicubic.
+        allow_resize: let bicubic interpolation bring a fixed-scale model's output to other sizes.
 
     Raises:
         ConfigError: if a precision or device is unknown or absent.
@@ -34,30 +35,35 @@ class Engine:
 
     model_name: str
     device_name: str = "auto"
-    wanted: PrecisionChoice = "auto"
+    precision_choice: PrecisionChoice = "auto"
     tile_px: int | None = None
     allow_resize: bool = False
 
+    @classmethod
+    def of(cls, options: Options) -> "Engine":
+        """The engine that options ask for."""
+        return cls(options.model, options.device, options.precision, options.tile_px, options.allow_resize)
+
     @cached_property
     def device(self) -> "torch.device":
-        """Where it computes."""
+        """The device it computes on."""
         return find_device(self.device_name)
 
     @cached_property
     def precision(self) -> Precision:
-        """What it computes in."""
-        return find_precision(self.wanted, self.device)
+        """The precision it computes in."""
+        return find_precision(self.precision_choice, self.device)
 
     @cached_property
     def card(self) -> "Card":
-        """What the weights are."""
+        """The card of the weights."""
         from histoscale import weights
 
         return weights.card(self.model_name)
 
     @cached_property
     def model(self) -> "SuperResolver":
-        """The weights in place."""
+        """The model with its weights."""
         from histoscale import weights
         from histoscale.models.any_scale import at_any_scale
 
@@ -66,7 +72,7 @@ class Engine:
 
     @property
     def through(self) -> int:
-        """The scale of a model that bicubic takes to others; 0 where the model makes the size itself."""
+        """The fixed scale of the model if bicubic interpolation resizes its output; else 0."""
         from histoscale.models.any_scale import Resized
 
         return self.model.through if isinstance(self.model, Resized) else 0
@@ -84,7 +90,7 @@ class Engine:
 
 @contextmanager
 def enough_memory(what: str) -> Iterator[None]:
-    """Turn a failed allocation inside the block into one sentence.
+    """Turn a failed allocation in the block into one sentence.
 
     Raises:
         HistoscaleError: naming ``what`` was being made.

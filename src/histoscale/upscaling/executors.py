@@ -1,4 +1,4 @@
-"""Where tiles are computed: in this process, or in spawned ones with a thread each."""
+"""Compute tiles in this process, or in spawned processes with one thread each."""
 
 import ctypes
 import logging
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from histoscale.errors import HistoscaleError
 from histoscale.upscaling.engine import Engine
-from histoscale.upscaling.memory import Survey, default_workers
+from histoscale.upscaling.memory import WorkerReport, default_workers
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 
@@ -24,16 +24,16 @@ T = TypeVar("T")
 Entered = TypeVar("Entered", bound="Executor")
 
 AHEAD = 32
-"""Tiles that wait for a worker, so that it goes on while the coordinator encodes."""
+"""Tiles queued for each worker, so that workers compute while the coordinator encodes."""
 MOST_LOSSES = 3
-"""Times that workers may die with no tile finished in between."""
+"""Number of times that workers may die without a finished tile in between."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-"""What glibc calls by these names in malloc.h."""
+"""Parameters of mallopt by their names in glibc's malloc.h."""
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Carries out tiles; a context manager that lets go of its workers at the end, whatever happens.
+    """Computes tiles; a context manager that ends its workers, whatever happens.
 
     Attributes:
         workers: how many tiles are computed at once; lowered where memory holds fewer.
@@ -41,8 +41,8 @@ class Executor(Protocol):
 
     workers: int
 
-    def ask(self, question: Callable[..., T], *arguments: object) -> T:
-        """The answer of a picklable function, called on one of the workers."""
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a picklable function on one of the workers and return its result."""
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
         """Compute tiles, about in the order given, and yield each result when that tile lies in the store.
@@ -65,9 +65,9 @@ class ThisProcess:
 
     workers = 1
 
-    def ask(self, question: Callable[..., T], *arguments: object) -> T:
-        """The function's answer."""
-        return question(*arguments)
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call the function here."""
+        return function(*arguments)
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
         """Compute a tile whenever the next result is asked for."""
@@ -95,18 +95,18 @@ class Processes:
         self._pool: ProcessPoolExecutor | None = None
         self._started_workers = 0
 
-    def ask(self, question: Callable[..., T], *arguments: object) -> T:
-        """The function's answer, from one of the processes.
+    def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a picklable function in one of the processes.
 
         Raises:
             HistoscaleError: if the processes cannot be started.
         """
         try:
-            return self._started().submit(question, *arguments).result()
+            return self._started().submit(function, *arguments).result()
         except BrokenProcessPool as error:
             raise HistoscaleError(
-                "The worker processes ended as soon as they were started: give them more memory or take "
-                "workers=1; a Python script needs its calls under `if __name__ == '__main__':`."
+                "The worker processes ended at once: give them more memory or use --workers 1. In a Python "
+                "script, put the call under `if __name__ == '__main__':`."
             ) from error
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
@@ -125,12 +125,12 @@ class Processes:
                 losses += 1
                 if losses == MOST_LOSSES:
                     raise HistoscaleError(
-                        f"Worker processes were killed {losses} times in a row, most likely for want of "
-                        "memory: continue with --resume and fewer --workers."
+                        f"Worker processes were killed {losses} times in a row, probably out of memory: "
+                        "use --resume with fewer --workers."
                     ) from error
 
     def _attempt(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
-        """All tiles, as long as no process dies."""
+        """Yield results until all tiles are done or a process dies."""
         pool, waiting = self._started(), iter(tiles)
         under_way: set[Future[TileResult]] = set()
         while True:
@@ -150,7 +150,7 @@ class Processes:
         return self._pool
 
     def _stop(self) -> None:
-        """End the processes at once; a tile under way is not in the log and thus computed again."""
+        """End the processes at once; unfinished tiles are not in the log and are computed again."""
         if self._pool is None:
             return
         processes = list((self._pool._processes or {}).values())
@@ -171,7 +171,7 @@ class Processes:
 
 
 def executor_for(options: Options) -> Executor:
-    """What carries out the tiles of a call, not yet entered."""
+    """The executor that options ask for, not yet entered."""
     workers = options.workers or default_workers()
     if options.cluster:
         from histoscale.upscaling.dask_executor import DaskExecutor
@@ -181,7 +181,7 @@ def executor_for(options: Options) -> Executor:
 
 
 def begin_worker() -> None:
-    """What a spawned process does first: leave Ctrl-C to its parent, and end when that is gone."""
+    """Prepare a spawned process: ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # as in the command itself
@@ -197,10 +197,10 @@ def begin_worker() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let this process use memory again instead of giving it back to the system layer by layer.
+    """Let this process reuse memory instead of returning it to the system after every layer.
 
-    Fetching and clearing it anew took a fifth of the time; what a worker holds now is its peak from the first
-    tiles on, so that the peaks of several need not fall together to be seen. Only glibc is so told.
+    Requesting and clearing it again took a fifth of the time. A worker then holds its peak from the first
+    tiles on, so the peak of all workers together is seen at once. Only glibc has these parameters.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -232,8 +232,8 @@ def compute_alone(job: TileJob, index: int) -> TileResult:
         torch.set_num_threads(threads)
 
 
-def take_survey(engine: Engine, scale: tuple[float, float]) -> Survey:
-    """What a worker has and takes; asked by a coordinator that imports no torch."""
-    from histoscale.upscaling.tile_memory import survey
+def measure_worker(engine: Engine, scale: tuple[float, float]) -> WorkerReport:
+    """Report model and memory need; called on a worker by a coordinator that imports no torch."""
+    from histoscale.upscaling.tile_memory import report_worker
 
-    return survey(engine, scale)
+    return report_worker(engine, scale)

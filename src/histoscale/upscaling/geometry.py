@@ -1,4 +1,4 @@
-"""What size a person asked for: by scale, by pixels, by micrometres per pixel or by objective power.
+"""The size of the output, from the options: scale, pixels, micrometres per pixel or objective power.
 
 **Convention.** Pairs are (x, y), as on the command line and in files.
 """
@@ -9,41 +9,21 @@ from dataclasses import dataclass
 from histoscale.errors import ScaleError
 from histoscale.io.metadata import contradiction, nominal_power
 from histoscale.io.slide import Mpp
+from histoscale.upscaling.options import Options
 
 LONGEST_SIDE_PX = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Exactly one of four ways to say how large the output should be.
-
-    Raises:
-        ScaleError: if not exactly one is given, or it is zero, negative or not finite.
-    """
-
-    scale: float | None = None
-    size_xy: tuple[int, int] | None = None
-    mpp: float | None = None
-    magnification: float | None = None
-
-    def __post_init__(self) -> None:
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        if len(given) != 1:
-            raise ScaleError(f"Wanted one of scale, size, mpp and magnification, got {len(given)} of them.")
-        ((name, value),) = given.items()
-        require_positive(name.removesuffix("_xy"), *(value if isinstance(value, tuple) else (value,)))
-
-
-@dataclass(frozen=True)
-class Target:
-    """What will be made.
+class OutputGeometry:
+    """Size and resolution of the output.
 
     Attributes:
         size_xy: pixels of the output.
         scale_xy: output side over input side, after rounding.
         mpp: physical extent over pixels, per axis; None where the source's is unknown.
         power: the source's objective power times the scale, where known.
-        remarks: sentences for the person.
+        remarks: sentences that are shown.
     """
 
     size_xy: tuple[int, int]
@@ -53,28 +33,32 @@ class Target:
     remarks: tuple[str, ...] = ()
 
 
-def resolve(wish: Wish, size_xy: tuple[int, int], mpp: Mpp | None, power: float | None) -> Target:
-    """The output size of a picture of ``size_xy`` pixels, and what its pixels will measure.
+def resolve(
+    options: Options, size_xy: tuple[int, int], mpp: Mpp | None, power: float | None
+) -> OutputGeometry:
+    """The output size of an image of ``size_xy`` pixels, and what its pixels will measure.
 
     Args:
         mpp, power: of the source, where known.
 
     Raises:
-        ScaleError: if the wish needs an mpp or a power that is unknown, or leads to no pixels or too many.
+        ScaleError: if the options need an mpp or a power that is unknown, or lead to no pixels or too many.
     """
-    scale_xy, remarks = _scales(wish, size_xy, mpp, power)
-    width, height = wish.size_xy or (
+    scale_xy, remarks = _scales(options, size_xy, mpp, power)
+    width, height = options.size_xy or (
         rounded(side, scale) for side, scale in zip(size_xy, scale_xy, strict=True)
     )
     if min(width, height) < 1:
-        raise ScaleError(f"At that scale nothing is left of {size_xy[0]} x {size_xy[1]} px.")
+        raise ScaleError(
+            f"{size_xy[0]} x {size_xy[1]} px at that scale give less than one pixel: give a larger scale."
+        )
     true_xy = width / size_xy[0], height / size_xy[1]
-    if wish.size_xy and not _keeps_aspect(true_xy, size_xy):
+    if options.size_xy and not _keeps_aspect(true_xy, size_xy):
         remarks.append(
-            f"{width} x {height} has other proportions than {size_xy[0]} x {size_xy[1]}: "
+            f"{width} x {height} has a different aspect ratio from {size_xy[0]} x {size_xy[1]}: "
             f"scaled by {true_xy[0]:.4g} across and {true_xy[1]:.4g} down"
         )
-    return Target(
+    return OutputGeometry(
         size_xy=(width, height),
         scale_xy=true_xy,
         mpp=Mpp(mpp.x / true_xy[0], mpp.y / true_xy[1]) if mpp else None,
@@ -91,46 +75,43 @@ def rounded(side_px: int, scale: float) -> int:
     """
     exact = side_px * scale + 0.5
     if exact > LONGEST_SIDE_PX:
-        raise ScaleError(f"A scale of {scale:g} would make {side_px} px into {exact:.4g}, beyond any format.")
+        raise ScaleError(
+            f"At scale {scale:g} a side of {side_px} px becomes {exact:.4g} px, more than any format holds."
+        )
     return math.floor(exact)
 
 
-def require_positive(name: str, *numbers: float) -> None:
-    """Raise `ScaleError` if a number is zero, negative or not finite."""
-    if not all(math.isfinite(number) and number > 0 for number in numbers):
-        shown = "x".join(f"{number:g}" for number in numbers)
-        raise ScaleError(f"Wanted a positive, finite {name}, got {shown}.")
-
-
 def _scales(
-    wish: Wish, size_xy: tuple[int, int], mpp: Mpp | None, power: float | None
+    options: Options, size_xy: tuple[int, int], mpp: Mpp | None, power: float | None
 ) -> tuple[tuple[float, float], list[str]]:
-    """Scale along x and y before rounding, with remarks on how it was found."""
-    if wish.scale is not None:
-        return (wish.scale, wish.scale), []
-    if wish.size_xy is not None:
-        return (wish.size_xy[0] / size_xy[0], wish.size_xy[1] / size_xy[1]), []
-    if wish.mpp is not None:
+    """Scale along x and y before rounding, and remarks on where it comes from."""
+    if options.scale is not None:
+        return (options.scale, options.scale), []
+    if options.size_xy is not None:
+        return (options.size_xy[0] / size_xy[0], options.size_xy[1] / size_xy[1]), []
+    if options.mpp is not None:
         if mpp is None:
             raise ScaleError(
-                f"{wish.mpp:g} um per pixel is wanted, and the source's is unknown: give --source-mpp."
+                f"--mpp {options.mpp:g} needs the micrometres per pixel of the input, which are unknown: "
+                "give --source-mpp."
             )
-        return (mpp.x / wish.mpp, mpp.y / wish.mpp), []
+        return (mpp.x / options.mpp, mpp.y / options.mpp), []
     assumed, remarks = _power(mpp, power)
-    ratio = float(wish.magnification or 0) / assumed
+    ratio = float(options.magnification or 0) / assumed
     return (ratio, ratio), remarks
 
 
 def _power(mpp: Mpp | None, power: float | None) -> tuple[float, list[str]]:
-    """The source's objective power, or what its mpp stands for."""
+    """The objective power of the source, recorded or estimated from its mpp."""
     if power is not None:
         return power, [*contradiction(mpp, power)]
     if mpp is None:
         raise ScaleError(
-            "A magnification is wanted, and the source's power and mpp are unknown: give --source-mpp."
+            "--magnification needs the objective power or the micrometres per pixel of the input, which are "
+            "unknown: give --source-mpp."
         )
     nominal = nominal_power(mpp)
-    return nominal, [f"no objective power is recorded: taken as 10 / mpp = {nominal:.4g}"]
+    return nominal, [f"no objective power is recorded: estimated as 10 / mpp = {nominal:.4g}"]
 
 
 def _keeps_aspect(scale_xy: tuple[float, float], size_xy: tuple[int, int]) -> bool:

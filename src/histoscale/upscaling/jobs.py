@@ -1,4 +1,4 @@
-"""Many files at once: which becomes which, by which path, and on after a failure."""
+"""Upscale many files: pair inputs with outputs, process each as image or slide, keep failures."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +16,11 @@ from histoscale.upscaling.executors import Executor, executor_for
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.results import Failure, Outcome
 
-UNTRIED = "Not tried, since the run was to stop at the first error."
+UNTRIED = "Not processed, because the run stopped at the first error."
 FileProgress = Callable[[Path, int, int], None]
-"""Called with the source, output pixels done and their total."""
+"""Called with the source, the number of output pixels that are done, and of all."""
 FileAnnounce = Callable[[Path, str], None]
-"""Called with a slide and a sentence on what it will take, before it is begun."""
+"""Called with a file and a sentence, before it is processed."""
 
 
 class Job(NamedTuple):
@@ -37,20 +37,22 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     its name has no suffix; files in it keep their names. A folder gives the files in it, none further down.
 
     Raises:
-        InputError: if a folder holds no picture.
+        InputError: if a folder holds no image or slide.
         OutputError: if two inputs would become one file, or an input would be replaced by its own output.
     """
-    sources = [file for path in inputs for file in (_pictures_in(path) if _holds_inputs(path) else [path])]
+    sources = [file for path in inputs for file in (_images_in(path) if _holds_inputs(path) else [path])]
     many = len(inputs) > 1 or _holds_inputs(inputs[0])
     if many or _is_folder(output) or not output.suffix:
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
     else:
         jobs = [Job(sources[0], output)]
     if output.is_file() and many:
-        raise OutputError(f"{output} is a file, and a folder is wanted for several pictures.")
+        raise OutputError(f"{output} is a file, but several inputs need a folder as --output.")
     twice = [target for target, count in Counter(job.target for job in jobs).items() if count > 1]
     if twice:
-        raise OutputError(f"Two of the inputs would become {twice[0]}: give them different folders.")
+        raise OutputError(
+            f"Two of the inputs would be written to {twice[0]}: write them to different folders."
+        )
     for source, target in jobs:
         if target.exists() and source.exists() and target.samefile(source):
             raise OutputError(f"{source} would be replaced by its own output: choose another name or folder.")
@@ -60,21 +62,21 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
 def upscale_files(
     jobs: Sequence[Job],
     options: Options,
-    engine: Engine,
     progress: FileProgress | None = None,
     announce: FileAnnounce | None = None,
 ) -> Iterator[Outcome | Failure]:
-    """Do one file after another; one that fails does not stop the others, unless that is wanted.
+    """Process one file after the other; a failure stops the others only without ``skip_errors``.
 
-    A target whose name asks for a pyramid is made as a slide, tile by tile; all slides share the workers. On
-    resuming, files that were finished before are passed over.
+    The suffix of a target decides whether it is processed as a slide, tile by tile, or as an image. All
+    slides share the workers. With ``resume``, finished files are skipped.
     """
+    engine = Engine.of(options)
     with ExitStack() as stack:
         executor: Executor | None = None
         for number, job in enumerate(jobs, 1):
             if options.resume and _is_finished(job):
                 if announce is not None:
-                    announce(job.source, f"{job.target} is there already and taken as finished")
+                    announce(job.source, f"skipped, because {job.target} is finished")
                 continue
             try:
                 if is_slide_target(job.target):
@@ -95,7 +97,7 @@ def _upscale(
     progress: FileProgress | None,
     announce: FileAnnounce | None,
 ) -> Outcome:
-    """One file as a slide or, which takes torch into this process, as a picture."""
+    """Process one file as a slide or, which imports torch into this process, as an image."""
 
     def report(done: int, total: int) -> None:
         if progress is not None:
@@ -109,27 +111,27 @@ def _upscale(
         from histoscale.upscaling.slide import upscale_slide
 
         return upscale_slide(job.source, job.target, options, engine, executor, report, tell)
-    from histoscale.upscaling.image import upscale_picture
+    from histoscale.upscaling.image import upscale_image
 
-    return upscale_picture(job.source, job.target, options, engine, report)
+    return upscale_image(job.source, job.target, options, engine, report)
 
 
 def _is_finished(job: Job) -> bool:
-    """A target is there as soon as it is whole, and its store no longer."""
+    """Whether the target exists and its store does not: it appears when it is complete."""
     return job.target.exists() and not TileStore.beside(job.target).exists
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether files lie in it; OME-Zarr and DICOM are slides in spite of being folders."""
+    """Whether it is a folder of files; OME-Zarr and DICOM folders are slides."""
     return path.is_dir() and not is_slide_target(path)
 
 
 def _holds_inputs(path: Path) -> bool:
-    """Whether it is a folder of files to be read, and not one slide, whatever it is called."""
+    """Whether it is a folder of input files, and not one slide, whatever its name."""
     return _is_folder(path) and not is_slide_folder(path)
 
 
-def _pictures_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
@@ -137,12 +139,12 @@ def _pictures_in(folder: Path) -> list[Path]:
         and (path.suffix.lower() in SUFFIXES if path.is_file() else is_slide_target(path))
     )
     if not found:
-        raise InputError(f"{folder} holds no picture of a known suffix ({' '.join(SUFFIXES)}).")
+        raise InputError(f"{folder} holds no image or slide with a known suffix ({' '.join(SUFFIXES)}).")
     return found
 
 
 def _name_in_folder(source: Path) -> str:
-    """The same name, but with a suffix that can be written."""
+    """The name of the source, with a suffix that can be written."""
     suffix = source.suffix.lower()
     if is_slide_folder(source) and not is_slide_target(source):
         return source.name + ".ome.tiff"

@@ -1,4 +1,4 @@
-"""How much memory a slide takes, and the tile that fits: arithmetic only, before anything starts."""
+"""How much memory a slide needs, and which tile fits: arithmetic only, before any work."""
 
 import math
 import os
@@ -32,8 +32,8 @@ BYTES_PER_OUTPUT_PX = 3 * 4
 
 
 @dataclass(frozen=True)
-class Appetite:
-    """What a worker takes.
+class MemoryNeed:
+    """The memory that one worker needs.
 
     Attributes:
         resident_bytes: before a tile: libraries and weights.
@@ -59,16 +59,16 @@ class Appetite:
         return int(begun + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
 
 
-class Survey(NamedTuple):
-    """What a worker says before the work: the model's setting, and what it takes."""
+class WorkerReport(NamedTuple):
+    """The answer of a worker before the work: the setting of the model, and the memory it needs."""
 
     setting: ModelSetting
-    appetite: Appetite
+    need: MemoryNeed
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What was chosen.
+    """The chosen tile and number of workers.
 
     Attributes:
         peak_bytes: of all processes together.
@@ -84,66 +84,66 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def memory_limit(wanted: int | None, workers: int, is_here: bool = True) -> int:
-    """Bytes for all processes together: as the person says, or a share for each worker if it is there.
+def memory_limit(given: int | None, workers: int, is_here: bool = True) -> int:
+    """Bytes for all processes together: as given, or a share for each worker as far as it is available.
 
     Args:
         is_here: whether the workers are on this machine, whose memory then is the limit.
     """
-    if wanted is not None:
-        return wanted
+    if given is not None:
+        return given
     usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
     return min(usual, int(USABLE_SHARE * available)) if is_here else usual
 
 
 def choose_tile(
-    appetite: Appetite,
+    need: MemoryNeed,
     size_xy: tuple[int, int],
     scale: tuple[float, float],
     margin_px: int,
     workers: int,
     limit_bytes: int,
     tile_px: int | None = None,
-    fewest: int = 1,
+    least_workers: int = 1,
 ) -> Budget:
-    """The largest tile that fits, or the one given; fewer workers where none fits.
+    """Choose the largest tile that fits, or the given one; fewer workers if none fits.
 
     Args:
         scale: down and across.
         margin_px: input pixels around a tile that its window holds at most.
-        tile_px: imposed by the person or by a run to go on with.
-        fewest: workers that cannot be sent away.
+        tile_px: given by an option or by the run that is resumed.
+        least_workers: do not go below this number; those of a cluster are there anyway.
 
     Raises:
-        ConfigError: if not even the fewest workers fit.
+        ConfigError: if not even the least_workers workers fit.
     """
     sides = (tile_px,) if tile_px else TILE_SIDES_PX
     few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
-    for count in range(workers, fewest - 1, -1):
+    for count in range(workers, least_workers - 1, -1):
         for side in few or sides[-1:]:
-            peak = COORDINATOR_BYTES + count * appetite.bytes_for(side, scale, margin_px)
+            peak = COORDINATOR_BYTES + count * need.bytes_for(side, scale, margin_px)
             if peak <= limit_bytes:
                 return Budget(side, count, peak)
-    least = COORDINATOR_BYTES + fewest * appetite.bytes_for(sides[-1], scale, margin_px)
-    many = "one worker" if fewest == 1 else f"{fewest} workers"
+    least = COORDINATOR_BYTES + least_workers * need.bytes_for(sides[-1], scale, margin_px)
+    many, verb = ("One worker", "needs") if least_workers == 1 else (f"{least_workers} workers", "need")
     raise ConfigError(
-        f"Memory of {format_bytes(limit_bytes)} is granted, and {many} with tiles of {sides[-1]} px take "
-        f"{format_bytes(least)}: give --max-memory that much."
+        f"{many} with {sides[-1]} px tiles {verb} {format_bytes(least)}, but the limit is "
+        f"{format_bytes(limit_bytes)}: raise --max-memory."
     )
 
 
 def disk_bytes(size_xy: tuple[int, int], tile_px: int, encoding: Encoding) -> tuple[int, int]:
-    """Bytes on the way, of tiles and lower levels, and, estimated from above, of the output."""
+    """Bytes of temporary files (tiles and lower levels), and of the output, estimated from above."""
     return stored_bytes(size_xy, tile_px) + scratch_bytes(size_xy), estimate_bytes(size_xy, encoding)
 
 
 def ensure_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise `OutputError` if the disk of a folder has not so much space left."""
+    """Raise `OutputError` if the disk of a folder has less free space than that."""
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
         raise OutputError(
-            f"{folder} has {format_bytes(free)} left, and store and output take up to "
+            f"{folder} has {format_bytes(free)} of free space, but temporary files and output need up to "
             f"{format_bytes(needed_bytes)}."
         )

@@ -1,87 +1,120 @@
-"""What a person asks for, the same for all files of a call."""
+"""What a person asks for: the same choices and defaults for the command line and for Python.
 
+Imports no file format and no torch, so that the help of the command line appears at once.
+"""
+
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from histoscale.errors import ConfigError
+from histoscale.errors import ConfigError, ScaleError
 from histoscale.io.writers.choices import Compression, Layout
-from histoscale.upscaling.geometry import Wish, require_positive
+from histoscale.resources import PrecisionChoice
 
 TISSUE_CHOICES = ("all", "mask")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The wish, and how to carry it out.
+    """How to upscale a file, or many.
 
     Attributes:
-        wish: how large.
-        source_mpp: micrometres per pixel that the person knows; goes before what the file says.
-        quality: 1 to 100 for JPEG, WebP and JPEG 2000.
-        overwrite: whether existing files may be replaced.
-        skip_errors: whether the other files are done after one that failed.
-        region: of a slide, ``x,y,width,height`` in pixels of level 0 or micrometres.
-        roi: of a slide, a GeoJSON file with polygons; outside them is glass.
-
-    Of slides alone:
-
-    Attributes:
-        tissue: "mask" finds the tissue, so that glass goes through bicubic; "all" takes all for it; else the
-            path of a picture that is not 0 on tissue, or of a GeoJSON file with polygons around it.
-        compression: of the pyramid; by default the usual one of its format.
+        scale: factor for both sides; exactly one of this and the next three is given.
+        size_xy: pixels of the output.
+        mpp: micrometres per pixel of the output.
+        magnification: objective power of the output.
+        source_mpp: micrometres per pixel of the input; overrides what the file says.
+        region: upscale only "x,y,width,height", in pixels of level 0, or in micrometres with the suffix um.
+        roi: upscale only the polygons of this GeoJSON file.
+        model: shipped name or path of weights.
+        allow_resize: let bicubic interpolation bring a fixed-scale model's output to other sizes.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps".
+        precision: "fp32", "bf16" or "auto" (bf16 if the device supports it natively).
+        tile_px: side of a tile, in input pixels for images, in output pixels for slides; None chooses by
+            memory.
+        tissue: where to run the model on a slide: "mask" (detected tissue; background is interpolated),
+            "all", or the path of a mask image or GeoJSON file.
+        compression: of a slide; None for the default of its format.
         layout: of an OME-TIFF.
-        max_memory_bytes: of all processes together.
-        workers: processes; one for each core by default, and 1 computes in this one.
-        resume: go on with what an interrupted run left.
+        workers: processes for slides; None for one for each core, 1 computes in this process.
+        max_memory_bytes: limit for all processes together.
         cluster: "local" or the address of a Dask scheduler.
+        resume: resume an interrupted run.
+        quality: 1 to 100, of JPEG, WebP and JPEG 2000; None for the default of the format.
+        overwrite: replace existing files.
+        skip_errors: process the other files after one that failed.
 
     Raises:
-        ScaleError: if ``source_mpp`` is zero, negative or not finite.
-        ConfigError: if two options exclude each other, or one is empty, as an unset variable leaves it.
+        ScaleError: if not exactly one size is given, or a number is zero, negative or not finite.
+        ConfigError: if two options exclude each other, or a value is empty or too small.
     """
 
-    wish: Wish
+    scale: float | None = None
+    size_xy: tuple[int, int] | None = None
+    mpp: float | None = None
+    magnification: float | None = None
     source_mpp: float | None = None
-    quality: int | None = None
-    overwrite: bool = False
-    skip_errors: bool = True
     region: str | None = None
     roi: Path | None = None
+    model: str = "iste-fast"
+    allow_resize: bool = False
+    device: str = "auto"
+    precision: PrecisionChoice = "auto"
+    tile_px: int | None = None
     tissue: str = "mask"
     compression: Compression | None = None
     layout: Layout = "ome"
-    max_memory_bytes: int | None = None
     workers: int | None = None
-    resume: bool = False
+    max_memory_bytes: int | None = None
     cluster: str | None = None
+    resume: bool = False
+    quality: int | None = None
+    overwrite: bool = False
+    skip_errors: bool = True
 
-    def unused(self, form: str, is_lossless: bool) -> tuple[str, ...]:
-        """Remarks on what a person gave and has no say in an output.
+    def __post_init__(self) -> None:
+        sizes = {"scale": self.scale, "mpp": self.mpp, "magnification": self.magnification}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        if len(given) + (self.size_xy is not None) != 1:
+            raise ScaleError("Give exactly one of --scale, --size, --mpp and --magnification.")
+        for name, value in given.items():
+            require_positive(name, value)
+        if self.size_xy is not None:
+            require_positive("size", *self.size_xy)
+        if self.source_mpp is not None:
+            require_positive("source-mpp", self.source_mpp)
+        for name in ("region", "tissue", "cluster"):
+            if getattr(self, name) == "":  # as an unset variable of a shell leaves it
+                raise ConfigError(f"--{name} is empty: give a value or leave the option out.")
+        if self.region and self.roi:
+            raise ConfigError("--region and --roi exclude each other: give one of them.")
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(f"--workers must be at least 1, but is {self.workers}.")
+
+    def without_effect(self, form: str, is_slide: bool, is_lossless: bool) -> tuple[str, ...]:
+        """Remarks on options that change nothing in an output.
 
         Args:
             form: of the output, such as "PNG" or "OME-TIFF".
+            is_slide: whether that is a format of slides.
             is_lossless: whether it keeps pixels as they are, whatever the quality.
         """
-        is_picture = form not in {"OME-TIFF", "OME-Zarr", "DICOM"}
-        in_vain = {
-            "compression": is_picture and self.compression is not None,
-            "tissue": is_picture and self.tissue != "mask",
-            "layout": form != "OME-TIFF" and self.layout != "ome",
+        ignored = {
+            "compression": not is_slide and self.compression is not None,
+            "tissue": not is_slide and self.tissue != Options.tissue,
+            "layout": form != "OME-TIFF" and self.layout != Options.layout,
             "quality": is_lossless and self.quality is not None,
         }
         return tuple(
-            f"--{name} {getattr(self, name)} has no say in {'lossless ' if name == 'quality' else ''}{form}"
-            for name, is_so in in_vain.items()
-            if is_so
+            f"--{name} {getattr(self, name)} has no effect on "
+            f"{'lossless ' if name == 'quality' else ''}{form}"
+            for name, is_ignored in ignored.items()
+            if is_ignored
         )
 
-    def __post_init__(self) -> None:
-        if self.source_mpp is not None:
-            require_positive("source mpp", self.source_mpp)
-        for name in ("region", "tissue", "cluster"):
-            if getattr(self, name) == "":
-                raise ConfigError(f"Wanted a value for --{name}, got an empty one.")
-        if self.region and self.roi:
-            raise ConfigError("Wanted one of --region and --roi, got both.")
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(f"Wanted at least 1 worker, got {self.workers}.")
+
+def require_positive(name: str, *numbers: float) -> None:
+    """Raise `ScaleError` if a number is zero, negative or not finite."""
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        shown = "x".join(f"{number:g}" for number in numbers)
+        raise ScaleError(f"--{name} must be positive and finite, but is {shown}.")

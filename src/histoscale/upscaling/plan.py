@@ -1,4 +1,4 @@
-"""What is to be made of a slide, as plain data: which pixels come from where, and which tile is whose.
+"""The plan of a slide, as plain data: which pixels come from where, and which rectangle is which tile.
 
 **Convention.** Pairs are (x, y), in pixels of the named frame; `OutputTile` has rows and columns.
 """
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from histoscale.resources import Precision
-from histoscale.upscaling.results import UsedModel
+from histoscale.upscaling.record import UsedModel
 
 Method: TypeAlias = Literal["model", "reduce", "copy"]
-"""Enlarge with the model, reduce by antialiased bicubic, or take the pixels as they are."""
+"""Upscale with the model, downsample by antialiased bicubic, or copy the pixels."""
 
 Part: TypeAlias = tuple[slice, slice]
 """Rows and columns of the output."""
@@ -19,7 +19,7 @@ Part: TypeAlias = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class OutputTile:
-    """One square of the output, smaller at the right and lower rim."""
+    """One square of the output, smaller at the right and lower edge."""
 
     index: int
     rows: slice
@@ -37,22 +37,22 @@ class OutputTile:
 
     @property
     def pixels(self) -> int:
-        """How many there are."""
+        """Their number."""
         return self.size[0] * self.size[1]
 
 
 @dataclass(frozen=True)
 class ModelSetting:
-    """Which model computes, where and in what; chosen once and imposed on every worker.
+    """Model, device and precision; chosen once and the same on every worker.
 
     Attributes:
-        name: shipped name or path of weights, as the person gave it.
+        name: shipped name or path of weights, as given.
         sha256: of the weights.
         card_name, scales: the model's own name and the least and largest scale it was trained for.
         device: "cpu", "cuda", "cuda:1", ...
-        processor: what the device is, in words; another one may round differently.
+        processor: name of the device; another one may round differently.
         halo_px, alignment_px: of the model, see `histoscale.models.base`.
-        through: the one scale it makes, where bicubic takes that to others; else 0.
+        through: its fixed scale, if bicubic interpolation resizes its output; else 0.
     """
 
     name: str
@@ -68,12 +68,12 @@ class ModelSetting:
 
     @property
     def margin_px(self) -> int:
-        """Input pixels that a window may have beyond a tile: context, and what whole blocks of cells add."""
+        """Input pixels that a window may have beyond a tile: context, and rounding to blocks of cells."""
         return self.halo_px + self.alignment_px - 1
 
     @property
     def used(self) -> UsedModel:
-        """The model as files and lines name it."""
+        """The model as output files and messages name it."""
         return UsedModel(self.card_name, self.sha256, self.precision, self.scales, self.through)
 
 
@@ -84,13 +84,13 @@ class SlidePlan:
     Attributes:
         source: the slide.
         level: which of its levels is read.
-        level_xy, level_size_xy: the rectangle of that level which is the image; nothing outside it is seen.
-        box_xy: left, top, right, bottom of the wanted field in that image, in its pixels; not whole numbers
-            where a lower level is reduced.
+        level_xy, level_size_xy: the rectangle of that level that is read; nothing outside it has an effect.
+        box_xy: left, top, right, bottom of the region in that rectangle, in its pixels; fractional if a lower
+            level is downsampled.
         size_xy: pixels of the output.
         tile_px: side of an output tile.
-        setting: None where no model takes part.
-        tissue: whether glass, by the mask in the store, goes through bicubic instead of the model.
+        setting: None if no model is used.
+        tissue: whether background, by the mask in the store, is interpolated instead of super-resolved.
     """
 
     source: Path
@@ -111,7 +111,7 @@ class SlidePlan:
 
     @property
     def tile_count(self) -> int:
-        """Of the whole output."""
+        """Number of tiles of the output."""
         return self.grid_xy[0] * self.grid_xy[1]
 
     def tile(self, index: int) -> OutputTile:
@@ -121,7 +121,7 @@ class SlidePlan:
         return OutputTile(index, rows, cols)
 
     def tiles_under(self, xy: tuple[int, int], size_xy: tuple[int, int]) -> list[int]:
-        """Numbers of the tiles that a rectangle of the output touches."""
+        """Numbers of the tiles that a rectangle of the output overlaps."""
         cols, rows = (
             range(start // self.tile_px, (start + length - 1) // self.tile_px + 1)
             for start, length in zip(xy, size_xy, strict=True)
@@ -134,7 +134,7 @@ class SlidePlan:
 
 @dataclass(frozen=True)
 class TileJob:
-    """A plan and the folder of the store that its tiles go to: all a worker on any machine needs."""
+    """A plan and the store of its tiles: all that a worker on any machine needs."""
 
     plan: SlidePlan
     store: Path
@@ -142,14 +142,14 @@ class TileJob:
 
 @dataclass(frozen=True)
 class TileResult:
-    """What a worker says of a tile that lies complete in the store.
+    """The report of a worker on a tile that is complete in the store.
 
     Attributes:
         index: the tile's number.
         pixels: of the output.
-        model_pixels: those of them that the model computed; the rest is glass, or no model takes part.
+        model_pixels: those of them that the model computed; the others are interpolated or copied.
         read_s, model_s, interpolate_s, store_s: seconds in each kind of work.
-        parts: pieces it was computed in; more than one where memory ran out.
+        parts: number of parts it was computed in; more than one if memory ran out.
         worker: host and process.
     """
 

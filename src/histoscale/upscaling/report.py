@@ -6,20 +6,12 @@ from datetime import datetime
 from importlib.metadata import version
 from os.path import commonpath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from histoscale.errors import HistoscaleError
 from histoscale.files import write_text
-from histoscale.io.annotations import Rectangle
-from histoscale.io.formats import open_slide
-from histoscale.io.image_reader import read_mask
 from histoscale.io.provenance import SUPER_RESOLVED
-from histoscale.io.slide import Slide
-from histoscale.io.thumbnail import overview, to_jpeg
-from histoscale.io.tile_store import TileStore
-from histoscale.upscaling.plan import SlidePlan
 from histoscale.upscaling.report_page import page
-from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, Views
+from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome
 
 
 def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime) -> Path:
@@ -109,48 +101,3 @@ def _measured(slide: SlideOutcome) -> dict[str, Any]:
 def _rounded(number: float | None) -> float | None:
     """Five digits: more are noise."""
     return None if number is None else float(f"{number:.5g}")
-
-
-# What a written slide is looked at for before its store goes: tissue, and how it looks.
-
-
-class Findings(NamedTuple):
-    """As the fields of the same names of `SlideOutcome`."""
-
-    tissue_share: float | None
-    views: Views
-
-
-def look_at(source: Slide, field: Rectangle, plan: SlidePlan, store: TileStore, target: Path) -> Findings:
-    """All of it, in little memory and a second or two.
-
-    Args:
-        field: what was wanted of the source.
-        target: the written slide.
-    """
-    return Findings(
-        share_of_tissue(store.tissue) if plan.tissue else None,
-        Views(_view(source, field), _view_of(target)),
-    )
-
-
-def share_of_tissue(mask: Path) -> float:
-    """Of the area, from what `TissueMask.save` wrote; that class would bring all of skimage into memory."""
-    return float(read_mask(mask).mean())
-
-
-def _view_of(target: Path) -> bytes | None:
-    try:
-        with open_slide(target) as written:
-            return _view(written, Rectangle((0, 0), written.levels_xy[0]))
-    except HistoscaleError:
-        return None
-
-
-def _view(slide: Slide, field: Rectangle) -> bytes | None:
-    """A view that fails is missing in the report, and that is all."""
-    try:
-        seen = overview(slide, *field)
-    except HistoscaleError:
-        return None
-    return None if seen is None else to_jpeg(seen)

@@ -1,4 +1,4 @@
-"""The store of a run: made anew, or gone on with if nothing that decides pixels has changed."""
+"""The store of a run: created, or resumed if nothing that decides pixels has changed."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import SlidePlan
 
 HEADER_BYTES = 2**20
-WORDS = {
+NAMES = {
     "file": "the slide's file",
     "source": "the slide",
     "level": "the level that is read",
@@ -33,11 +33,11 @@ WORDS = {
     "precision": "the precision",
     "version": "the version of histoscale",
 }
-"""What an entry of the manifest is to a person."""
+"""What an entry of the manifest is called in messages."""
 
 
 def manifest_of(plan: SlidePlan, options: Options) -> dict[str, Any]:
-    """Everything that decides a pixel, as JSON holds it."""
+    """Everything that decides the pixels, as JSON values."""
     entries = asdict(plan) | {
         "source": str(plan.source),
         "file": fingerprint(plan.source),
@@ -61,10 +61,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 
 def earlier_manifest(store: TileStore, options: Options) -> dict[str, Any] | None:
-    """What the run to go on with was given; None where one starts anew.
+    """The manifest of the run that is resumed; None for a new run.
 
     Raises:
-        OutputError: if there is an unfinished run, and nobody said what to do with it.
+        OutputError: if there is an unfinished run, and neither resume nor overwrite is set.
     """
     if not store.exists:
         return None
@@ -74,13 +74,12 @@ def earlier_manifest(store: TileStore, options: Options) -> dict[str, Any] | Non
         store.clear()
         return None
     raise OutputError(
-        f"{store.folder} holds an unfinished run: "
-        "give --resume to go on with it, or --overwrite to start anew."
+        f"{store.folder} holds an unfinished run: give --resume to finish it, or --overwrite to discard it."
     )
 
 
 def refuse_changed(store: TileStore, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` if something that decides pixels is not as it was, naming the first such thing."""
+    """Raise `ConfigError` naming the first setting that decides pixels and has changed."""
     for key in {**earlier, **now}:
         before, after = earlier.get(key), now.get(key)
         if before == after:
@@ -89,18 +88,18 @@ def refuse_changed(store: TileStore, earlier: Mapping[str, Any], now: Mapping[st
             refuse_changed(store, before, after)
         shown = "" if isinstance(before, dict | list) else f" from {_short(before)} to {_short(after)}"
         raise ConfigError(
-            f"{_capital(WORDS.get(key, key))} changed{shown} since {store.folder} was begun: "
-            "give the same as then, or --overwrite instead of --resume to start anew."
+            f"{_capital(NAMES.get(key, key))} changed{shown} since the run in {store.folder} was started: "
+            "give the earlier value, or use --overwrite instead of --resume."
         )
 
 
 def _choice(tissue: str) -> Any:
-    """The tissue option, a mask by its file."""
+    """The tissue option; a mask by the fingerprint of its file."""
     return tissue if tissue in ("all", "mask") else fingerprint(Path(tissue))
 
 
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
 
 
 def _short(value: object) -> str:

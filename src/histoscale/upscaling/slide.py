@@ -1,4 +1,4 @@
-"""A whole slide: plan it, compute it tile by tile, and write it while it is computed."""
+"""Upscale a slide: plan it, compute it tile by tile, and write it while it is computed."""
 
 import time
 from collections.abc import Callable
@@ -24,14 +24,17 @@ from histoscale.io.writers.formats import (
 from histoscale.resources import format_bytes, measure_peak_memory
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor
+from histoscale.upscaling.findings import Findings, measure_written
 from histoscale.upscaling.memory import disk_bytes, ensure_disk
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
-from histoscale.upscaling.planning import Planned, plan_slide, refuse_no_tissue, save_tissue, what_is_wanted
-from histoscale.upscaling.report import Findings, look_at
-from histoscale.upscaling.results import SlideOutcome, Work, record, remarks
+from histoscale.upscaling.planning import PlannedSlide, plan_slide
+from histoscale.upscaling.record import record, remarks
+from histoscale.upscaling.request import Request, read_request
+from histoscale.upscaling.results import SlideOutcome, Work
 from histoscale.upscaling.resume import earlier_manifest, manifest_of, refuse_changed
 from histoscale.upscaling.stream import TileStream
+from histoscale.upscaling.tissue import check_tissue_choice, save_tissue
 
 Progress = Callable[[int, int], None]
 """Called with output pixels done and their total."""
@@ -40,11 +43,11 @@ Announce = Callable[[str], None]
 
 
 @dataclass
-class Tally:
-    """What the workers said, summed.
+class Totals:
+    """The results of all workers, summed.
 
     Attributes:
-        halved: tiles that were computed in pieces.
+        halved: tiles that were computed in parts because memory ran out.
         lost: names of associated images that are damaged.
     """
 
@@ -76,26 +79,26 @@ def upscale_slide(
     progress: Progress | None = None,
     announce: Announce | None = None,
 ) -> SlideOutcome:
-    """Make the pyramid ``target`` from ``source``; after an error, a kill or Ctrl-C it can be resumed.
+    """Upscale ``source`` into the slide ``target``; after an error, a kill or Ctrl-C it can be resumed.
 
     Args:
         executor: entered already.
 
     Raises:
         InputError: if the source cannot be read or is of a refused kind.
-        OutputError: if the target cannot be written, or the disk has no room.
+        OutputError: if the target cannot be written, or the disk has too little space.
         ScaleError: if the size asked for is impossible.
-        ConfigError: if memory is too small, or the run to go on with was given something else.
+        ConfigError: if memory is too small, or the run that is resumed had other settings.
     """
     started = time.perf_counter()
     refuse_impossible_slide(target, _encoding(target, options), options.overwrite)
     store = TileStore.beside(target)
     with store.locked(), measure_peak_memory() as peak, open_slide(source) as slide:
         earlier = earlier_manifest(store, options)
-        refuse_no_tissue(options.tissue, slide.description)
-        wanted = what_is_wanted(slide, options)
-        refuse_unknown_mpp(target, wanted.target.mpp)
-        planned = plan_slide(slide, wanted, options, engine, executor, earlier)
+        check_tissue_choice(options.tissue, slide.description)
+        request = read_request(slide, options)
+        refuse_unknown_mpp(target, request.output.mpp)
+        planned = plan_slide(slide, request, options, engine, executor, earlier)
         manifest = manifest_of(planned.plan, options)
         if earlier:
             refuse_changed(store, earlier, manifest)
@@ -105,22 +108,21 @@ def upscale_slide(
         _announce(planned, target, options, store, announce)
         if not earlier:
             if planned.plan.tissue:
-                asked = source, wanted.field, wanted.mpp, options.tissue, wanted.roi, store.tissue
-                executor.ask(save_tissue, *asked)
+                executor.call(save_tissue, source, request, options.tissue, store.tissue)
             store.create(planned.plan.size_xy[::-1], planned.plan.tile_px, manifest)
-        tally, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
+        totals, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
         seconds = time.perf_counter() - started
-        found = look_at(slide, wanted.field, planned.plan, store, target)
+        found = measure_written(slide, request.region, planned.plan, store, target)
         store.clear()
-    outcome = _outcome(source, target, planned, options, executor, tally, waited_s, seconds, found)
-    # Memory of other machines is not seen from here.
+    outcome = _outcome(source, target, planned, options, executor, totals, waited_s, seconds, found)
+    # The memory of other machines cannot be measured here.
     return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome
 
 
 def _announce(
-    planned: Planned, target: Path, options: Options, store: TileStore, announce: Announce | None
+    planned: PlannedSlide, target: Path, options: Options, store: TileStore, announce: Announce | None
 ) -> None:
-    """Say what the work takes, having made sure that the disk has it.
+    """Check that the disk has enough space, and announce the size of the work.
 
     Raises:
         OutputError: if it has not.
@@ -131,12 +133,12 @@ def _announce(
     ensure_disk(store.folder, int(stored * (1 - done / plan.tile_count)) + written)
     if announce is not None:
         width, height = plan.size_xy
-        resumed = f", {done} of them done before" if done else ""
+        resumed = f" ({done} of them finished earlier)" if done else ""
         announce(
-            f"{width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px}{resumed}; "
-            f"{_counted(budget.workers, 'worker')}, "
-            f"at most {format_bytes(budget.peak_bytes)} of memory; "
-            f"on disk {format_bytes(stored)} on the way and up to {format_bytes(written)} in the end"
+            f"computing {width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px} px"
+            f"{resumed} with {_counted(budget.workers, 'worker')}; needs up to "
+            f"{format_bytes(budget.peak_bytes)} of memory, {format_bytes(stored)} of temporary files and "
+            f"{format_bytes(written)} for the output"
         )
 
 
@@ -146,22 +148,22 @@ def _counted(n: int, what: str) -> str:
 
 def _compute_and_write(
     slide: Slide,
-    planned: Planned,
+    planned: PlannedSlide,
     store: TileStore,
     target: Path,
     options: Options,
     executor: Executor,
     progress: Progress | None,
-) -> tuple[Tally, float]:
-    """Write the pyramid while workers compute; the tally, and the seconds that the writer itself took."""
+) -> tuple[Totals, float]:
+    """Write the slide while workers compute; return the totals and the seconds of the writer alone."""
     plan = planned.plan
     done = store.done()
-    tally = Tally(sum(plan.tile(index).pixels for index in done))
+    totals = Totals(sum(plan.tile(index).pixels for index in done))
 
     def count(result: TileResult) -> None:
-        tally.add(result)
+        totals.add(result)
         if progress is not None:
-            progress(tally.done, plan.size_xy[0] * plan.size_xy[1])
+            progress(totals.done, plan.size_xy[0] * plan.size_xy[1])
 
     missing = [index for index in range(plan.tile_count) if index not in done]
     results = executor.run(TileJob(plan, store.folder.absolute()), missing)
@@ -169,37 +171,37 @@ def _compute_and_write(
     started = time.perf_counter()
     write_slide(
         target,
-        _finished(slide, planned, stream, tally),
+        _finished(slide, planned, stream, totals),
         _encoding(target, options),
         store.scratch,
         options.overwrite,
     )
-    return tally, time.perf_counter() - started - stream.waited_s
+    return totals, time.perf_counter() - started - stream.waited_s
 
 
-def _finished(slide: Slide, planned: Planned, stream: TileStream, tally: Tally) -> OutputSlide:
-    """The output as the writer sees it; associated images are carried over."""
-    header, target = planned.wanted.header, planned.wanted.target
+def _finished(slide: Slide, planned: PlannedSlide, stream: TileStream, totals: Totals) -> OutputSlide:
+    """The output for the writer, with the associated images of the source."""
+    header, output = planned.request.header, planned.request.output
     return OutputSlide(
-        size_xy=target.size_xy,
+        size_xy=output.size_xy,
         read=stream.read,
-        provenance=record(header, target, planned.note, planned.used),
-        mpp=target.mpp,
-        power=target.power,
+        provenance=record(header, output, planned.note, planned.used),
+        mpp=output.mpp,
+        power=output.power,
         icc_profile=header.icc_profile,
-        associated=_associated(slide, tally),
+        associated=_associated(slide, totals),
         study=header.study,
     )
 
 
-def _associated(slide: Slide, tally: Tally) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
-    """Label, macro and thumbnail; a damaged one is no reason to lose the slide."""
+def _associated(slide: Slide, totals: Totals) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
+    """Label, macro and thumbnail; a damaged one is left out and noted."""
     found = {}
     for name in slide.description.associated:
         try:
             found[name] = slide.associated_image(name)
         except InputError:
-            tally.lost.append(name)
+            totals.lost.append(name)
     return found
 
 
@@ -210,43 +212,53 @@ def _encoding(target: Path, options: Options) -> Encoding:
 def _outcome(
     source: Path,
     target: Path,
-    planned: Planned,
+    planned: PlannedSlide,
     options: Options,
     executor: Executor,
-    tally: Tally,
+    totals: Totals,
     encoding_s: float,
     seconds: float,
     found: Findings,
 ) -> SlideOutcome:
-    wanted, plan = planned.wanted, planned.plan
-    told = [*remarks(wanted.header, wanted.target, planned.used, options.source_mpp)]
-    has_quality = _encoding(target, options).compression in {"jpeg", "jpeg2000"}
-    told += options.unused(format_of(target).name, is_lossless=not has_quality)
-    told += wanted.roi.notes if wanted.roi else ()
-    if tally.lost:
-        told.append(f"damaged in the source and left out: {', '.join(tally.lost)}")
-    if tally.halved:
-        told.append(f"memory ran out in {len(tally.halved)} tiles, which were computed in halves")
-    if found.tissue_share == 0:
-        told.append(
-            "no tissue was found, so all went through bicubic: give --tissue all to send it to the model"
-        )
+    request, plan = planned.request, planned.plan
     return SlideOutcome(
         source,
         target,
-        wanted.field.size_xy,
+        request.region.size_xy,
         plan.size_xy,
-        wanted.mpp,
-        wanted.target.mpp,
+        request.mpp,
+        request.output.mpp,
         planned.method,
         seconds,
-        tuple(told),
-        provenance=record(wanted.header, wanted.target, planned.note, planned.used),
-        power_before=wanted.header.power,
+        _remarks(request, target, planned, options, totals, found),
+        provenance=record(request.header, request.output, planned.note, planned.used),
+        power_before=request.header.power,
         device=plan.setting.processor if plan.setting else None,
         workers=executor.workers,
         tile_px=plan.tile_px,
-        work=Work(tally.read_s, tally.model_s, tally.interpolate_s, encoding_s + tally.store_s),
+        work=Work(totals.read_s, totals.model_s, totals.interpolate_s, encoding_s + totals.store_s),
         tissue_share=found.tissue_share,
         views=found.views,
     )
+
+
+def _remarks(
+    request: Request,
+    target: Path,
+    planned: PlannedSlide,
+    options: Options,
+    totals: Totals,
+    found: Findings,
+) -> tuple[str, ...]:
+    """Everything a person should know beside the line of sizes."""
+    noted = [*remarks(request.header, request.output, planned.used, options.source_mpp)]
+    has_quality = _encoding(target, options).compression in {"jpeg", "jpeg2000"}
+    noted += options.without_effect(format_of(target).name, is_slide=True, is_lossless=not has_quality)
+    noted += request.roi.notes if request.roi else ()
+    if totals.lost:
+        noted.append(f"damaged in the source and left out: {', '.join(totals.lost)}")
+    if totals.halved:
+        noted.append(f"memory ran out in {len(totals.halved)} tiles, which were computed in parts")
+    if found.tissue_share == 0:
+        noted.append("no tissue was found, so the model was not used: give --tissue all to use it everywhere")
+    return tuple(noted)

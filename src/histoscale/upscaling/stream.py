@@ -1,4 +1,4 @@
-"""A slide that is read while it is being computed: who asks for pixels waits until they are there."""
+"""Read the output while it is computed: a read waits for the tiles it needs."""
 
 import threading
 import time
@@ -12,16 +12,16 @@ from histoscale.upscaling.plan import SlidePlan, TileResult
 
 
 class TileStream:
-    """Pulls results out of an executor until the tiles under a rectangle are done, then reads them.
+    """Takes results from an executor until the tiles of a rectangle are done, then reads them.
 
-    So the writer, which asks in reading order, sets the pace of the log, and workers go on meanwhile.
+    The writer asks in reading order; workers compute ahead of it.
 
     Args:
         results: of the tiles that are missing in the store, about in reading order.
         on_result: called with every result, after it is in the log.
 
     Attributes:
-        waited_s: seconds that the writer had nothing to do.
+        waited_s: seconds that the writer waited for tiles.
     """
 
     def __init__(

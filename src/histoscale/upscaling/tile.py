@@ -1,4 +1,4 @@
-"""One output tile: read, compute, store; a pure function of the job and the tile's number.
+"""Compute one output tile: read, compute, store; a pure function of the job and the tile's number.
 
 torch is imported only where a model takes part, and the tissue's libraries only where there is a mask.
 """
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from histoscale.upscaling.tile_model import TileModel
 
 BICUBIC_REACH = 2
-"""Input pixels that Pillow's bicubic looks at on either side, times the reduction."""
+"""Input pixels that Pillow's bicubic uses on either side, times the reduction."""
 STRIP_PX = 128
-"""Rows that are blended at once, for the weights are floats."""
+"""Rows that are blended at once: the weights are floats and take four times the memory."""
 QUARTERS = 4
-"""Of a tile's side: where the model takes a part of a tile, it takes whole quarters. For every shape that it
-meets, the convolutions keep code and tables, and shapes without number would grow with the slide."""
+"""Parts of a tile's side: the model computes whole quarters. The convolutions keep code and tables for every
+shape, so arbitrary shapes would let memory grow with the slide."""
 
 
 class Source:
-    """The image that a plan speaks of: a rectangle of one level of a slide.
+    """The input image of a plan: a rectangle of one level of a slide.
 
     Attributes:
         read_s: seconds spent in reading so far.
@@ -46,7 +46,7 @@ class Source:
         self.read_s = 0.0
 
     def read(self, rows: slice, cols: slice) -> UInt8[np.ndarray, "h w 3"]:
-        """Pixels of the image."""
+        """Read a rectangle of the image."""
         (x, y), started = self._plan.level_xy, time.perf_counter()
         size_xy = cols.stop - cols.start, rows.stop - rows.start
         pixels = self._slide.read_region(self._plan.level, (x + cols.start, y + rows.start), size_xy)
@@ -76,8 +76,8 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Workbench:
-    """What a worker opens once and uses for every tile of a job."""
+class OpenedJob:
+    """What a worker opens once for all tiles of a job: slide, store, model, tissue mask."""
 
     plan: SlidePlan
     source: Source
@@ -86,27 +86,27 @@ class Workbench:
     tissue: "TissueMask | None"
 
     def pixels(self, tile: OutputTile) -> Patch:
-        """A tile by the plan's method."""
+        """Compute a tile by the plan's method."""
         if self.plan.method == "copy":
             return Patch(self.source.read(*tile.part))
         if self.model is None:
             return Patch(self.source.bicubic(tile.part))
-        return self._enlarged(self.model, tile.part)
+        return self._mixed(self.model, tile.part)
 
-    def _enlarged(self, model: "TileModel", part: Part) -> Patch:
-        """The model on tissue, bicubic on glass, a mixture between."""
+    def _mixed(self, model: "TileModel", part: Part) -> Patch:
+        """Compute tissue by the model, background by bicubic, and blend where they meet."""
         size = self.plan.size_xy[::-1]
         if self.tissue is None or self.tissue.all(*part, size):
-            return self._modelled(model, part)
+            return self._by_model(model, part)
         pixels = self.source.bicubic(part)
-        if (inside := _touched(self.tissue, part, size, self.plan.tile_px // QUARTERS)) is None:
+        if (inside := _part_with_tissue(self.tissue, part, size, self.plan.tile_px // QUARTERS)) is None:
             return Patch(pixels)
-        modelled = self._modelled(model, inside)
+        modelled = self._by_model(model, inside)
         _blend(pixels, part, modelled.pixels, inside, self.tissue, size)
         return replace(modelled, pixels=pixels)
 
-    def _modelled(self, model: "TileModel", part: Part) -> Patch:
-        """A rectangle by the model alone."""
+    def _by_model(self, model: "TileModel", part: Part) -> Patch:
+        """Compute a rectangle by the model alone."""
         read_before, started = self.source.read_s, time.perf_counter()
         pixels, n, parts = model.upscale(part, self.source.read)
         read_s = self.source.read_s - read_before
@@ -114,16 +114,16 @@ class Workbench:
 
 
 def compute_tile(job: TileJob, index: int) -> TileResult:
-    """Compute a tile into the store, and return when it lies there complete.
+    """Compute a tile and write it into the store.
 
     Raises:
-        HistoscaleError: if the source is damaged there, the disk is full, or memory holds not even a part.
+        HistoscaleError: if the source is damaged there, the disk is full, or memory runs out.
     """
-    bench, tile = workbench(job), job.plan.tile(index)
-    read_before, started = bench.source.read_s, time.perf_counter()
-    patch = bench.pixels(tile)
-    computed, read_s = time.perf_counter(), bench.source.read_s - read_before
-    bench.store.write(tile.rows, tile.cols, patch.pixels)
+    opened, tile = open_job(job), job.plan.tile(index)
+    read_before, started = opened.source.read_s, time.perf_counter()
+    patch = opened.pixels(tile)
+    computed, read_s = time.perf_counter(), opened.source.read_s - read_before
+    opened.store.write(tile.rows, tile.cols, patch.pixels)
     return TileResult(
         index,
         tile.pixels,
@@ -138,8 +138,8 @@ def compute_tile(job: TileJob, index: int) -> TileResult:
 
 
 @lru_cache(maxsize=1)
-def workbench(job: TileJob) -> Workbench:
-    """Open the slide, the model and the store, once per process and job."""
+def open_job(job: TileJob) -> OpenedJob:
+    """Open the slide, the model and the store, once for each process and job."""
     plan, store, model, tissue = job.plan, TileStore(job.store), None, None
     if plan.setting:
         from histoscale.upscaling.tile_model import TileModel
@@ -149,7 +149,7 @@ def workbench(job: TileJob) -> Workbench:
         from histoscale.io.tissue import TissueMask
 
         tissue = TissueMask.load(store.tissue)
-    return Workbench(plan, Source(open_slide(plan.source), plan), store, model, tissue)
+    return OpenedJob(plan, Source(open_slide(plan.source), plan), store, model, tissue)
 
 
 def _under(part: slice, step: float, start: float, n_in: int) -> tuple[slice, float, float]:
@@ -164,7 +164,7 @@ def _strips(rows: slice) -> Iterator[slice]:
         yield slice(start, min(start + STRIP_PX, rows.stop))
 
 
-def _touched(tissue: "TissueMask", part: Part, size: tuple[int, int], step: int) -> Part | None:
+def _part_with_tissue(tissue: "TissueMask", part: Part, size: tuple[int, int], step: int) -> Part | None:
     """The smallest rectangle of whole steps, or up to the rim, that holds every weight above 0."""
     if not tissue.any(*part, size):
         return None

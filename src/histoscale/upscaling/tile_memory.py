@@ -1,6 +1,6 @@
-"""What a worker says before the work: which model it has, on what, and how much memory that takes.
+"""Measure, in a worker, the memory that a model needs, and describe the model and its processor.
 
-A worker is asked, because the coordinator imports no torch: that would cost it as much memory as half a tile.
+This runs in a worker because the coordinator imports no torch: that would cost as much memory as half a tile.
 """
 
 import platform
@@ -15,19 +15,19 @@ from histoscale import resources
 from histoscale.inference import as_input, computing, evaluating
 from histoscale.models.base import CoordinateSuperResolver
 from histoscale.upscaling.engine import Engine
-from histoscale.upscaling.memory import Appetite, Survey
+from histoscale.upscaling.memory import MemoryNeed, WorkerReport
 from histoscale.upscaling.plan import ModelSetting
 
 PROBE_PX = 48
-"""Side of the picture that is upscaled to see how much memory a pixel takes."""
+"""Side of the image that is upscaled to measure the memory for each pixel."""
 PROBE_SCALE = 2.0
 """At most; it decides little about the memory and much about the time of slow models."""
 LARGEST_RESIDENT_BYTES = 400 * 2**20
 """What libraries and a model take; a process that holds more, such as a notebook, held it before us."""
 
 
-def survey(engine: Engine, scale: tuple[float, float]) -> Survey:
-    """Load the model, and try it on a small picture.
+def report_worker(engine: Engine, scale: tuple[float, float]) -> WorkerReport:
+    """Load the model and measure its memory on a small image.
 
     Args:
         scale: down and across.
@@ -49,18 +49,18 @@ def survey(engine: Engine, scale: tuple[float, float]) -> Survey:
         scales=card.scales,
         through=engine.through,
     )
-    return Survey(setting, appetite_of(engine, scale))
+    return WorkerReport(setting, measure_memory(engine, scale))
 
 
-def appetite_of(engine: Engine, scale: tuple[float, float]) -> Appetite:
-    """What a worker takes, from the bytes that are alive while a small picture is upscaled."""
-    model, picture = engine.model, as_input(torch.full((1, 3, PROBE_PX, PROBE_PX), 0.5), engine.device)
+def measure_memory(engine: Engine, scale: tuple[float, float]) -> MemoryNeed:
+    """The memory that a worker needs, from the live bytes while a small image is upscaled."""
+    model, image = engine.model, as_input(torch.full((1, 3, PROBE_PX, PROBE_PX), 0.5), engine.device)
     pixels = PROBE_PX**2
     with evaluating(model), computing(engine.device, engine.precision), _LiveBytes() as live:
         if not isinstance(model, CoordinateSuperResolver):
-            model(picture, (round(PROBE_PX * scale[0]), round(PROBE_PX * scale[1])))
-            return Appetite(resident_bytes(), live.peak / pixels, live.peak / pixels, 0, 0)
-        features = model.encode(picture)
+            model(image, (round(PROBE_PX * scale[0]), round(PROBE_PX * scale[1])))
+            return MemoryNeed(resident_bytes(), live.peak / pixels, live.peak / pixels, 0, 0)
+        features = model.encode(image)
         encoding, kept = live.peak, live.now
         cell = 1 / min(scale[0], PROBE_SCALE), 1 / min(scale[1], PROBE_SCALE)
         peaks = []
@@ -73,11 +73,11 @@ def appetite_of(engine: Engine, scale: tuple[float, float]) -> Appetite:
             peaks.append(live.peak - kept)
     per_block_px = (peaks[1] - peaks[0]) / (pixels * 3 / 4)  # the half has a quarter of the pixels
     fixed = max(peaks[1] - per_block_px * pixels, 0)
-    return Appetite(resident_bytes(), encoding / pixels, kept / pixels, per_block_px, int(fixed))
+    return MemoryNeed(resident_bytes(), encoding / pixels, kept / pixels, per_block_px, int(fixed))
 
 
 def processor_name(device: torch.device) -> str:
-    """The kind of processor, as far as it decides how numbers are rounded."""
+    """The kind of processor, which decides how numbers are rounded."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"{device.type} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,4 +1,4 @@
-"""A model that upscales rectangles of a slide's output, in halves where memory is short."""
+"""Compute rectangles of a slide's output by a model, in halves if memory runs out."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -19,11 +19,11 @@ from histoscale.upscaling.plan import ModelSetting, Part, SlidePlan
 
 ReadPixels: TypeAlias = Callable[[slice, slice], UInt8[np.ndarray, "h w 3"]]
 SMALLEST_PART_PX = 64
-"""A part that is not halved further when memory runs out."""
+"""Side of a part that is not halved further."""
 
 
 class TileModel:
-    """Weights in place, for the tiles of one plan.
+    """A loaded model for the tiles of one plan.
 
     Raises:
         WeightsError: if the weights are missing, damaged or of another architecture.
@@ -36,14 +36,14 @@ class TileModel:
         self._model = at_any_scale(loaded) if setting.through else loaded
 
     def upscale(self, part: Part, read: ReadPixels) -> tuple[UInt8[np.ndarray, "H W 3"], int, int]:
-        """The pixels of a rectangle, how many they are, and in how many pieces they were computed.
+        """Compute a rectangle; return its pixels, their number and the number of pieces.
 
         Args:
             part: of the output.
             read: rows and columns of the input in, their pixels out.
 
         Raises:
-            HistoscaleError: if memory holds not even a small piece.
+            HistoscaleError: if memory runs out for the smallest part.
         """
         rows, cols = part
         height, width = rows.stop - rows.start, cols.stop - cols.start
@@ -54,8 +54,7 @@ class TileModel:
                 raise
             if max(height, width) <= SMALLEST_PART_PX:
                 raise HistoscaleError(
-                    f"Memory does not hold even {width} x {height} output pixels of the model: "
-                    "give fewer --workers."
+                    f"Memory ran out for {width} x {height} output pixels: use fewer --workers."
                 ) from error
         halves = [self.upscale(half, read) for half in halved(part)]
         pixels = np.concatenate([half[0] for half in halves], axis=int(width > height))
