@@ -13,10 +13,10 @@ from histoscale.upscaling.report import (
     to_json,
     write_report,
 )
-from histoscale.upscaling.results import Failure, Run, SlideOutcome, Work
+from histoscale.upscaling.results import Failure, Invocation, SlideOutcome, Work
 
 STARTED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-RUN = Run("histoscale upscale a.svs -o b.ome.tiff --scale 4", STARTED, 12.3456)
+RUN = Invocation("histoscale upscale a.svs -o b.ome.tiff --scale 4", STARTED, 12.3456)
 
 
 def written(**measured: object) -> SlideOutcome:

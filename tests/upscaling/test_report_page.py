@@ -9,7 +9,7 @@ import pytest
 from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp
 from histoscale.upscaling.report_page import page
-from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, Views, Work
+from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutcome, Views, Work
 
 ODD = "<script>alert('1')</script> & \"$name\""
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -44,8 +44,8 @@ class Reader(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-def run(command: str = "histoscale upscale a.svs -o b.ome.tiff --mpp 0.25") -> Run:
-    return Run(command, datetime(2026, 3, 4, 5, 6, tzinfo=UTC), 3700)
+def run(command: str = "histoscale upscale a.svs -o b.ome.tiff --mpp 0.25") -> Invocation:
+    return Invocation(command, datetime(2026, 3, 4, 5, 6, tzinfo=UTC), 3700)
 
 
 def slide(name: str = "a.svs", remarks: tuple[str, ...] = ()) -> SlideOutcome:
@@ -125,4 +125,4 @@ def test_what_is_unknown_is_left_out() -> None:
 )
 def test_times_are_in_two_units(seconds: float, words: str) -> None:
     failure = Failure(Path("a"), "no")
-    assert words in page([failure], Run("x", datetime(2026, 1, 1, tzinfo=UTC), seconds))
+    assert words in page([failure], Invocation("x", datetime(2026, 1, 1, tzinfo=UTC), seconds))

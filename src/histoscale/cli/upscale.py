@@ -273,9 +273,9 @@ def write_report(
 ) -> None:
     """Write the report of a run, and print its path."""
     from histoscale.upscaling import report
-    from histoscale.upscaling.results import Run
+    from histoscale.upscaling.results import Invocation
 
-    run = Run(
+    run = Invocation(
         shlex.join(["histoscale", *sys.argv[1:]]),
         started,
         (datetime.now().astimezone() - started).total_seconds(),

@@ -11,7 +11,7 @@ from typing import Any
 from histoscale.files import write_text
 from histoscale.io.provenance import SUPER_RESOLVED
 from histoscale.upscaling.report_page import page
-from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome
+from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutcome
 
 
 def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime) -> Path:
@@ -26,7 +26,7 @@ def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime)
     return folder / f"report-{started:%Y%m%d-%H%M%S}"
 
 
-def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Run) -> tuple[Path, Path]:
+def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Invocation) -> tuple[Path, Path]:
     """Write the page and the record beside each other, and say where they are.
 
     Raises:
@@ -38,7 +38,7 @@ def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Run) -> 
     return paths
 
 
-def to_json(results: Sequence[Outcome | Failure], run: Run) -> str:
+def to_json(results: Sequence[Outcome | Failure], run: Invocation) -> str:
     """The record for programs; what is unknown is null."""
     record = {
         "histoscale": version("histoscale"),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from histoscale.html import render
 from histoscale.io.provenance import SUPER_RESOLVED
 from histoscale.io.slide import Mpp
-from histoscale.upscaling.results import Failure, Outcome, Run, SlideOutcome, mpp_in_words
+from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutcome, mpp_in_words
 
 INDEX_FROM = 3
 """So many slides get a table of contents."""
@@ -33,7 +33,7 @@ class View(NamedTuple):
     caption: str
 
 
-def page(results: Sequence[Outcome | Failure], run: Run) -> str:
+def page(results: Sequence[Outcome | Failure], run: Invocation) -> str:
     """Return the whole page."""
     return render(
         __package__,

@@ -123,7 +123,7 @@ class SlideOutcome(Outcome):
 
 
 @dataclass(frozen=True)
-class Run:
+class Invocation:
     """One call of the program.
 
     Attributes:
