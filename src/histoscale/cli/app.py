@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -23,6 +23,10 @@ EXAMPLES = "\n\nExamples:\n"
 
 class Verbs(typer.core.TyperGroup):
     """The one place where expected errors become a sentence and an exit code, for every verb."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All parameters, without the type that typer would show beside flags."""
+        return without_types(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; an exception that is neither ours nor Ctrl-C is a bug and shows its traceback."""
@@ -42,14 +46,21 @@ class Verb(typer.core.TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """All parameters, ``--help`` among them."""
-        params: list[Any] = list(super().get_params(ctx))
+        params = without_types(super().get_params(ctx))
         for param in params:
-            if param.param_type_name == "argument":
-                param.display_type_rich = lambda **_: None  # typer would show <list[Path]>
-            elif param.is_flag:
-                param.metavar = ""
-                param.hidden = param.hidden or param.name == "help"
+            param.hidden = getattr(param, "hidden", False) or param.name == "help"
         return params
+
+
+def without_types(params: Iterable[Any]) -> list[Any]:
+    """The same parameters; where typer would show ``<list[Path]>`` or ``<bool>`` it shows nothing."""
+    shown = list(params)
+    for param in shown:
+        if param.param_type_name == "argument":
+            param.display_type_rich = lambda **_: None
+        elif param.is_flag:
+            param.metavar = ""
+    return shown
 
 
 @contextmanager
