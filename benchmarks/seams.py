@@ -18,10 +18,11 @@ import torch
 from histoscale import weights
 from histoscale.files import write_text
 from histoscale.imaging.coords import rounded_size
-from histoscale.inference import Precision, upscale
+from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
 from histoscale.models.catalog import build
+from histoscale.resources import Precision
 
 TILES_PX = (24, 48, 96, 144)
 SCALES = (2.0, 2.7, 4.0)

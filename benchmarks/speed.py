@@ -29,11 +29,12 @@ from torch.nn.functional import grid_sample, unfold
 
 from histoscale.files import write_text
 from histoscale.imaging.coords import normalise, output_positions
-from histoscale.inference import Precision, upscale
+from histoscale.inference import upscale
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_grid
 from histoscale.models.baselines.liif import LIIF
 from histoscale.models.catalog import build
 from histoscale.models.iste.model import ISTE
+from histoscale.resources import Precision
 
 SCALES = (1.996, 2.0, 2.5, 4.0)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")

@@ -24,6 +24,7 @@ from histoscale.resources import (
     is_out_of_memory,
     measure_peak_memory,
     resident_bytes,
+    warn_of_slow_bf16,
 )
 
 CPU = torch.device("cpu")
@@ -45,10 +46,11 @@ def test_auto_is_bf16_where_it_is_native(is_native: bool) -> None:
     assert find_precision("fp32", CPU) == "fp32"
 
 
-def test_bf16_that_is_emulated_is_done_with_a_warning(is_native: bool) -> None:
+def test_bf16_that_is_emulated_is_warned_of_once(is_native: bool) -> None:
+    warn_of_slow_bf16.cache_clear()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        assert find_precision("bf16", CPU) == "bf16"
+        assert [find_precision("bf16", CPU) for _ in range(2)] == ["bf16", "bf16"]
     assert [("12 times" in str(one.message), "auto" in str(one.message)) for one in said] == (
         [] if is_native else [(True, True)]
     )

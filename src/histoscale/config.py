@@ -5,19 +5,18 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from histoscale.data.pairs import PairRecipe
 from histoscale.errors import ConfigError
 from histoscale.imaging.degrade import Degradation
+from histoscale.resources import PrecisionChoice
 from histoscale.run_file import check_tables, combine, find_value, override, read_content, split_key
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-PrecisionChoice: TypeAlias = Literal["auto", "fp32", "bf16"]
-"""In what to compute; "auto" is bf16 where the processor multiplies it natively, else fp32."""
 
 
 def expanded(path: Path) -> Path:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple, TypeAlias, cast, get_args
+from typing import NamedTuple, TypeAlias, cast, get_args
 
 import numpy as np
 import torch
@@ -23,8 +23,8 @@ from histoscale.imaging.arrays import (
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.tiles import Tile, plan_tiles, span_over, split_output
 from histoscale.models.base import CoordinateSuperResolver, SuperResolver, moved
+from histoscale.resources import Precision
 
-Precision: TypeAlias = Literal["fp32", "bf16"]
 Progress: TypeAlias = Callable[[int, int], None]
 """Called after every block with the output pixels done so far and their total."""
 AUTOMATIC_TILE_PX = 240

@@ -3,11 +3,14 @@
 torch is imported when a device is asked for, so that a process that only hands out work stays small.
 """
 
+import multiprocessing
+import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -46,8 +49,9 @@ def find_device(name: str) -> "torch.device":
 
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
-"""As `histoscale.inference.Precision`, without its torch."""
+"""In what to compute; bf16 is autocast over weights in fp32."""
 PrecisionChoice: TypeAlias = Literal["auto", "fp32", "bf16"]
+"""The same, or "auto": bf16 if the device multiplies it natively, else fp32."""
 SLOW_BF16 = (
     "bf16 is about 12 times slower than fp32 for inference and 3 times for training on this processor: "
     "use precision auto or fp32."
@@ -58,7 +62,7 @@ SLOW_BF16 = (
 def find_precision(choice: str, device: "torch.device") -> Precision:
     """Return the precision to compute in; "auto" is bf16 where the device multiplies it natively, else fp32.
 
-    Warns where bf16 is asked for on a processor that emulates it.
+    Warns once where bf16 is asked for on a processor that emulates it.
 
     Raises:
         ConfigError: if ``choice`` is not one of `PrecisionChoice`.
@@ -69,13 +73,25 @@ def find_precision(choice: str, device: "torch.device") -> Precision:
         case "fp32":
             return choice
         case "bf16":
-            if device.type == "cpu" and not multiplies_bf16(device):
-                warnings.warn(SLOW_BF16, stacklevel=2)
+            if emulates_bf16(device):
+                warn_of_slow_bf16()
             return choice
         case _:
             raise ConfigError(
                 f"There is no precision {choice}: choose one of {', '.join(get_args(PrecisionChoice))}."
             )
+
+
+def emulates_bf16(device: "torch.device") -> bool:
+    """Tell whether bf16 is slower than fp32 there: a processor without its instructions."""
+    return device.type == "cpu" and not multiplies_bf16(device)
+
+
+@cache
+def warn_of_slow_bf16() -> None:
+    """Warn once in a run: worker processes, also those of torchrun, leave that to the first."""
+    if multiprocessing.parent_process() is None and os.environ.get("RANK", "0") == "0":
+        warnings.warn(SLOW_BF16, stacklevel=2)
 
 
 def multiplies_bf16(device: "torch.device") -> bool:

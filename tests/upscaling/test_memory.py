@@ -72,7 +72,7 @@ def test_the_default_limit_for_two_workers_holds_a_tile_of_iste(monkeypatch: pyt
 
 
 def test_the_survey_counts_what_is_alive(small_weights: Path) -> None:
-    setting, need = report_worker(Engine(str(small_weights), "cpu", "fp32"), (4.0, 4.0))
+    setting, need, _ = report_worker(Engine(str(small_weights), "cpu", "fp32"), (4.0, 4.0))
     assert (setting.halo_px, setting.scales) == (6, (1, 4))
     assert need.kept_px == 4 * 16  # the head's input
     assert need.encoding_px > need.kept_px
@@ -100,7 +100,7 @@ def test_lossless_output_takes_more_disk() -> None:
 
 def test_what_a_process_held_before_does_not_count() -> None:
     ballast = np.ones(2**28, np.uint8)  # a notebook with its own data; ones, so that the pages are there
-    setting, need = report_worker(Engine("iste-fast", "cpu", "fp32"), (4.0, 4.0))
+    setting, need, _ = report_worker(Engine("iste-fast", "cpu", "fp32"), (4.0, 4.0))
     budget = choose_tile(
         need, (8000, 8000), (4.0, 4.0), setting.halo_px, 1, COORDINATOR_BYTES + WORKER_SHARE_BYTES
     )

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field, model_validator
 
-from histoscale.config import PrecisionChoice, Table
+from histoscale.config import Table
 from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
-from histoscale.resources import Compute
+from histoscale.resources import Compute, PrecisionChoice
 
 NAME = r"^[\w.+*-]+$"
 

@@ -23,10 +23,11 @@ from histoscale.imaging.arrays import to_uint8
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
 from histoscale.imaging.resize import bicubic_resize
-from histoscale.inference import Precision, upscale
+from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb, read_size
 from histoscale.metrics.psnr import shave_px
 from histoscale.models.base import SuperResolver
+from histoscale.resources import Precision
 
 RgbImage = UInt8[np.ndarray, "_ _ 3"]
 

@@ -18,12 +18,11 @@ from histoscale.experiments.images import Case, RgbImage, Upscaled, upscale_each
 from histoscale.experiments.methods import BICUBIC, Method, MethodAtScale
 from histoscale.experiments.parallel import run_jobs
 from histoscale.experiments.results import ResultFolder, read_rows
-from histoscale.inference import Precision
 from histoscale.metrics.psnr import psnr_shaved, psnr_whole
 from histoscale.metrics.ssim import ssim, ssim_gaussian
 from histoscale.models.any_scale import at_any_scale
 from histoscale.models.base import SuperResolver
-from histoscale.resources import Compute
+from histoscale.resources import Compute, Precision
 
 MEASURES = ("psnr_shaved", "psnr_whole", "ssim", "ssim_gaussian")
 """The measures of a `Score`, in the order of the columns."""

@@ -60,10 +60,17 @@ class MemoryNeed:
 
 
 class WorkerReport(NamedTuple):
-    """The answer of a worker before the work: the setting of the model, and the memory it needs."""
+    """The answer of a worker before the work.
+
+    Attributes:
+        setting: of the model.
+        need: the memory that it needs.
+        is_slow: whether the processor emulates the precision.
+    """
 
     setting: ModelSetting
     need: MemoryNeed
+    is_slow: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from histoscale.errors import ConfigError
 from histoscale.io.provenance import COPIED, REDUCED, SUPER_RESOLVED
 from histoscale.io.slide import Slide
+from histoscale.resources import warn_of_slow_bf16
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor, measure_worker
 from histoscale.upscaling.memory import COORDINATOR_BYTES, Budget, choose_tile, memory_limit
@@ -88,7 +89,11 @@ def plan_slide(
         return PlannedSlide(
             request, plan_without_model(slide, request, tile_px), Budget(tile_px, executor.workers, peak)
         )
-    setting, need = executor.call(measure_worker, _with_earlier_precision(engine, earlier), request.scale)
+    setting, need, is_slow = executor.call(
+        measure_worker, _with_earlier_precision(engine, earlier), request.scale
+    )
+    if is_slow:
+        warn_of_slow_bf16()  # only this process warns: each worker would repeat the sentence
     budget = choose_tile(
         need,
         request.output.size_xy,

@@ -49,7 +49,8 @@ def report_worker(engine: Engine, scale: tuple[float, float]) -> WorkerReport:
         scales=card.scales,
         through=engine.through,
     )
-    return WorkerReport(setting, measure_memory(engine, scale))
+    is_slow = engine.precision == "bf16" and resources.emulates_bf16(engine.device)
+    return WorkerReport(setting, measure_memory(engine, scale), is_slow)
 
 
 def measure_memory(engine: Engine, scale: tuple[float, float]) -> MemoryNeed:

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from histoscale.errors import HistoscaleError
-from histoscale.inference import Precision
+from histoscale.resources import Precision
 
 MEAN, SPREAD = 0.5, 0.25
 DARKEST = 1 / 255

@@ -31,9 +31,8 @@ from histoscale.experiments.images import low_side, make_images
 from histoscale.experiments.methods import Setting, describe_settings, load_models, read_settings
 from histoscale.experiments.results import ResultFolder, rows_as_text
 from histoscale.files import writing
-from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
-from histoscale.resources import AUTOMATIC, Compute
+from histoscale.resources import AUTOMATIC, Compute, Precision
 
 TESTED_AT_ONCE = 128
 Progress: TypeAlias = Callable[[str, float], None]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from histoscale.experiments.cancer.classifier import as_batch, augment, build_classifier, classify, logits
 from histoscale.experiments.cancer.config import ClassifierTable
 from histoscale.experiments.cancer.data import Patches
-from histoscale.inference import Precision
 from histoscale.metrics.classification import accuracy, roc_auc
+from histoscale.resources import Precision
 from histoscale.training.loop import STATE, Intervals, Loop
 from histoscale.training.schedule import Progress, warmup_cosine
 

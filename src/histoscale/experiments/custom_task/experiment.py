@@ -27,10 +27,9 @@ from histoscale.experiments.methods import (
 )
 from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.imaging.degrade import Degradation
-from histoscale.inference import Precision
 from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
-from histoscale.resources import AUTOMATIC, Compute
+from histoscale.resources import AUTOMATIC, Compute, Precision
 
 PROBE_PX = 16
 """Side of a small image that proves, before the work, that a model supports the scale."""

@@ -11,8 +11,8 @@ from histoscale.experiments.figures.crops import CropPair, Scene
 from histoscale.experiments.images import RgbImage, upscale_each
 from histoscale.experiments.methods import BICUBIC, Method
 from histoscale.imaging.degrade import Degradation
-from histoscale.inference import Precision
 from histoscale.models.base import SuperResolver
+from histoscale.resources import Precision
 
 
 class Models:

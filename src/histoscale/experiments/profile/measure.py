@@ -15,8 +15,8 @@ from torch import Tensor
 
 from histoscale.errors import HistoscaleError
 from histoscale.imaging.coords import output_positions
-from histoscale.inference import Precision
 from histoscale.models.base import CoordinateSuperResolver, as_grid
+from histoscale.resources import Precision
 
 ENOUGH_S = 2.0
 """Seconds after which a measurement is not repeated."""
