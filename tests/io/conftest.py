@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
@@ -15,6 +15,13 @@ def finished_pixels() -> np.ndarray:
     y, x = np.mgrid[:1301, :2101].astype(np.float32)
     waves = (np.sin(x / 300) * np.cos(y / 200), np.sin(y / 150), np.cos((x + 2 * y) / 400))
     return (127.5 + 120 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def finished_levels(finished_pixels: np.ndarray) -> list[np.ndarray]:
+    """What the three levels of a written slide must hold: means over 2 x 2 pixels of the level above."""
+    image = Image.fromarray(finished_pixels)
+    return [np.asarray(level) for level in (image, image.reduce(2), image.reduce(2).reduce(2))]
 
 
 @pytest.fixture

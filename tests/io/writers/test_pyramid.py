@@ -51,20 +51,20 @@ def test_pixels_are_asked_for_once_in_reading_order(tmp_path: Path, finished_sli
     assert sum(width * height for _, _, width, height in asked) == 2101 * 1301
 
 
-def test_samples_are_pieces_of_the_levels(
+def test_expected_tiles_are_parts_of_the_levels(
     tmp_path: Path, finished_slide: OutputSlide, finished_pixels: np.ndarray
 ) -> None:
     with PyramidLevels(finished_slide, 1024, tmp_path) as levels:
         for level in range(3):
             list(levels.tiles(level))
-    assert {(sample.level, sample.level_xy) for sample in levels.samples} == {
+    assert {(tile.level, tile.level_xy) for tile in levels.expected_tiles} == {
         *[(0, (0, 0)), (0, (0, 1024)), (0, (2048, 1024))],
         *[(1, (0, 0)), (1, (1024, 0))],
         (2, (0, 0)),
     }
-    for sample in levels.samples[:3]:
-        x, y = sample.level_xy
-        assert np.array_equal(sample.pixels, finished_pixels[y : y + 512, x : x + 512])
+    for tile in levels.expected_tiles[:3]:
+        x, y = tile.level_xy
+        assert np.array_equal(tile.pixels, finished_pixels[y : y + 512, x : x + 512])
 
 
 def test_scratch_holds_no_more_than_said(tmp_path: Path, finished_slide: OutputSlide) -> None:

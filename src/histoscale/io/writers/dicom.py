@@ -18,12 +18,11 @@ from jaxtyping import UInt8, UInt64
 from pydicom.pixels.utils import pixel_array
 
 from histoscale.errors import OutputError
-from histoscale.files import atomic_folder
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.dicom_metadata import Flavour, Identity, Instance, head
-from histoscale.io.writers.pyramid import PyramidLevels, Sample, full_tile
-from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
+from histoscale.io.writers.pyramid import ExpectedTile, PyramidLevels, full_tile
+from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels
 
 FLAVOUR_OF_ASSOCIATED: dict[str, Flavour] = {"label": "LABEL", "macro": "OVERVIEW"}
 """A thumbnail is what the lowest level is."""
@@ -41,44 +40,35 @@ def refuse_foreign(target: Path, _encoding: Encoding) -> None:
         raise OutputError(f"{target} is a folder with files that are not DICOM's: choose another name.")
 
 
-def _refuse_large(target: Path, slide: OutputSlide, encoding: Encoding) -> None:
-    width, height = slide.size_xy
-    filled_up = (math.ceil(side / encoding.tile_px) * encoding.tile_px for side in slide.size_xy)
-    if encoding.compression == "none" and 3 * math.prod(filled_up) > LARGEST_BYTES:
-        raise OutputError(
-            f"{target} would be {width} x {height} px, more than the 4 GiB of uncompressed pixels that DICOM "
-            "holds: give --compression jpeg2000 --quality 100, which is lossless, too."
-        )
-
-
-def write_dicom(target: Path, slide: OutputSlide, encoding: Encoding, scratch: Path, overwrite: bool) -> None:
-    """Write the folder ``target`` whole or not at all.
-
-    Args:
-        scratch: a folder for lower levels on their way.
+def write_dicom(partial: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+    """Fill the folder ``partial``.
 
     Raises:
-        OutputError: if DICOM has no room for that, the disk does not take it, or it cannot be read back.
+        OutputError: if DICOM cannot hold so many uncompressed pixels.
     """
-    _refuse_large(target, slide, encoding)
+    _refuse_large(slide, encoding)
     identity = Identity(datetime.now())
     side = encoding.tile_px
-    with (
-        atomic_folder(target, overwrite=overwrite) as folder,
-        PyramidLevels(slide, side, scratch) as levels,
-    ):
-        for level, size_xy in enumerate(levels.sizes_xy):
-            instance = Instance("VOLUME", level + 1, size_xy, (side, side), _mpp_of(slide, level))
-            frames = (full_tile(tile, side) for tile in levels.tiles(level))
-            _write_instance(folder / f"level-{level}.dcm", frames, slide, identity, instance, encoding)
-        for number, (name, flavour) in enumerate(FLAVOUR_OF_ASSOCIATED.items(), len(levels.sizes_xy) + 1):
-            if name in slide.associated:
-                pixels = slide.associated[name]
-                whole = pixels.shape[1], pixels.shape[0]
-                instance = Instance(flavour, number, whole, whole, None)
-                _write_instance(folder / f"{name}.dcm", [pixels], slide, identity, instance, encoding)
-        with rereading(target):
-            _read_back(target, folder, slide, encoding, levels)
+    for level, size_xy in enumerate(levels.sizes_xy):
+        instance = Instance("VOLUME", level + 1, size_xy, (side, side), _mpp_of(slide, level))
+        frames = (full_tile(tile, side) for tile in levels.tiles(level))
+        _write_instance(partial / f"level-{level}.dcm", frames, slide, identity, instance, encoding)
+    for number, (name, flavour) in enumerate(FLAVOUR_OF_ASSOCIATED.items(), len(levels.sizes_xy) + 1):
+        if name in slide.associated:
+            pixels = slide.associated[name]
+            whole = pixels.shape[1], pixels.shape[0]
+            instance = Instance(flavour, number, whole, whole, None)
+            _write_instance(partial / f"{name}.dcm", [pixels], slide, identity, instance, encoding)
+
+
+def _refuse_large(slide: OutputSlide, encoding: Encoding) -> None:
+    width, height = slide.size_xy
+    full_tiles = (math.ceil(side / encoding.tile_px) * encoding.tile_px for side in slide.size_xy)
+    if encoding.compression == "none" and 3 * math.prod(full_tiles) > LARGEST_BYTES:
+        raise OutputError(
+            f"A DICOM slide of {width} x {height} px exceeds the 4 GiB that uncompressed pixels may take: "
+            "give --compression jpeg2000 --quality 100, which is lossless too."
+        )
 
 
 def _mpp_of(slide: OutputSlide, level: int) -> Mpp | None:
@@ -168,22 +158,20 @@ def _tag(tag: tuple[int, int]) -> bytes:
     return struct.pack("<HH", *tag)
 
 
-def _read_back(
-    target: Path, folder: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels
-) -> None:
-    """Levels and micrometres as OpenSlide finds them, pixels as pydicom does."""
-    with openslide.OpenSlide(folder / "level-0.dcm") as opened:
-        refuse_difference(target, "levels", levels.sizes_xy, opened.level_dimensions)
+def verify_dicom(partial: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+    """Raise `VerificationError` unless OpenSlide finds the levels and micrometres, and pydicom the pixels."""
+    with openslide.OpenSlide(partial / "level-0.dcm") as opened:
+        refuse_difference("levels", levels.sizes_xy, opened.level_dimensions)
         found = (float(opened.properties[f"openslide.mpp-{axis}"]) for axis in "xy")
-        refuse_difference(target, "micrometres per pixel", _rounded(slide.mpp or ()), _rounded(found))
+        refuse_difference("micrometres per pixel", _rounded(slide.mpp or ()), _rounded(found))
 
-    def decoded(sample: Sample) -> UInt8[np.ndarray, "h w 3"]:
-        (x, y), (height, width) = sample.level_xy, sample.pixels.shape[:2]
-        index = y // encoding.tile_px * levels.grid(sample.level)[1] + x // encoding.tile_px
-        frame = pixel_array(folder / f"level-{sample.level}.dcm", index=index)
+    def decoded(tile: ExpectedTile) -> UInt8[np.ndarray, "h w 3"]:
+        (x, y), (height, width) = tile.level_xy, tile.pixels.shape[:2]
+        index = y // encoding.tile_px * levels.grid(tile.level)[1] + x // encoding.tile_px
+        frame = pixel_array(partial / f"level-{tile.level}.dcm", index=index)
         return np.asarray(frame[:height, :width])
 
-    refuse_other_pixels(target, levels.samples, encoding.is_lossless, decoded)
+    refuse_other_pixels(levels.expected_tiles, encoding.is_lossless, decoded)
 
 
 def _rounded(mpp: Iterable[float]) -> tuple[str, ...]:

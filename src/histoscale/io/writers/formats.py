@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from histoscale.errors import OutputError
-from histoscale.files import atomic_write, refuse_existing, refuse_unwritable
+from histoscale.files import atomic_folder, atomic_write, refuse_existing, refuse_unwritable
 from histoscale.io.writers.choices import Compression, Layout
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ class Format:
         name: as a person knows it.
         suffixes: of file names that ask for it, in lower case.
         writer: ``module:function`` of this folder. For an image it is called with an open file, an
-            `OutputImage` and the quality; for a slide with target, `OutputSlide`, `Encoding`, scratch folder
-            and whether to overwrite.
+            `OutputImage` and the quality; for a slide with the path to write, `OutputSlide`, `Encoding` and
+            `PyramidLevels`.
+        verifier: ``module:function``, called after the writer of a slide and with the same arguments; raises
+            `VerificationError`.
         check: ``module:function``, called with target and `Encoding` of a slide before the work; raises
-            `OutputError` for what the format does not hold.
+            `OutputError` for what the format cannot hold.
         compressions: of a slide, the default first; none of an image.
         quality: 1 to 100, where a person gives none; None writes without loss.
         is_lossy: whether a quality has an effect; of a slide its compression decides.
         needs_mpp: whether it cannot be without micrometres per pixel.
         is_folder: whether it is a folder of files.
+        shard_tiles: tiles along a side of what is written at once.
         longest_side_px: what its headers count or its library takes.
         has_alpha: whether it holds opacity.
         extra: the optional dependencies of the package that it needs.
@@ -49,12 +52,14 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     writer: str
+    verifier: str = ""
     check: str = ""
     compressions: tuple[Compression, ...] = ()
     quality: int | None = None
     is_lossy: bool = False
     needs_mpp: bool = False
     is_folder: bool = False
+    shard_tiles: int = 1
     longest_side_px: int = 2**31 - 1
     has_alpha: bool = True
     extra: str = ""
@@ -70,6 +75,7 @@ FORMATS = (
         "OME-TIFF",
         (".ome.tiff", ".ome.tif"),
         writer="ome_tiff:write_ome_tiff",
+        verifier="ome_tiff:verify_ome_tiff",
         check="ome_tiff:refuse_unreadable",
         compressions=("jpeg", "jpeg2000", "zstd", "deflate", "none"),
         quality=SLIDE_QUALITY,
@@ -78,14 +84,17 @@ FORMATS = (
         "OME-Zarr",
         (".ome.zarr", ".zarr"),
         writer="ome_zarr:write_ome_zarr",
+        verifier="ome_zarr:verify_ome_zarr",
         check="ome_zarr:refuse_foreign",
         compressions=("zstd", "deflate", "none"),
         is_folder=True,
+        shard_tiles=4,
     ),
     Format(
         "DICOM",
         (".dcm",),
         writer="dicom:write_dicom",
+        verifier="dicom:verify_dicom",
         check="dicom:refuse_foreign",
         compressions=("jpeg", "jpeg2000", "none"),
         quality=SLIDE_QUALITY,
@@ -217,15 +226,26 @@ def write_slide(
     """Write ``target`` whole or not at all, in the format of its suffix.
 
     Args:
-        scratch: a folder for lower levels on their way; made where it is missing, and left empty.
+        scratch: a folder for lower levels until they are written; made where it is missing, and left empty.
 
     Raises:
-        OutputError: if the format cannot hold that, or the disk does not take it.
+        OutputError: if the format cannot hold the slide, the disk is full, or verification fails.
     """
+    from histoscale.io.writers.pyramid import PyramidLevels
+    from histoscale.io.writers.verify import verifying
+
     refuse_impossible_slide(target, encoding, overwrite)
     refuse_unknown_mpp(target, slide.mpp)
     form = _slide_format(target)
-    _function(form, form.writer, target)(target, slide, encoding, scratch, overwrite)
+    write, verify = (_function(form, name, target) for name in (form.writer, form.verifier))
+    begin = atomic_folder if form.is_folder else atomic_write
+    with (
+        begin(target, overwrite=overwrite) as partial,
+        PyramidLevels(slide, form.shard_tiles * encoding.tile_px, scratch) as levels,
+    ):
+        write(partial, slide, encoding, levels)
+        with verifying(target):
+            verify(partial, slide, encoding, levels)
 
 
 def _find(path: Path) -> Format | None:

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from histoscale.io.image_reader import DESCRIPTION, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
+from histoscale.io.image_metadata import DESCRIPTION, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
 from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import UM_PER_CM, OutputImage, per_centimetre

@@ -14,34 +14,14 @@ from jaxtyping import UInt8
 from zarr.codecs import GzipCodec, ZstdCodec
 
 from histoscale.errors import OutputError
-from histoscale.files import atomic_folder
 from histoscale.io.writers.base import Encoding, OutputSlide
-from histoscale.io.writers.pyramid import PyramidLevels, Sample
-from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels, rereading
+from histoscale.io.writers.pyramid import ExpectedTile, PyramidLevels
+from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels
 from histoscale.io.zarr_reader import METADATA
 
 VERSION = "0.5"
 COMPRESSORS = {"zstd": ZstdCodec(level=3), "deflate": GzipCodec(level=6), "none": None}
-SHARD_TILES = 4
-"""Tiles along a side of a shard, which is one file."""
 COLOURS = ("FF0000", "00FF00", "0000FF")
-
-
-def write_ome_zarr(
-    target: Path, slide: OutputSlide, encoding: Encoding, scratch: Path, overwrite: bool
-) -> None:
-    """Write the folder ``target`` whole or not at all.
-
-    Raises:
-        OutputError: if it cannot be written, or not be read back as it was meant.
-    """
-    with (
-        atomic_folder(target, overwrite=overwrite) as partial,
-        PyramidLevels(slide, SHARD_TILES * encoding.tile_px, scratch) as levels,
-    ):
-        _write_group(partial, slide, encoding, levels)
-        with rereading(target):
-            _read_back(target, partial, levels)
 
 
 def refuse_foreign(target: Path, _encoding: Encoding) -> None:
@@ -50,15 +30,16 @@ def refuse_foreign(target: Path, _encoding: Encoding) -> None:
         raise OutputError(f"{target} is a folder with files that are not Zarr's: choose another name.")
 
 
-def _write_group(folder: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+def write_ome_zarr(partial: Path, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels) -> None:
+    """Write the folder ``partial``; a tile of ``levels`` is a shard, which is one file."""
     scales = [_transformations(slide, level) for level in range(len(levels.sizes_xy))]
-    group = zarr.open_group(folder, mode="w", zarr_format=3)
+    group = zarr.open_group(partial, mode="w", zarr_format=3)
     for level, size_xy in enumerate(levels.sizes_xy):
-        _write_level(_new_array(group, str(level), size_xy, encoding), levels, level)
+        _write_level(_new_array(group, str(level), size_xy, encoding, levels.tile_px), levels, level)
     for name, pixels in slide.associated.items():
         image = group.create_group(f"associated/{name.replace('/', ' ')}")
         height, width = pixels.shape[:2]
-        _new_array(image, "0", (width, height), encoding)[...] = np.moveaxis(pixels, -1, 0)
+        _new_array(image, "0", (width, height), encoding, levels.tile_px)[...] = np.moveaxis(pixels, -1, 0)
         one_to_one = [[{"type": "scale", "scale": [1.0, 1.0, 1.0]}]]
         image.attrs.update({"ome": _metadata(name, slide.channel_names, one_to_one, None)})
     unit = "micrometer" if slide.mpp else None
@@ -72,14 +53,14 @@ def _write_group(folder: Path, slide: OutputSlide, encoding: Encoding, levels: P
 
 
 def _new_array(
-    group: zarr.Group, name: str, size_xy: tuple[int, int], encoding: Encoding
+    group: zarr.Group, name: str, size_xy: tuple[int, int], encoding: Encoding, shard_px: int
 ) -> "zarr.Array[Any]":
     side = encoding.tile_px
     return group.create_array(
         name,
         shape=(3, size_xy[1], size_xy[0]),
         chunks=(1, side, side),
-        shards=(3, SHARD_TILES * side, SHARD_TILES * side),
+        shards=(3, shard_px, shard_px),
         dtype=np.uint8,
         compressors=COMPRESSORS[encoding.compression],
         dimension_names=("c", "y", "x"),
@@ -135,17 +116,18 @@ def _metadata(
     }
 
 
-def _read_back(target: Path, partial: Path, levels: PyramidLevels) -> None:
+def verify_ome_zarr(partial: Path, _slide: OutputSlide, _encoding: Encoding, levels: PyramidLevels) -> None:
+    """Raise `VerificationError` if the folder is not what was meant."""
     group = zarr.open_group(partial, mode="r")
     ome: Any = group.attrs["ome"]
     paths = [dataset["path"] for dataset in ome["multiscales"][0]["datasets"]]
     arrays = [node for node in map(group.get, paths) if isinstance(node, zarr.Array)]
     sizes = tuple((array.shape[2], array.shape[1]) for array in arrays)
-    refuse_difference(target, "levels", levels.sizes_xy, sizes)
+    refuse_difference("levels", levels.sizes_xy, sizes)
 
-    def stored(sample: Sample) -> UInt8[np.ndarray, "h w 3"]:
-        (x, y), (height, width) = sample.level_xy, sample.pixels.shape[:2]
-        piece = np.asarray(arrays[sample.level][:, y : y + height, x : x + width])
-        return np.moveaxis(piece, 0, -1)
+    def stored(tile: ExpectedTile) -> UInt8[np.ndarray, "h w 3"]:
+        (x, y), (height, width) = tile.level_xy, tile.pixels.shape[:2]
+        part = np.asarray(arrays[tile.level][:, y : y + height, x : x + width])
+        return np.moveaxis(part, 0, -1)
 
-    refuse_other_pixels(target, levels.samples, is_lossless=True, read=stored)
+    refuse_other_pixels(levels.expected_tiles, is_lossless=True, read=stored)

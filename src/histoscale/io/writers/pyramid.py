@@ -19,7 +19,7 @@ from histoscale.io.writers.base import Encoding, OutputSlide
 
 THUMBNAIL_PX = 1024
 """The longest side of the smallest level."""
-SAMPLE_PX = 512
+EXPECTED_PX = 512
 JPEG_BYTES = ((1, 50, 75, 90, 94, 95, 100), (0.05, 0.17, 0.25, 0.4, 0.5, 1.4, 2.2))
 """Quality, and bytes a pixel on tissue without gaps; background takes a tenth."""
 LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
@@ -27,8 +27,13 @@ ALL_LEVELS = 4 / 3
 """Pixels of all levels together by those of level 0."""
 
 
-class Sample(NamedTuple):
-    """A piece of a level as it was meant, to be compared with what a file says."""
+class ExpectedTile(NamedTuple):
+    """A tile as it was handed to the encoder, to be compared with the written file.
+
+    Attributes:
+        level_xy: its upper left pixel in the level.
+        pixels: its upper left part, at most `EXPECTED_PX` a side.
+    """
 
     level: int
     level_xy: tuple[int, int]
@@ -70,13 +75,15 @@ class PyramidLevels:
 
     Attributes:
         sizes_xy: of all levels.
-        samples: first, middle and last tile of each level that has been given out.
+        tile_px: as given.
+        expected_tiles: first, middle and last tile of each level that has been read.
     """
 
     def __init__(self, slide: OutputSlide, tile_px: int, scratch: Path) -> None:
         self.sizes_xy = level_sizes(slide.size_xy)
-        self.samples: list[Sample] = []
-        self._slide, self._tile_px, self._scratch = slide, tile_px, scratch
+        self.tile_px = tile_px
+        self.expected_tiles: list[ExpectedTile] = []
+        self._slide, self._scratch = slide, scratch
         self._source: _Quarters | None = None
         self._target: _Quarters | None = None
 
@@ -98,21 +105,22 @@ class PyramidLevels:
         """
         self._go_to(level)
         rows, cols = self.grid(level)
-        sampled = {0, rows * cols // 2, rows * cols - 1}
+        kept = {0, rows * cols // 2, rows * cols - 1}
         for index in range(rows * cols):
             row, col = divmod(index, cols)
             tile = self._tile(level, row, col)
             if self._target is not None:
                 self._target.put(row, col, np.asarray(Image.fromarray(tile).reduce(2)))
-            if index in sampled:
-                level_xy = (col * self._tile_px, row * self._tile_px)
-                self.samples.append(Sample(level, level_xy, tile[:SAMPLE_PX, :SAMPLE_PX].copy()))
+            if index in kept:
+                level_xy = (col * self.tile_px, row * self.tile_px)
+                expected = tile[:EXPECTED_PX, :EXPECTED_PX].copy()
+                self.expected_tiles.append(ExpectedTile(level, level_xy, expected))
             yield tile
 
     def grid(self, level: int) -> tuple[int, int]:
         """Rows and columns of tiles."""
         width, height = self.sizes_xy[level]
-        return math.ceil(height / self._tile_px), math.ceil(width / self._tile_px)
+        return math.ceil(height / self.tile_px), math.ceil(width / self.tile_px)
 
     def _go_to(self, level: int) -> None:
         """What the level above left becomes the source; the level below gets a new file."""
@@ -120,12 +128,12 @@ class PyramidLevels:
             self._source.close()
         self._source, self._target = self._target, None
         if level + 1 < len(self.sizes_xy):
-            self._target = _Quarters(self._scratch, self.sizes_xy[level + 1], self._tile_px // 2)
+            self._target = _Quarters(self._scratch, self.sizes_xy[level + 1], self.tile_px // 2)
 
     def _tile(self, level: int, row: int, col: int) -> UInt8[np.ndarray, "h w 3"]:
         width, height = self.sizes_xy[level]
-        x, y = col * self._tile_px, row * self._tile_px
-        size_xy = (min(self._tile_px, width - x), min(self._tile_px, height - y))
+        x, y = col * self.tile_px, row * self.tile_px
+        size_xy = (min(self.tile_px, width - x), min(self.tile_px, height - y))
         if self._source is not None:
             return self._source.joined(row, col, size_xy)
         return np.ascontiguousarray(self._slide.read((x, y), size_xy))

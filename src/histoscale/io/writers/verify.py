@@ -1,4 +1,4 @@
-"""Read a file back before it gets its name."""
+"""Compare a written file with what was meant, before it gets its name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,60 +10,64 @@ from jaxtyping import Float, UInt8
 
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.io.decoding import reason_of
-from histoscale.io.writers.pyramid import Sample
+from histoscale.io.writers.pyramid import ExpectedTile
 
-ReadBack: TypeAlias = Callable[[Sample], UInt8[np.ndarray, "h w 3"]]
-"""Gives what a file holds at the place of a sample."""
+ReadBack: TypeAlias = Callable[[ExpectedTile], UInt8[np.ndarray, "h w 3"]]
+"""Reads from the written file the pixels at the place of a tile."""
 
 BLOCK_PX = 16
 LOSSY_TOLERANCE = 16.0
-"""Mean difference of the means of blocks, in grey levels: the worst JPEG keeps it, another tile does not."""
+"""Largest mean difference between the means of blocks, in grey levels. JPEG of quality 1 stays below it;
+another tile does not."""
+
+
+class VerificationError(ValueError):
+    """The written file differs from what was meant; the text says in what."""
 
 
 @contextmanager
-def rereading(target: Path) -> Iterator[None]:
-    """Turn whatever goes wrong when a file is read back into an `OutputError`: the file must not be kept.
+def verifying(target: Path) -> Iterator[None]:
+    """Turn any error inside the block into an `OutputError` that names the file.
 
     Raises:
         OutputError: with the reason.
     """
+    failed = f"{target} failed verification and was deleted"
     try:
         yield
     except (HistoscaleError, MemoryError):
         raise
-    except Exception as error:  # decoders raise anything
-        raise OutputError(
-            f"{target} failed verification and was deleted: it cannot be read ({reason_of(error)})."
-        ) from error
+    except VerificationError as error:
+        raise OutputError(f"{failed}: {error}.") from None
+    except Exception as error:  # decoders raise exceptions of any class
+        raise OutputError(f"{failed}: it cannot be read ({reason_of(error)}).") from error
 
 
-def refuse_difference(target: Path, what: str, meant: object, found: object) -> None:
-    """Raise `OutputError` unless a file says what was meant."""
+def refuse_difference(what: str, meant: object, found: object) -> None:
+    """Raise `VerificationError` unless the two values are equal."""
     if meant != found:
-        raise OutputError(
-            f"{target} failed verification and was deleted: expected {what} {meant}, found {found}."
-        )
+        raise VerificationError(f"expected {what} {meant}, found {found}")
 
 
-def refuse_other_pixels(target: Path, samples: Iterable[Sample], is_lossless: bool, read: ReadBack) -> None:
-    """Raise `OutputError` where pixels differ by more than their compression explains."""
-    for sample in samples:
-        found = read(sample)
+def refuse_other_pixels(tiles: Iterable[ExpectedTile], is_lossless: bool, read: ReadBack) -> None:
+    """Raise `VerificationError` where pixels differ by more than their compression explains."""
+    for tile in tiles:
+        found = read(tile)
         same = (
-            np.array_equal(found, sample.pixels)
+            np.array_equal(found, tile.pixels)
             if is_lossless
-            else found.shape == sample.pixels.shape
-            and np.abs(_block_means(found) - _block_means(sample.pixels)).mean() <= LOSSY_TOLERANCE
+            else found.shape == tile.pixels.shape
+            and np.abs(_block_means(found) - _block_means(tile.pixels)).mean() <= LOSSY_TOLERANCE
         )
         if not same:
-            x, y = sample.level_xy
-            raise OutputError(
-                f"{target} failed verification and was deleted: the tile at ({x}, {y}) of level "
-                f"{sample.level} has other pixels than were written."
+            x, y = tile.level_xy
+            raise VerificationError(
+                f"the tile at ({x}, {y}) of level {tile.level} has other pixels than were written"
             )
 
 
 def _block_means(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "r c 3"]:
+    """Means over blocks of `BLOCK_PX`; those at the right and lower edge may be smaller."""
     sums, counts = pixels.astype(np.float64), np.ones((*pixels.shape[:2], 1))
     for axis in (0, 1):
         starts = np.arange(0, pixels.shape[axis], BLOCK_PX)
