@@ -1,4 +1,4 @@
-"""Small views: the right part, the right size, from the level that suits, in bounded memory."""
+"""Small views: part, size, level and memory."""
 
 import io
 from pathlib import Path
@@ -37,25 +37,25 @@ class Pyramid(Slide):
 
 def quarters() -> np.ndarray:
     """1200 x 960 pixels: black, red, green, blue."""
-    picture = np.zeros((960, 1200, 3), np.uint8)
-    picture[:480, 600:, 0] = picture[480:, :600, 1] = picture[480:, 600:, 2] = 255
-    return picture
+    image = np.zeros((960, 1200, 3), np.uint8)
+    image[:480, 600:, 0] = image[480:, :600, 1] = image[480:, 600:, 2] = 255
+    return image
 
 
-def test_it_shows_the_whole_at_the_size_of_a_page() -> None:
+def test_it_shows_the_whole_slide() -> None:
     seen = overview(Pyramid(quarters()), (0, 0), (1200, 960))
     assert seen is not None
     assert seen.shape == (384, 480, 3)
     np.testing.assert_array_equal(seen[192:, 240:], quarters()[480:, 600:][:192, :240])
 
 
-def test_it_shows_the_part_asked_for_and_never_enlarges() -> None:
+def test_a_small_region_is_not_upscaled() -> None:
     seen = overview(Pyramid(quarters()), (590, 470), (20, 30))
     assert seen is not None
     np.testing.assert_array_equal(seen, quarters()[470:500, 590:610])
 
 
-def test_the_smallest_level_that_will_do_is_read() -> None:
+def test_the_coarsest_sufficient_level_is_read() -> None:
     base = quarters()
     slide = Pyramid(base, base[::2, ::2], base[::4, ::4])
     seen = overview(slide, (0, 0), (1200, 960))
@@ -63,7 +63,7 @@ def test_the_smallest_level_that_will_do_is_read() -> None:
     np.testing.assert_array_equal(seen, overview(Pyramid(base), (0, 0), (1200, 960)))
 
 
-def test_bands_leave_no_trace_and_bound_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_change_no_pixel_and_bound_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (997, 1201, 3), np.uint8)
     whole = overview(Pyramid(noise), (100, 50), (1101, 947))
     monkeypatch.setattr(module, "BAND_PX", 40_000)
@@ -79,7 +79,7 @@ def test_a_large_slide_without_small_levels_has_none(monkeypatch: pytest.MonkeyP
     assert slide.read == []
 
 
-def test_a_real_slide_at_a_glance(data_root: Path) -> None:
+def test_a_real_slide(data_root: Path) -> None:
     with open_slide(data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs") as slide:
         seen = overview(slide, (0, 0), slide.levels_xy[0])
     assert seen is not None

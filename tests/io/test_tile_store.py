@@ -1,4 +1,4 @@
-"""Tiles on disk: what is whole, what is refused, what a full disk does."""
+"""Tiles on disk: complete, damaged, resumed, and on a full disk."""
 
 import errno
 import signal
@@ -22,11 +22,11 @@ def store(tmp_path: Path) -> TileStore:
     return store
 
 
-def test_it_lies_hidden_beside_the_target(tmp_path: Path) -> None:
+def test_it_is_a_hidden_folder_beside_the_target(tmp_path: Path) -> None:
     assert TileStore.beside(tmp_path / "out.ome.tiff").folder == tmp_path / ".out.ome.tiff.store"
 
 
-def test_pixels_and_manifest_come_back_in_another_process(store: TileStore) -> None:
+def test_another_store_of_the_folder_reads_pixels_and_manifest(store: TileStore) -> None:
     tile = np.random.default_rng(0).integers(0, 256, (36, 64, 3), np.uint8)
     store.write(slice(64, 100), slice(64, 128), tile)
     again = TileStore(store.folder)
@@ -40,7 +40,7 @@ def test_it_is_zarr_3_with_a_chunk_for_each_small_tile(store: TileStore) -> None
     assert (array.metadata.zarr_format, array.chunks) == (3, (64, 64, 3))
 
 
-def test_a_torn_line_of_the_log_does_not_count(store: TileStore) -> None:
+def test_a_line_of_the_log_that_was_cut_off_does_not_count(store: TileStore) -> None:
     store.mark_done(3)
     store.mark_done(12)
     with (store.folder / LOG).open("a") as log:
@@ -48,7 +48,7 @@ def test_a_torn_line_of_the_log_does_not_count(store: TileStore) -> None:
     assert store.done() == {3, 12}
 
 
-def test_a_folder_without_manifest_is_no_store(store: TileStore) -> None:
+def test_a_folder_without_a_manifest_is_not_a_store(store: TileStore) -> None:
     assert store.exists
     (store.folder / MANIFEST).unlink()
     assert not store.exists
@@ -71,7 +71,7 @@ def test_a_full_disk_is_one_sentence(store: TileStore, monkeypatch: pytest.Monke
         store.write(slice(0, 64), slice(0, 64), np.ones((64, 64, 3), np.uint8))
 
 
-def test_what_a_power_cut_took_is_struck_from_the_log(store: TileStore) -> None:
+def test_damaged_and_missing_tiles_are_removed_from_the_log(store: TileStore) -> None:
     parts = {0: (slice(0, 64), slice(0, 64)), 1: (slice(0, 64), slice(64, 128))}
     parts |= {2: (slice(0, 64), slice(128, 150)), 3: (slice(64, 100), slice(0, 64))}
     for index, (rows, cols) in parts.items():
@@ -93,7 +93,7 @@ def test_what_a_power_cut_took_is_struck_from_the_log(store: TileStore) -> None:
         TileStore(store.folder).keep_whole(parts)
 
 
-def test_the_disk_it_takes_is_known_before(tmp_path: Path) -> None:
+def test_its_size_on_disk_is_known_before(tmp_path: Path) -> None:
     store = TileStore(tmp_path / "store")
     store.create((1300, 700), 1024, {})
     store.write(slice(0, 1024), slice(0, 700), np.ones((1024, 700, 3), np.uint8))
@@ -102,7 +102,7 @@ def test_the_disk_it_takes_is_known_before(tmp_path: Path) -> None:
     assert sum(chunks) == stored_bytes((700, 1300), 1024) + 4 * len(chunks)
 
 
-def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
     store = TileStore.beside(tmp_path / "new/folder/out.ome.tiff")
     with store.locked():
         store.create((10, 10), 64, {})
@@ -115,7 +115,7 @@ def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "without work, no folder stays"
 
 
-def test_a_dead_run_holds_nothing(store: TileStore) -> None:
+def test_the_lock_of_a_killed_process_is_free(store: TileStore) -> None:
     code = f"""
 from pathlib import Path; import os, signal
 from histoscale.io.tile_store import TileStore
@@ -127,7 +127,7 @@ with TileStore(Path({str(store.folder)!r})).locked(): os.kill(os.getpid(), signa
     assert store.exists
 
 
-def test_it_vanishes(store: TileStore) -> None:
+def test_it_is_removed(store: TileStore) -> None:
     with store.locked():
         store.clear()
     assert not store.folder.exists()

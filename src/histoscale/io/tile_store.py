@@ -1,17 +1,19 @@
-"""Where finished tiles lie until the slide is written: a Zarr array, what decided its pixels, and a log.
+"""The store of computed tiles until the slide is written: a Zarr array, a manifest and a log.
 
 ::
 
-    .NAME.store/manifest.json   everything that decides a pixel; another manifest, another picture
-                pixels.zarr/    Zarr v3, uint8 [height, width, 3], a CRC a chunk: any process writes its own
-                done            a line for each tile that lies complete; only the coordinator appends
-                tissue.png      which part is tissue, where glass is treated as such
+    .NAME.store/manifest.json   everything that decides the pixels; a run with another manifest cannot resume
+                pixels.zarr/    Zarr v3, uint8 [height, width, 3], a CRC for each chunk;
+                                every process writes its own tiles
+                done            one line for each complete tile; only the coordinating process appends
+                tissue.png      which part is tissue, if the background is interpolated
                 scratch/        of the pyramid writer
-                lock            held by the run that is at work
+                lock            held by the run that uses the store
 
-A chunk is written under another name and renamed, and a tile counts once it is in the log: whatever is
-killed, no half tile is taken for a whole one. Nothing waits for the disk, so a power cut may take chunks and
-leave their line in the log; `keep_whole` finds them by their CRC, which costs less than `fsync`.
+A chunk is written under another name and renamed, and a tile counts once it is in the log. If a process is
+killed, no incomplete tile therefore counts as complete. The store does not call `fsync`: a power cut may lose
+chunks whose line is in the log, and `keep_whole` finds them by their CRC, which takes less time than syncing
+every chunk.
 """
 
 import json
@@ -39,42 +41,42 @@ LOCK = "lock"
 
 
 def stored_bytes(size_xy: tuple[int, int], tile_px: int) -> int:
-    """How much all tiles take: chunks at the rim are whole ones."""
+    """Compute how much all tiles take on disk; chunks at the border are stored whole."""
     side = min(tile_px, CHUNK_PX)
     return 3 * math.prod(math.ceil(n / side) * side for n in size_xy)
 
 
 @dataclass(frozen=True)
 class TileStore:
-    """A store on disk; nothing but its place is held, so every process opens its own.
+    """A store on disk. The object holds only the folder, so that every process can open the store itself.
 
-    **Convention.** Rows and columns are those of the output; ``xy`` where a rectangle is read.
+    **Convention.** Rows and columns are those of the output; ``xy`` if a rectangle is read.
     """
 
     folder: Path
 
     @classmethod
     def beside(cls, target: Path) -> "TileStore":
-        """The store of an output of that name."""
+        """Name the store of an output."""
         return cls(target.with_name(f".{target.name}.store"))
 
     @property
     def exists(self) -> bool:
-        """Whether there is one to resume; without a manifest it was left before any work was done."""
+        """Whether there is a store to resume; one without a manifest holds no work."""
         return (self.folder / MANIFEST).is_file()
 
     @property
     def tissue(self) -> Path:
-        """Where the mask lies."""
+        """Path of the tissue mask."""
         return self.folder / TISSUE
 
     @property
     def scratch(self) -> Path:
-        """Where the pyramid writer keeps levels under way."""
+        """Folder in which the pyramid writer keeps lower levels until they are written."""
         return self.folder / SCRATCH
 
     def create(self, size: tuple[int, int], tile_px: int, manifest: Mapping[str, Any]) -> None:
-        """Make the array and the manifest; the manifest comes last, so that it stands for all.
+        """Create the array, then the manifest, whose presence means that the store is complete.
 
         Raises:
             OutputError: if the folder cannot be written.
@@ -95,7 +97,7 @@ class TileStore:
             write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1))
 
     def manifest(self) -> dict[str, Any]:
-        """What `create` was given.
+        """Read the manifest that `create` wrote.
 
         Raises:
             InputError: if it is damaged.
@@ -104,7 +106,7 @@ class TileStore:
             return cast(dict[str, Any], json.loads((self.folder / MANIFEST).read_text(encoding="utf-8")))
         except ValueError:
             raise InputError(
-                f"{self.folder / MANIFEST} is damaged: give --overwrite to start anew."
+                f"{self.folder / MANIFEST} is damaged: give --overwrite to start again."
             ) from None
 
     @cached_property
@@ -112,7 +114,7 @@ class TileStore:
         return zarr.open_array(str(self.folder / PIXELS), mode="r+")
 
     def write(self, rows: slice, cols: slice, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Store a tile; it starts at whole chunks and ends there or at the rim.
+        """Store a tile; its borders lie on borders of chunks or of the slide.
 
         Raises:
             OutputError: if the disk is full or cannot be written.
@@ -121,17 +123,17 @@ class TileStore:
             self._array[rows, cols] = pixels
 
     def read(self, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-        """A rectangle of what is stored; black where nothing is.
+        """Read a rectangle; it is black where no tile is stored.
 
         Raises:
-            InputError: if the disk gives back other bytes than it was given.
+            InputError: if stored bytes have changed.
         """
         (x, y), (width, height) = l0_xy, size_xy
         with decoding(self.folder / PIXELS, f"{width} x {height} px at ({x}, {y})"):
             return np.asarray(self._array[y : y + height, x : x + width])
 
     def mark_done(self, index: int) -> None:
-        """Log that a tile lies complete.
+        """Log that a tile is complete.
 
         Raises:
             OutputError: if the disk is full or cannot be written.
@@ -140,13 +142,13 @@ class TileStore:
             log.write(f"{index}\n")
 
     def done(self) -> set[int]:
-        """The tiles that lie complete; a line without an end is not counted."""
+        """Read which tiles are complete; a line that was cut off does not count."""
         log = self.folder / LOG
         lines = log.read_text(encoding="ascii").splitlines(keepends=True) if log.exists() else []
         return {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
 
     def keep_whole(self, parts: Mapping[int, tuple[slice, slice]]) -> int:
-        """Strike tiles from the log whose chunks are missing or damaged, and say how many.
+        """Remove tiles from the log whose chunks are missing or damaged, and return how many.
 
         Args:
             parts: rows and columns of every tile.
@@ -164,21 +166,29 @@ class TileStore:
         return len(logged) - len(whole)
 
     def _is_whole(self, array: "zarr.Array[Any]", rows: slice, cols: slice) -> bool:
-        """A chunk that is not there reads as black; it may be that, and is then computed again."""
+        """Whether all chunks of a tile exist and match their CRC.
+
+        Zarr reads a missing chunk as black and does not store one that is all black, so that a tile may be
+        missing and right; it is then computed again.
+        """
         side = array.chunks[0]
         down, across = (range(part.start // side, -(-part.stop // side)) for part in (rows, cols))
         chunks = [self.folder / PIXELS / "c" / str(row) / str(col) / "0" for row in down for col in across]
         try:
             return all(chunk.is_file() for chunk in chunks) and array[rows, cols] is not None
-        except Exception:  # of the codec or the disk: whatever it says, the tile is lost
+        except (
+            Exception
+        ):  # codec and disk raise exceptions of any class, and each means that the tile is lost
             return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out of the block; what a dead process held is free. Without work, no folder stays.
+        """Lock the store within the block; the lock of a process that died is free.
+
+        If the store holds no work afterwards, its folder is removed.
 
         Raises:
-            OutputError: if another run is at work here, or the folder cannot be made.
+            OutputError: if another run uses the store, or the folder cannot be created.
         """
         with lock(self.folder, LOCK):
             try:
@@ -187,11 +197,11 @@ class TileStore:
                 if not self.exists:
                     self.clear()
         if not self.exists:
-            with suppress(OSError):  # another run may have begun
+            with suppress(OSError):  # another run may have started
                 self.folder.rmdir()
 
     def clear(self) -> None:
-        """Delete everything in the store but its lock; the empty folder goes when `locked` ends.
+        """Delete everything in the store but its lock; `locked` removes the empty folder.
 
         Raises:
             OutputError: if something cannot be deleted.

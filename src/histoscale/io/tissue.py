@@ -1,7 +1,7 @@
-"""Where tissue is and where glass, in cells of about 16 um, found or read from a file.
+"""Which parts of a slide are tissue and which are background, in cells of about 16 um, detected or read.
 
-It errs towards tissue: ink, dust and shadows count as tissue and cost time, while tissue taken for glass
-would cost detail.
+Detection prefers false tissue to missed tissue. Ink, dust and shadows count as tissue, which costs time only;
+tissue that counted as background would be interpolated and lose detail.
 """
 
 import math
@@ -21,29 +21,37 @@ from histoscale.files import atomic_write
 from histoscale.io.image_reader import read_mask
 from histoscale.io.slide import Slide
 
-# A rectangle at a glance: the darkest spot in each cell of about 16 um, read in bounded memory.
-
-
 CELL_UM = 16.0
 CELL_PX = 32
-"""Side of a cell in level-0 pixels where micrometres are unknown."""
+"""Side of a cell in level-0 pixels if the mpp is unknown."""
 SPOTS = 4
-"""Spots along a cell's side: 4 um show one nucleus in pale stroma, which a cell's mean would hide."""
+"""Spots along the side of a cell. A spot of 4 um shows a single nucleus in pale stroma; the mean of a whole
+cell would hide it."""
 MOST_CELLS = 2**22
-"""Larger rectangles get larger cells, so that memory does not grow with the slide."""
+"""In a larger rectangle the cells are larger, so that memory does not grow with the slide."""
 BLOCK_PX = 2048
-"""Side of what is read at once."""
+"""Side of the squares that are read one after the other."""
+DARKEST_BACKGROUND = 0.08
+"""Optical density. If even the lightest places are darker, the rectangle has no background."""
+ABOVE_BACKGROUND = 0.03, 0.05
+"""Smallest and largest distance of the threshold from the density of the background. Below the first, uneven
+light would count as tissue; above the second, pale stroma beside dark nuclei would count as background."""
+SMALLEST_TISSUE, SMALLEST_HOLE = 4, 64
+"""In cells. Smaller patches of tissue are dust; smaller holes are gaps within tissue."""
+WHOLE_CELLS, FADING_CELLS = math.sqrt(2), 2.0
+"""Weights are 1 up to a diagonal neighbour of tissue, because then the weights interpolated between cells are
+1 on every pixel of tissue. Over the next `FADING_CELLS` cells they fall to 0."""
 
 
 def grid_of(slide: Slide, size_xy: tuple[int, int]) -> tuple[int, int]:
-    """Cells down and across a rectangle.
+    """Count the cells down and across a rectangle.
 
     Raises:
         InputError: if the rectangle is empty.
     """
     width, height = size_xy
     if min(size_xy) < 1:
-        raise InputError(f"Wanted a rectangle to look for tissue in, got {width} x {height} pixels.")
+        raise InputError(f"Tissue cannot be detected in {width} x {height} px: choose a larger region.")
     mpp = slide.description.mpp
     cell = CELL_UM / max(mpp) if mpp else CELL_PX
     cell = max(cell, math.sqrt(width * height / MOST_CELLS), 1.0)
@@ -51,9 +59,9 @@ def grid_of(slide: Slide, size_xy: tuple[int, int]) -> tuple[int, int]:
 
 
 def read_cells(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
-    """The value (0 to 255) of the darkest spot in each cell, in the channel where it is darkest.
+    """Read the value (0 to 255) of the darkest spot in each cell, in the channel where it is darkest.
 
-    Read from the coarsest level that still shows spots.
+    The pixels come from the coarsest level that still shows spots.
 
     Raises:
         InputError: if the rectangle is empty or reaches beyond the slide, or pixels are damaged.
@@ -61,6 +69,7 @@ def read_cells(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -
     h, w = grid_of(slide, size_xy)
     level = _level_for(slide, size_xy[0] / w / SPOTS)
     step_x, step_y = (n / whole for n, whole in zip(slide.levels_xy[level], slide.levels_xy[0], strict=True))
+    # The sides of a cell and the corner of the rectangle, in pixels of that level.
     down, across = size_xy[1] / h * step_y, size_xy[0] / w * step_x
     top, left = l0_xy[1] * step_y, l0_xy[0] * step_x
     darkest = np.empty((h, w), np.float32)
@@ -78,13 +87,13 @@ def read_cells(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -
 
 
 def _level_for(slide: Slide, spot_px: float) -> int:
-    """The coarsest level whose pixels are no larger than a spot."""
+    """Choose the coarsest level whose pixels are no larger than a spot."""
     width = slide.levels_xy[0][0]
     return max(i for i, (w, _) in enumerate(slide.levels_xy) if i == 0 or width / w <= spot_px)
 
 
 def _runs(n: int, cell_px: float) -> Iterator[slice]:
-    """Cells in runs of about `BLOCK_PX` pixels."""
+    """Divide a row of cells into runs of about `BLOCK_PX` pixels."""
     step = max(int(BLOCK_PX / cell_px), 1)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
@@ -92,71 +101,67 @@ def _runs(n: int, cell_px: float) -> Iterator[slice]:
 def _darkest(
     slide: Slide, level: int, box: tuple[float, float, float, float], grid: tuple[int, int], spots: int
 ) -> Float32[np.ndarray, "h w"]:
-    """The darkest spots of ``grid`` cells that share out ``box`` (left, top, right, bottom in the level)."""
+    """Find the darkest spot of each of ``grid`` cells that divide ``box`` (left, top, right, bottom).
+
+    Args:
+        box: in pixels of the level; its sides may lie between two pixels.
+        grid: rows and columns of cells.
+        spots: along the side of a cell.
+    """
     left, top = math.floor(box[0]), math.floor(box[1])
     right, bottom = (min(math.ceil(end), n) for end, n in zip(box[2:], slide.levels_xy[level], strict=True))
     pixels = Image.fromarray(slide.read_region(level, (left, top), (right - left, bottom - top)))
     inner = box[0] - left, box[1] - top, min(box[2], right) - left, min(box[3], bottom) - top
     h, w = grid
+    # A spot is a mean over its pixels; Pillow weighs the pixels that ``inner`` cuts.
     means = np.asarray(pixels.resize((w * spots, h * spots), Image.Resampling.BOX, inner), np.float32)
     return np.asarray(means.reshape(h, spots, w, spots, 3).min(axis=(1, 3, 4)))
-
-
-DARKEST_GLASS = 0.08
-"""Optical density; where even the lightest places are darker, there is tissue alone."""
-CLEAR_OF_GLASS = 0.03, 0.05
-"""How far above the glass the threshold lies: at least, so that uneven light is not tissue, and at most, so
-that pale stroma beside dark nuclei is."""
-SMALLEST_TISSUE, SMALLEST_HOLE = 4, 64
-"""Cells; less is dust, or a gap within tissue."""
-WHOLE_CELLS, FADING_CELLS = math.sqrt(2), 2.0
-"""Weights are 1 up to a diagonal neighbour of tissue, so that interpolated ones are 1 everywhere on tissue
-and a little around it; then they fall to 0 over so many cells."""
 
 
 @dataclass(frozen=True)
 class TissueMask:
     """Which cells of a rectangle hold tissue.
 
-    **Convention.** The cells share out the rectangle evenly. Questions are about ``rows`` and ``cols`` of a
-    picture of ``size`` (height, width) that covers the same rectangle at whatever resolution; the answer for
-    a pixel does not depend on the part it was asked with.
+    **Convention.** The cells divide the rectangle evenly. ``rows`` and ``cols`` are a part of an image of
+    ``size`` (height, width) that covers the same rectangle at any resolution. The value of a pixel does not
+    depend on the part that contains it.
     """
 
     cells: Bool[np.ndarray, "h w"]
 
     @cached_property
     def fading(self) -> Float32[np.ndarray, "h w"]:
-        """Weights at the cells' centres."""
+        """Weights at the centres of the cells."""
         if not self.cells.any():
             return np.zeros(self.cells.shape, np.float32)
         beyond = ndimage.distance_transform_edt(~self.cells) - WHOLE_CELLS
+        # Smoothstep: its slope is 0 at both ends, so that no edge shows where the blend begins or ends.
         ramp = np.clip(1 - beyond / FADING_CELLS, 0, 1)
         return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
     def weights(self, rows: slice, cols: slice, size: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
-        """How much of the model each pixel gets: 1 on tissue, falling smoothly to 0 around it."""
+        """Compute the share of the model in each pixel: 1 on tissue, falling smoothly to 0 around it."""
         top, bottom, down = _neighbours(rows, size[0], self.cells.shape[0])
         left, right, across = _neighbours(cols, size[1], self.cells.shape[1])
         bands = _between(self.fading[top], self.fading[bottom], down[:, None])
         return _between(bands[:, left], bands[:, right], across)
 
     def any(self, rows: slice, cols: slice, size: tuple[int, int]) -> bool:
-        """Whether some weight may be above 0; if not, the model has nothing to do there."""
+        """Whether some weight may be above 0; if not, the part does not need the model."""
         return bool(self._touched(rows, cols, size).max() > 0)
 
     def all(self, rows: slice, cols: slice, size: tuple[int, int]) -> bool:
-        """Whether every weight is 1; if so, there is nothing to blend."""
+        """Whether every weight is 1; if so, the part needs no blending."""
         return bool(self._touched(rows, cols, size).min() == 1)
 
     def share(self, rows: slice, cols: slice, size: tuple[int, int]) -> float:
-        """The share of the area that is tissue, the fading around it left out."""
+        """Compute the share of the area that is tissue, without the fading around it."""
         down = _overlaps(rows, size[0], self.cells.shape[0])
         across = _overlaps(cols, size[1], self.cells.shape[1])
         return float(down @ self.cells @ across / (down.sum() * across.sum()))
 
     def save(self, path: Path) -> None:
-        """Write the cells as a PNG, white on black.
+        """Write the cells as a PNG file: white is tissue.
 
         Raises:
             OutputError: if the file cannot be written.
@@ -166,7 +171,7 @@ class TissueMask:
 
     @classmethod
     def load(cls, path: Path) -> "TissueMask":
-        """What `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
             InputError: if the file cannot be read.
@@ -174,14 +179,14 @@ class TissueMask:
         return cls(read_mask(path))
 
     def _touched(self, rows: slice, cols: slice, size: tuple[int, int]) -> Float32[np.ndarray, "_ _"]:
-        """The cells that the weights of a part are interpolated from."""
+        """Slice out the cells that the weights of a part are interpolated from."""
         top, bottom, _ = _neighbours(rows, size[0], self.cells.shape[0])
         left, right, _ = _neighbours(cols, size[1], self.cells.shape[1])
         return self.fading[top[0] : bottom[-1] + 1, left[0] : right[-1] + 1]
 
 
 def find_tissue(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> TissueMask:
-    """Look for tissue in a rectangle of level 0.
+    """Detect tissue in a rectangle of level 0.
 
     Raises:
         InputError: if the rectangle is empty or reaches beyond the slide, or pixels are damaged.
@@ -190,16 +195,17 @@ def find_tissue(slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) 
 
 
 def read_tissue(path: Path, slide: Slide, l0_xy: tuple[int, int], size_xy: tuple[int, int]) -> TissueMask:
-    """A rectangle's part of a mask that somebody drew, true to within a cell.
+    """Read the part of a drawn mask that covers a rectangle, with an error of one cell at most.
 
     Args:
-        path: a PNG or TIFF, not 0 on tissue, stretched over the whole slide.
+        path: a PNG or TIFF file over the whole slide; its pixels are not 0 on tissue.
 
     Raises:
-        InputError: if the file cannot be read, or has not the proportions of the slide.
+        InputError: if the file cannot be read, or does not have the proportions of the slide.
     """
     drawn = read_mask(path)
     _check_proportions(path, drawn.shape, slide.levels_xy[0])
+    # Axis by axis, a cell is tissue if any pixel of the mask that it overlaps is.
     for axis, n in enumerate(grid_of(slide, size_xy)):
         xy = 1 - axis
         step = drawn.shape[axis] / slide.levels_xy[0][xy]
@@ -210,17 +216,23 @@ def read_tissue(path: Path, slide: Slide, l0_xy: tuple[int, int], size_xy: tuple
 
 
 def blend(
-    model: UInt8[np.ndarray, "H W 3"], cheap: UInt8[np.ndarray, "H W 3"], weights: Float32[np.ndarray, "H W"]
+    model: UInt8[np.ndarray, "H W 3"],
+    interpolated: UInt8[np.ndarray, "H W 3"],
+    weights: Float32[np.ndarray, "H W"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """The model's pixels where the weight is 1, the cheap ones where it is 0, a mixture between."""
-    mixed = _between(cheap.astype(np.float32), model.astype(np.float32), weights[..., None])
+    """Mix two images: the model's pixels where the weight is 1, the interpolated ones where it is 0."""
+    mixed = _between(interpolated.astype(np.float32), model.astype(np.float32), weights[..., None])
     return np.asarray(np.rint(mixed), np.uint8)
 
 
 def segment(darkest: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Tissue among cells with darkest spots of the given values, by Otsu's threshold on the optical density.
+    """Decide which cells are tissue, by Otsu's threshold on the optical density of their darkest spots.
 
-    Otsu splits whatever it is given; held near the glass it splits neither tissue alone nor glass alone.
+    Otsu's method splits any set of values in two. The threshold is therefore kept near the density of the
+    background, so that neither tissue alone nor background alone is split.
+
+    Args:
+        darkest: value of the darkest spot of each cell, 0 to 255.
     """
     density = -np.log10((darkest + 1) / 256)
     found = density > _threshold(density)
@@ -228,18 +240,18 @@ def segment(darkest: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 
 def _threshold(density: Float32[np.ndarray, "h w"]) -> float:
-    """Where tissue begins, in optical density."""
-    glass = float(np.percentile(density, 1))
-    if glass > DARKEST_GLASS:
-        return DARKEST_GLASS
-    lowest, highest = (glass + step for step in CLEAR_OF_GLASS)
-    if density.min() == density.max():  # of which Otsu makes no two classes
+    """Find the smallest optical density of tissue."""
+    background = float(np.percentile(density, 1))
+    if background > DARKEST_BACKGROUND:
+        return DARKEST_BACKGROUND
+    lowest, highest = (background + step for step in ABOVE_BACKGROUND)
+    if density.min() == density.max():  # Otsu's method needs two values
         return lowest
     return min(max(float(threshold_otsu(density)), lowest), highest)  # type: ignore[no-untyped-call]
 
 
 def _without_small(found: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarray, "h w"]:
-    """Only the patches of at least so many cells; those at the rim may go on beyond it and stay."""
+    """Drop patches of fewer cells, except those at the border, which may continue beyond it."""
     patches, _ = ndimage.label(found)
     stays = np.bincount(patches.ravel()) >= least
     for rim in (patches[0], patches[-1], patches[:, 0], patches[:, -1]):
@@ -253,15 +265,15 @@ def _check_proportions(path: Path, drawn: tuple[int, ...], whole_xy: tuple[int, 
     tolerance = 1 / min(height, width) + 0.01  # thumbnails are rounded to whole pixels
     if abs(math.log(width / height * whole_xy[1] / whole_xy[0])) > tolerance:
         raise InputError(
-            f"Wanted a tissue mask of the whole slide, {whole_xy[0]} x {whole_xy[1]} pixels or less in the "
-            f"same proportions, but {path} is {width} x {height}."
+            f"{path} has {width} x {height} px, other proportions than the slide of "
+            f"{whole_xy[0]} x {whole_xy[1]} px: a tissue mask must cover the whole slide."
         )
 
 
 def _neighbours(
     part: slice, n_out: int, n: int
 ) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"], Float32[np.ndarray, " p"]]:
-    """The cells before and behind each pixel's centre, and the share of the way from one to the other."""
+    """Find the cells before and after the centre of each pixel, and the fraction of the way between them."""
     places = np.clip((np.arange(part.start, part.stop) + 0.5) * (n / n_out) - 0.5, 0, n - 1)
     before = places.astype(np.int64)
     return before, np.minimum(before + 1, n - 1), (places - before).astype(np.float32)
@@ -270,11 +282,11 @@ def _neighbours(
 def _between(
     a: Float32[np.ndarray, "*shape"], b: Float32[np.ndarray, "*shape"], way: Float32[np.ndarray, "..."]
 ) -> Float32[np.ndarray, "*shape"]:
-    """From a to b: exactly a at 0, b at 1 for bytes, and either where the two are equal."""
+    """Interpolate from a to b; exactly a at 0, exactly b at 1 for bytes, and exact where a equals b."""
     return np.asarray(a + way * (b - a), np.float32)
 
 
 def _overlaps(part: slice, n_out: int, n: int) -> Float64[np.ndarray, " n"]:
-    """How much of each cell a part covers."""
+    """Compute how much of each cell a part covers, in cells."""
     start, stop = part.start * n / n_out, part.stop * n / n_out
     return np.diff(np.clip(np.arange(n + 1, dtype=np.float64), start, stop))

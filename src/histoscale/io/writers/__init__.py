@@ -1,1 +1,1 @@
-"""Slides and images written: one file a format, and what all formats share."""
+"""Write slides and images: one file for each format, and what all formats share."""

@@ -1,4 +1,4 @@
-"""What writers are given, and what they share: an image or a slide, how it is stored, its density."""
+"""What writers receive: an image or a slide, and how its pixels are encoded."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,24 +14,25 @@ from histoscale.io.slide import Mpp, Pixels
 from histoscale.io.writers.choices import Compression, Layout
 
 ReadPixels: TypeAlias = Callable[[tuple[int, int], tuple[int, int]], UInt8[np.ndarray, "h w 3"]]
-"""``read(l0_xy, size_xy)``: a rectangle of the finished level 0; waits until it has been computed."""
+"""``read(l0_xy, size_xy)`` returns a rectangle of level 0; it waits until the rectangle has been computed."""
 
 TILE_UNIT_PX = 16
-"""TIFF's tiles are multiples of this."""
+"""The side of a TIFF tile is a multiple of this."""
 UM_PER_CM = 10_000.0
 DENSITY_UM = (1e-3, 1e5)
-"""Micrometres per pixel that the density fields of all formats can count; beyond, the record alone tells."""
+"""Range of micrometres per pixel that the density fields of all formats can hold; the provenance record holds
+any value."""
 COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
-"""Of an ICC profile by its signature, with the channels of the pixels that it describes."""
+"""Signature of an ICC profile, and how many channels the pixels have that it describes."""
 
 
 @dataclass(frozen=True)
 class OutputImage:
-    """An image to be written.
+    """An image to write.
 
     Attributes:
-        alpha: opacity; None where there is none.
-        icc_profile: of the source; see `fitting_profile`.
+        alpha: opacity; None if the image has none.
+        icc_profile: profile of the source; see `fitting_profile`.
     """
 
     pixels: UInt8[np.ndarray, "h w c"]
@@ -41,13 +42,13 @@ class OutputImage:
 
     @property
     def mpp(self) -> Mpp | None:
-        """Micrometres per pixel for the density fields."""
+        """Micrometres per pixel, if the density fields can hold them."""
         mpp, (low, high) = self.provenance.mpp, DENSITY_UM
         return mpp if mpp and low <= min(mpp) and max(mpp) <= high else None
 
     @property
     def samples(self) -> UInt8[np.ndarray, "h w k"]:
-        """Colours with the opacity behind them."""
+        """Colours, followed by the opacity."""
         return self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
 
     @property
@@ -57,26 +58,26 @@ class OutputImage:
 
     @property
     def fitting_profile(self) -> bytes | None:
-        """The profile if it describes pixels of so many channels."""
+        """The profile, if it describes pixels of this number of channels."""
         return fitting_profile(self.icc_profile, self.pixels.shape[2])
 
     def in_colour(self) -> "OutputImage":
-        """The same image in RGB, for a format without grey."""
+        """Return the image in RGB, for a format without grey; a profile of grey pixels no longer fits."""
         return replace(self, pixels=np.broadcast_to(self.pixels, (*self.pixels.shape[:2], 3)))
 
 
 @dataclass(frozen=True)
 class OutputSlide:
-    """A slide to be written.
+    """A slide to write.
 
     Attributes:
         size_xy: pixels of level 0.
-        read: gives its pixels; asked for tiles in reading order, each once.
-        mpp: micrometres per pixel of level 0; None where unknown.
-        power: objective power that level 0 stands for.
-        icc_profile: of the source; see `fitting_profile`.
-        associated: label, macro and thumbnail, carried over.
-        study: what a DICOM source says of patient, study and container, by DICOM's keywords.
+        read: returns its pixels; called for tiles in reading order, for each once.
+        mpp: micrometres per pixel of level 0; None if unknown.
+        power: objective power that level 0 corresponds to.
+        icc_profile: profile of the source; see `fitting_profile`.
+        associated: label, macro and thumbnail of the source.
+        study: patient, study and container of a DICOM source, by DICOM's keywords.
     """
 
     size_xy: tuple[int, int]
@@ -91,7 +92,7 @@ class OutputSlide:
 
     @property
     def fitting_profile(self) -> bytes | None:
-        """The profile if it describes RGB."""
+        """The profile, if it describes RGB."""
         return fitting_profile(self.icc_profile, channels=3)
 
 
@@ -101,12 +102,12 @@ class Encoding:
 
     Attributes:
         quality: 1 to 100, of JPEG and JPEG 2000 (there 100 is lossless).
-        layout: of an OME-TIFF. "ome" keeps lower levels in SubIFDs, as the standard has it; "openslide"
-            chains them as pages, as OpenSlide wants it; "both" does both over the same pixels.
+        layout: of an OME-TIFF. "ome" keeps lower levels in SubIFDs as the standard says; "openslide" chains
+            them as pages, which OpenSlide reads; "both" does both for the same pixels.
         tile_px: side of a stored tile.
 
     Raises:
-        OutputError: if a value is none of those.
+        OutputError: if a value is out of range.
     """
 
     compression: Compression
@@ -126,14 +127,14 @@ class Encoding:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether pixels are stored as they came."""
+        """Whether the stored pixels equal the given ones."""
         return self.compression not in ("jpeg", "jpeg2000") or (
             self.compression == "jpeg2000" and self.quality == 100
         )
 
     @property
     def jpeg2000_db(self) -> float:
-        """The quality as a signal-to-noise ratio, at 90 about that of JPEG; 0 is lossless."""
+        """The quality as a signal-to-noise ratio in dB, about that of JPEG at 90; 0 is lossless."""
         return 0 if self.is_lossless else 22 + 0.2 * self.quality
 
 
@@ -143,14 +144,17 @@ def _refuse_unknown(what: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def fitting_profile(profile: bytes | None, channels: int) -> bytes | None:
-    """The ICC profile unless it describes pixels of another number of channels, as of grey ones made RGB."""
+    """Return the ICC profile, or None if it describes another number of channels than the pixels have.
+
+    A grey profile does not fit pixels that became RGB.
+    """
     if profile is None or COLOUR_SPACES.get(profile[16:20], channels) != channels:
         return None
     return profile
 
 
 def per_centimetre(mpp: float) -> tuple[int, int]:
-    """Pixels per centimetre as a fraction of two 32-bit integers."""
+    """Express pixels per centimetre as a fraction of two 32-bit integers."""
     exact = Fraction(UM_PER_CM / mpp)
     limit = max(1, min(10**6, int((2**32 - 1) / max(float(exact), 1.0))))
     return exact.limit_denominator(limit).as_integer_ratio()

@@ -1,7 +1,7 @@
-"""DICOM whole slide images: a folder with one file a level, and the label and the overview beside them.
+"""DICOM whole slide images: a folder with one file for each level, the label and the overview.
 
-Frames go to disk one by one, so that memory does not grow with the slide. How many there are is known
-beforehand, where they start is not: room for that is left in the head, which is written again at the end.
+Frames are written one by one, so that memory does not grow with the slide. Their number is known beforehand,
+their positions are not: the header reserves room for the table of positions and is written again at the end.
 """
 
 import math
@@ -25,9 +25,9 @@ from histoscale.io.writers.pyramid import ExpectedTile, PyramidLevels, full_tile
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels
 
 FLAVOUR_OF_ASSOCIATED: dict[str, Flavour] = {"label": "LABEL", "macro": "OVERVIEW"}
-"""A thumbnail is what the lowest level is."""
+"""The lowest level serves as the thumbnail."""
 LARGEST_BYTES = 2**32 - 2
-"""Of uncompressed frames: their length has 32 bits."""
+"""Most bytes of uncompressed frames, whose length field has 32 bits."""
 
 PIXELS, OFFSETS, LENGTHS = (0x7FE0, 0x0010), (0x7FE0, 0x0001), (0x7FE0, 0x0002)
 UNDEFINED_LENGTH = 2**32 - 1
@@ -35,7 +35,7 @@ ITEM, END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 
 
 def refuse_foreign(target: Path, _encoding: Encoding) -> None:
-    """Raise `OutputError` for a folder that is not DICOM's: it is not replaced even with --overwrite."""
+    """Raise `OutputError` for a folder with other files; --overwrite does not replace it either."""
     if target.is_dir() and any(path.suffix != ".dcm" for path in target.iterdir()):
         raise OutputError(f"{target} is a folder with files that are not DICOM's: choose another name.")
 
@@ -99,7 +99,7 @@ def _write_instance(
 
 
 def _encoded(frame: UInt8[np.ndarray, "h w 3"], encoding: Encoding) -> bytes | bytearray:
-    """JPEG keeps colour at full density, as in our TIFF."""
+    """Encode a frame; JPEG keeps colour at full density."""
     match encoding.compression:
         case "jpeg":
             return imagecodecs.jpeg8_encode(
@@ -125,10 +125,10 @@ def _write_native(file: BinaryIO, frames: Iterable[bytes | bytearray], n_bytes: 
 def _write_encapsulated(
     file: BinaryIO, frames: Iterable[bytes | bytearray], count: int, head: Callable[[int], bytes]
 ) -> None:
-    """Each frame in one fragment behind an empty basic table, found by the extended one.
+    """Write each frame as one fragment; the extended offset table locates them, the basic one is empty.
 
     Args:
-        head: what comes before, given how many bytes the frames take; always of the same length.
+        head: makes the header from the bytes that the frames take; always of the same length.
     """
     places = np.zeros((2, count), "<u8")  # offset and length of each frame
     _write_before_frames(file, head(0), places)
@@ -150,7 +150,7 @@ def _write_before_frames(file: BinaryIO, head: bytes, places: UInt64[np.ndarray,
 
 
 def _element(tag: tuple[int, int], representation: bytes, length: int) -> bytes:
-    """Head of an element of the kinds whose length has 32 bits."""
+    """Encode tag, representation and 32-bit length of an element."""
     return _tag(tag) + representation + bytes(2) + struct.pack("<L", length)
 
 

@@ -1,4 +1,4 @@
-"""What a DICOM whole slide instance says before its pixels.
+"""The header of a DICOM whole slide instance: everything before its pixels.
 
 VL Whole Slide Microscopy Image, https://dicom.nema.org/medical/dicom/current/output/chtml/part03/sect_A.32.8.html
 """
@@ -31,27 +31,27 @@ from histoscale.io.writers.base import Encoding, OutputSlide
 Flavour: TypeAlias = Literal["VOLUME", "LABEL", "OVERVIEW"]
 LOSSY_METHOD = {"jpeg": "ISO_10918_1", "jpeg2000": "ISO_15444_1"}
 SLICE_UM = 1.0
-"""Thickness of what is in focus; the field must be filled, and nobody knows."""
+"""Thickness of the layer in focus, an assumption: the field is required and no source format has it."""
 DIMENSIONS = "RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix"
 MANDATORY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("ReferringPhysicianName", "StudyID", "AccessionNumber"),
 )
-"""Of whom and what the slide is; empty where nobody knows."""
+"""Required keywords of patient and study; empty if unknown."""
 LONG, TEXT = 64, 1024
-"""Characters that LO and ST hold."""
+"""Longest text of the representations LO and ST."""
 RATIO = "{:08.2f}"
-"""Of a fixed width: it is known at the end, and the head must not move."""
+"""Of a fixed width: the ratio is known at the end, and the length of the header must not change."""
 
 
 def new_uid() -> UID:
-    """A random one, of nobody's root."""
+    """Make a random identifier, under the root for UUIDs."""
     return generate_uid(prefix=None)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What the instances of one slide have in common."""
+    """Identifiers and time that all instances of one slide share."""
 
     when: datetime
     study: UID = field(default_factory=new_uid)
@@ -68,9 +68,9 @@ class Instance:
 
     Attributes:
         number: within the series, from 1.
-        size_xy: pixels of the whole.
+        size_xy: pixels of the image.
         frame_xy: pixels of a frame.
-        mpp: None where nobody knows.
+        mpp: None if unknown.
     """
 
     flavour: Flavour
@@ -82,18 +82,18 @@ class Instance:
 
     @property
     def frames(self) -> int:
-        """How many cover the whole."""
+        """How many frames cover the image."""
         across, down = (math.ceil(n / side) for n, side in zip(self.size_xy, self.frame_xy, strict=True))
         return across * down
 
     @property
     def image_type(self) -> list[str]:
-        """The label and the overview are the source's, the levels are ours."""
+        """Levels are resampled; the label and the overview are copies of those of the source."""
         return ["DERIVED", "PRIMARY", self.flavour, "RESAMPLED" if self.flavour == "VOLUME" else "NONE"]
 
 
 def transfer_syntax(encoding: Encoding) -> UID:
-    """How pixels are stored, in DICOM's words."""
+    """Find the transfer syntax of an encoding."""
     if encoding.compression == "none":
         return ExplicitVRLittleEndian
     if encoding.compression == "jpeg":
@@ -104,10 +104,10 @@ def transfer_syntax(encoding: Encoding) -> UID:
 def head(
     slide: OutputSlide, identity: Identity, instance: Instance, encoding: Encoding, ratio: float
 ) -> bytes:
-    """Everything in the file that comes before the frames' offsets or, uncompressed, before the pixels.
+    """Encode everything before the table of frames or, uncompressed, before the pixels.
 
     Args:
-        ratio: how many times smaller the frames are than uncompressed; of no influence on the length.
+        ratio: uncompressed bytes divided by stored bytes; has no influence on the length.
     """
     dataset = Dataset()
     _add_origin(dataset, slide, identity)
@@ -129,7 +129,7 @@ def head(
 
 
 def _add_origin(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
-    """Patient, study, series and equipment; who the patient is only a DICOM source tells."""
+    """Add patient, study, series and equipment; only a DICOM source has a patient."""
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for word in MANDATORY:
         setattr(dataset, word, slide.study.get(word, ""))
@@ -150,14 +150,14 @@ def _add_origin(dataset: Dataset, slide: OutputSlide, identity: Identity) -> Non
         slide.study.get("StudyDate", day),
         slide.study.get("StudyTime", time),
     )
-    # mandatory, and of other formats we are not told when the scanner took it
+    # Required; other formats than DICOM do not say when the slide was scanned.
     dataset.AcquisitionDateTime = slide.study.get("AcquisitionDateTime", day + time)
     dataset.Manufacturer, dataset.ManufacturerModelName = "histoscale", slide.provenance.model or "histoscale"
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", slide.provenance.software[:LONG]
 
 
 def _add_specimen(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
-    """The file's name stands for the slide where no DICOM source has another: formats share no other."""
+    """Add container and specimen, with the name in the DICOM source or else that of the file."""
     file = slide.provenance.source.encode("ascii", "replace").decode().replace("\\", "_")[:LONG]
     name = slide.study.get("ContainerIdentifier", file)
     dataset.ContainerIdentifier = name
@@ -172,7 +172,7 @@ def _add_specimen(dataset: Dataset, slide: OutputSlide, identity: Identity) -> N
 
 
 def _add_derivation(dataset: Dataset, slide: OutputSlide, identity: Identity) -> None:
-    """The note for people, the model as contributing equipment, and the whole record for programs."""
+    """Add the note to be read, the model as contributing equipment, and the whole record for programs."""
     record = slide.provenance
     words = [record.note, f"scale {record.scale_xy[0]:g} x {record.scale_xy[1]:g}"]
     if record.model:
@@ -217,15 +217,15 @@ def _dimension(identity: Identity, keyword: str) -> Dataset:
 
 
 def _add_extent(dataset: Dataset, slide: OutputSlide, instance: Instance) -> None:
-    """Millimetres.
+    """Add width, height and origin in millimetres.
 
-    The origin is the same for all, though levels are rounded up to whole pixels: by it readers know what
-    belongs together. It is the far corner of a slide with its label on top.
+    The origin is the same for all levels, although their sizes are rounded up to whole pixels, because
+    readers group levels by it. It is the corner that is farthest from the label.
     """
     if instance.mpp:
         across, down = _extent_mm(instance.size_xy, instance.mpp)
         dataset.ImagedVolumeWidth, dataset.ImagedVolumeHeight = across, down
-        dataset.ImagedVolumeDepth = SLICE_UM  # the third is in micrometres
+        dataset.ImagedVolumeDepth = SLICE_UM  # in micrometres, unlike the other two
     across, down = _extent_mm(slide.size_xy, slide.mpp or Mpp(0, 0))
     origin = Dataset()
     origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = (
@@ -246,7 +246,7 @@ def _add_pixel_format(dataset: Dataset, instance: Instance, encoding: Encoding, 
     dataset.SamplesPerPixel, dataset.PlanarConfiguration, dataset.PixelRepresentation = 3, 0, 0
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
     dataset.PhotometricInterpretation = {
-        JPEGBaseline8Bit: "YBR_FULL_422",  # says which matrix; the stream itself says how colour is sampled
+        JPEGBaseline8Bit: "YBR_FULL_422",  # names the matrix; the JPEG stream says how colour is sampled
         JPEG2000: "YBR_ICT",
         JPEG2000Lossless: "YBR_RCT",
         ExplicitVRLittleEndian: "RGB",
@@ -258,7 +258,7 @@ def _add_pixel_format(dataset: Dataset, instance: Instance, encoding: Encoding, 
 
 
 def _add_optical_path(dataset: Dataset, slide: OutputSlide) -> None:
-    """A colour profile is mandatory; sRGB is what viewers assume where the source has none."""
+    """Add illumination, objective and the required colour profile; without one, viewers assume sRGB."""
     path = Dataset()
     path.OpticalPathIdentifier = "1"
     path.IlluminationTypeCodeSequence = _coded("111744", "DCM", "Brightfield illumination")

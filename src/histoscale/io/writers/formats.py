@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Function: TypeAlias = Callable[..., Any]
 
 SLIDE_QUALITY, IMAGE_QUALITY = 90, 95
-"""Of JPEG where a person gives none. An image is small, and its colours are kept at full density."""
+"""Default qualities of JPEG: an image is small and keeps its colours at full density."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Format:
     """One row of the table.
 
     Attributes:
-        name: as a person knows it.
-        suffixes: of file names that ask for it, in lower case.
+        name: as in messages.
+        suffixes: ends of file names that choose the format, in lower case.
         writer: ``module:function`` of this folder. For an image it is called with an open file, an
             `OutputImage` and the quality; for a slide with the path to write, `OutputSlide`, `Encoding` and
             `PyramidLevels`.
@@ -39,14 +39,14 @@ class Format:
         check: ``module:function``, called with target and `Encoding` of a slide before the work; raises
             `OutputError` for what the format cannot hold.
         compressions: of a slide, the default first; none of an image.
-        quality: 1 to 100, where a person gives none; None writes without loss.
-        is_lossy: whether a quality has an effect; of a slide its compression decides.
-        needs_mpp: whether it cannot be without micrometres per pixel.
+        quality: default, 1 to 100; None writes without loss.
+        is_lossy: whether the quality of an image has an effect; for a slide its compression decides.
+        needs_mpp: whether it requires micrometres per pixel.
         is_folder: whether it is a folder of files.
         shard_tiles: tiles along a side of what is written at once.
-        longest_side_px: what its headers count or its library takes.
+        longest_side_px: limit of its headers or of its library.
         has_alpha: whether it holds opacity.
-        extra: the optional dependencies of the package that it needs.
+        extra: the optional dependencies of histoscale that it needs.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Format:
 
     @property
     def is_slide(self) -> bool:
-        """Whether it is a pyramid that is written tile by tile, or else an image in memory."""
+        """Whether it is a pyramid that is written tile by tile; else it is an image in memory."""
         return bool(self.compressions)
 
 
@@ -115,11 +115,11 @@ FORMATS = (
     Format("WebP", (".webp",), writer="image:write_webp", is_lossy=True, longest_side_px=16_383),
     Format("TIFF", (".tif", ".tiff"), writer="image:write_tiff"),
 )
-"""The first whose suffix ends a name wins: ``x.ome.tiff`` is a slide."""
+"""The first whose suffix ends a name is chosen, so that ``x.ome.tiff`` is a slide."""
 
 
 def format_of(target: Path) -> Format:
-    """Find the format that a name asks for.
+    """Find the format by the suffix of a name.
 
     Raises:
         OutputError: if its suffix is not in the table.
@@ -132,13 +132,13 @@ def format_of(target: Path) -> Format:
 
 
 def is_slide_target(path: Path) -> bool:
-    """Whether a name asks for a slide, written as a pyramid."""
+    """Whether the suffix is that of a slide, which is written as a pyramid."""
     found = _find(path)
     return found is not None and found.is_slide
 
 
 def image_suffixes() -> tuple[str, ...]:
-    """Suffixes of the formats that are written as one image."""
+    """Return the suffixes of the formats of images."""
     return tuple(suffix for form in FORMATS if not form.is_slide for suffix in form.suffixes)
 
 
@@ -148,10 +148,10 @@ def encoding_for(
     quality: int | None = None,
     layout: Layout = "ome",
 ) -> "Encoding":
-    """Complete what a person chose for a slide by the defaults of its format.
+    """Complete the choices for a slide by the defaults of its format.
 
     Raises:
-        OutputError: if the name does not ask for a slide, or a value is out of range.
+        OutputError: if the suffix is not that of a slide, or a value is out of range.
     """
     from histoscale.io.writers.base import Encoding
 
@@ -174,10 +174,10 @@ def refuse_impossible_image(target: Path, size_xy: tuple[int, int], has_transpar
 
 
 def refuse_impossible_slide(target: Path, encoding: "Encoding", overwrite: bool) -> None:
-    """Find out before hours of work what would end them in vain.
+    """Check before the work whether the slide can be written.
 
     Raises:
-        OutputError: if the format has no such encoding, or the name cannot be taken.
+        OutputError: if the format has no such encoding, or the target exists or cannot be created.
     """
     form = _slide_format(target)
     if encoding.compression not in form.compressions:

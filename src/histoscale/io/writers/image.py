@@ -22,9 +22,9 @@ SOFTWARE = 305
 CENTIMETRE = 3
 """EXIF's number for the unit."""
 PNG_LEVEL = 4
-"""Of deflate: files as small as at the usual 6, written faster."""
+"""Level of deflate; files are as small as at the default of 6, and written faster."""
 WEBP_EFFORT = 80
-"""How hard the lossless encoder of WebP tries; of no influence on the pixels."""
+"""Effort of the lossless encoder of WebP; has no influence on the pixels."""
 TILE_PX = 256
 CLASSIC_TIFF_BYTES = 4_000_000_000
 
@@ -38,7 +38,7 @@ def write_png(file: BinaryIO, image: OutputImage, _quality: int | None) -> None:
 
 
 def write_jpeg(file: BinaryIO, image: OutputImage, quality: int | None) -> None:
-    """Write a JPEG file, its colours at full density; an opacity is dropped."""
+    """Write a JPEG file with colour at full density, without the opacity."""
     opaque = OutputImage(image.pixels, None, image.icc_profile, image.provenance)
     options = {"exif": _exif(image), "quality": quality, "subsampling": 0}
     encoded = _encoded("JPEG", opaque, options)
@@ -53,7 +53,7 @@ def write_webp(file: BinaryIO, image: OutputImage, quality: int | None) -> None:
 
 
 def write_tiff(file: BinaryIO, image: OutputImage, _quality: int | None) -> None:
-    """Write a TIFF file, deflate-compressed, in tiles where it is larger than one."""
+    """Write a deflate-compressed TIFF file, in tiles if it is larger than one."""
     samples = image.samples
     if samples.shape[2] == 1:
         samples = samples[..., 0]
@@ -79,7 +79,7 @@ def write_tiff(file: BinaryIO, image: OutputImage, _quality: int | None) -> None
 
 
 def _encoded(form: str, image: OutputImage, options: dict[str, Any]) -> memoryview:
-    """The bytes of a file: in memory, since Pillow hides the reason when a disk is full."""
+    """Encode a file in memory, because Pillow hides the error of a full disk."""
     samples = image.samples
     pillow = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
     if profile := image.fitting_profile:
@@ -98,7 +98,10 @@ def _png_text(provenance: Provenance) -> PngInfo:
 
 
 def _exif(image: OutputImage) -> Image.Exif:
-    """Description, program and, exactly, the resolution: JFIF's own field is whole and ends at 0.15 um."""
+    """Make the EXIF tags of provenance, program and resolution.
+
+    The resolution is exact here; the density of JFIF is a whole number and starts at 0.153 um per pixel.
+    """
     exif = Image.Exif()
     exif[DESCRIPTION] = image.provenance.to_json()
     exif[SOFTWARE] = image.provenance.software
@@ -111,9 +114,9 @@ def _exif(image: OutputImage) -> Image.Exif:
 
 
 def _set_jfif_density(jpeg: memoryview, mpp: Mpp | None) -> None:
-    """Pixels per centimetre in the JFIF header, where they fit its 16 bits (0.153 um and coarser).
+    """Set pixels per centimetre in the JFIF header, if they fit its 16 bits (from 0.153 um per pixel).
 
-    Pillow would write dots per inch, which fit from 0.388 um only.
+    Pillow writes dots per inch, which fit from 0.388 um per pixel only.
     """
     density = [round(UM_PER_CM / side) for side in mpp] if mpp else []
     if density and min(density) >= 1 and max(density) <= 65_535 and bytes(jpeg[6:11]) == b"JFIF\0":

@@ -1,4 +1,4 @@
-"""OME-TIFF pyramids, through tifffile: one file whose levels are SubIFDs, chained pages, or both."""
+"""OME-TIFF pyramids through tifffile: one file whose levels are SubIFDs, chained pages, or both."""
 
 import struct
 from collections.abc import Iterator
@@ -17,34 +17,36 @@ from histoscale.io.writers.pyramid import ExpectedTile, PyramidLevels, full_tile
 from histoscale.io.writers.verify import refuse_difference, refuse_other_pixels
 
 CLASSIC_BYTES = 2**31
-"""Uncompressed; a third for the lower levels and what noise adds in JPEG stay below 4 GiB with it."""
+"""Uncompressed size above which BigTIFF is written. Below it, lower levels (a third) and noise, which makes
+JPEG larger than the pixels, keep a file under the 4 GiB of classic TIFF."""
 REDUCED = 1
-"""NewSubfileType of a level."""
+"""NewSubfileType of a reduced image."""
 OPENSLIDE_READS = ("jpeg", "zstd", "deflate", "none")
 FULL_COLOUR_QUALITY = 95
-"""From here JPEG keeps colour as exactly as light: the loss of halved colour would outweigh all others."""
+"""From this quality JPEG stores colour at full density: halving it would lose more than the compression."""
 THREADS, BATCH_BYTES = 4, 2**24
-"""Of the encoder, and what it takes at once."""
+"""Threads of the encoder, and bytes that it receives at once."""
 
 
 def chain_pages(path: Path) -> None:
-    """Append the SubIFDs of page 0 to the chain of pages; nothing is written but pointers.
+    """Append the SubIFDs of page 0 to the chain of pages; only pointers are written.
 
-    The lower levels stay children of page 0, as OME-TIFF has it, and come after the last page, as OpenSlide
-    wants it, so that no page changes its number.
+    The lower levels stay SubIFDs of page 0 for readers of OME-TIFF. In the chain, which OpenSlide reads, they
+    follow the last page, so that no page changes its number.
     """
     with tifffile.TiffFile(path) as tiff:
         last, levels, form = tiff.pages[-1].offset, list(tiff.pages.first.subifds or ()), tiff.tiff
     with path.open("r+b") as file:
         for page, following in zip([last, *levels], levels, strict=False):
             file.seek(page)
+            # An IFD is a count, that many tags, and the offset of the next IFD.
             (count,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
             file.seek(page + form.tagnosize + count * form.tagsize)
             file.write(struct.pack(form.offsetformat, following))
 
 
 def refuse_unreadable(target: Path, encoding: Encoding) -> None:
-    """Raise `OutputError` for a layout made for a reader that does not know the compression."""
+    """Raise `OutputError` for a layout for OpenSlide with a compression that OpenSlide does not read."""
     if encoding.layout != "ome" and encoding.compression not in OPENSLIDE_READS:
         raise OutputError(
             f"{target}: OpenSlide does not read {encoding.compression} in TIFF: give --layout ome."
@@ -62,7 +64,7 @@ def write_ome_tiff(partial: Path, slide: OutputSlide, encoding: Encoding, levels
 def _write_pages(
     file: BinaryIO, xml: bytes, slide: OutputSlide, encoding: Encoding, levels: PyramidLevels
 ) -> None:
-    """Levels directly after page 0 are its SubIFDs; in a chain they come last, so that page numbers stay."""
+    """Write all pages: tifffile makes SubIFDs of levels directly after page 0; chained ones come last."""
     lower, are_chained = len(levels.sizes_xy) - 1, encoding.layout == "openslide"
     with tifffile.TiffWriter(file, bigtiff=needs_big_tiff(slide.size_xy), ome=False, shaped=False) as tiff:
         head = {
@@ -80,7 +82,7 @@ def _write_pages(
 
 
 def needs_big_tiff(size_xy: tuple[int, int]) -> bool:
-    """Whether offsets may pass 4 GiB."""
+    """Whether offsets may exceed 4 GiB."""
     return 3 * size_xy[0] * size_xy[1] > CLASSIC_BYTES
 
 
@@ -95,7 +97,7 @@ def _write_level(
     width, height = levels.sizes_xy[level]
     side = encoding.tile_px
     tiff.write(
-        _filled_up_tiles(levels.tiles(level), encoding),
+        _full_tiles(levels.tiles(level), encoding),
         shape=(height, width, 3),
         dtype=np.uint8,
         tile=(side, side),
@@ -110,10 +112,10 @@ def _write_level(
     )
 
 
-def _filled_up_tiles(tiles: Iterator[UInt8[np.ndarray, "h w 3"]], encoding: Encoding) -> Any:
-    """Arrays or, uncompressed, bytes: as arrays those would take a way that hides why a disk refuses."""
-    filled_up = (full_tile(tile, encoding.tile_px) for tile in tiles)
-    return (tile.tobytes() for tile in filled_up) if encoding.compression == "none" else filled_up
+def _full_tiles(tiles: Iterator[UInt8[np.ndarray, "h w 3"]], encoding: Encoding) -> Any:
+    """Fill up tiles; uncompressed ones become bytes: for arrays tifffile hides the error of a full disk."""
+    full = (full_tile(tile, encoding.tile_px) for tile in tiles)
+    return (tile.tobytes() for tile in full) if encoding.compression == "none" else full
 
 
 def _codec(encoding: Encoding) -> dict[str, Any]:
@@ -129,9 +131,9 @@ def _codec(encoding: Encoding) -> dict[str, Any]:
 
 
 def _jpeg(quality: int) -> dict[str, Any]:
-    """YCbCr with colour at half density as scanners have it, or RGB as libvips has it.
+    """Choose YCbCr with colour at half density, as scanners do, or RGB, as libvips does.
 
-    YCbCr at full density would lie between the two, but Bio-Formats shows it in wrong colours
+    YCbCr at full density is not used, because Bio-Formats shows it in wrong colours
     (ome/bioformats#3711).
     """
     if quality < FULL_COLOUR_QUALITY:
@@ -140,7 +142,7 @@ def _jpeg(quality: int) -> dict[str, Any]:
 
 
 def _density(slide: OutputSlide, level: int) -> dict[str, Any]:
-    """OpenSlide knows micrometres from these tags alone."""
+    """Make the resolution tags of a level, from which OpenSlide reads the mpp."""
     low, high = DENSITY_UM
     sides = [side * 2**level for side in slide.mpp or ()]
     if not sides or min(sides) < low or max(sides) > high:
@@ -149,7 +151,7 @@ def _density(slide: OutputSlide, level: int) -> dict[str, Any]:
 
 
 def _write_associated(tiff: tifffile.TiffWriter, slide: OutputSlide) -> None:
-    """In strips: what is tiled OpenSlide would take for a level."""
+    """Write associated images in strips, because OpenSlide takes a tiled page for a level."""
     for pixels in slide.associated.values():
         tiff.write(pixels, photometric="rgb", compression="deflate", predictor=True, metadata=None)
 
@@ -173,7 +175,7 @@ def verify_ome_tiff(partial: Path, slide: OutputSlide, encoding: Encoding, level
 
 
 def level_pages(tiff: tifffile.TiffFile, encoding: Encoding) -> list[tifffile.TiffPage]:
-    """The pages of all levels in the way that the layout promises."""
+    """Find the pages of all levels as readers of the layout do."""
     if encoding.layout == "openslide":
         first, *others = (page.aspage() for page in tiff.pages)
         return [first, *(page for page in others if page.is_reduced)]
@@ -198,7 +200,7 @@ def _decoded(page: tifffile.TiffPage, expected: ExpectedTile) -> UInt8[np.ndarra
     index = y // page.tilelength * -(-page.imagewidth // page.tilewidth) + x // page.tilewidth
     file = page.parent.filehandle
     file.seek(page.dataoffsets[index])
-    stored = file.read(page.databytecounts[index])
-    tile, _, _ = page.decode(stored, index)  # asking for the decoder moves the file's position
+    stored = file.read(page.databytecounts[index])  # first: page.decode moves the position of the file
+    tile, _, _ = page.decode(stored, index)
     height, width = expected.pixels.shape[:2]
     return np.asarray(tile)[0, :height, :width]

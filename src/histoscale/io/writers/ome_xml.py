@@ -14,9 +14,9 @@ INSTRUMENT, OBJECTIVE, RECORD = "Instrument:0", "Objective:0", "Annotation:0"
 
 
 def ome_xml(slide: OutputSlide) -> bytes:
-    """An OME-XML document for a file that holds the slide in page 0 and what is associated after it.
+    """Write OME-XML for a file with the slide in page 0, followed by the associated images.
 
-    In UTF-8: Bio-Formats takes no character references, hence no micro sign in ASCII.
+    It is in UTF-8, because Bio-Formats does not read ``&#181;`` and other character references.
     """
     root = Element("OME", {"xmlns": SCHEMA, "Creator": slide.provenance.software})
     if slide.power:
@@ -51,7 +51,7 @@ def _add_image(root: Element, number: int, name: str) -> Element:
 def _add_pixels(
     image: Element, page: int, size_xy: tuple[int, int], channel: str, lengths: dict[str, str]
 ) -> None:
-    """One plane with three interleaved samples, in the page of that number."""
+    """Add one plane with three interleaved samples, stored in the page of that number."""
     sizes = {"SizeX": str(size_xy[0]), "SizeY": str(size_xy[1]), "SizeC": "3", "SizeZ": "1", "SizeT": "1"}
     order = {"DimensionOrder": "XYCZT", "Type": "uint8", "Interleaved": "true"}
     pixels = SubElement(image, "Pixels", {"ID": f"Pixels:{page}", **order, **sizes, **lengths})
@@ -60,7 +60,7 @@ def _add_pixels(
 
 
 def _add_record(root: Element, slide: OutputSlide) -> None:
-    """The note for people and the whole record for programs."""
+    """Add the note to be read, and the whole record for programs."""
     annotations = SubElement(root, "StructuredAnnotations")
     record = SubElement(annotations, "MapAnnotation", {"ID": RECORD, "Namespace": NAMESPACE})
     value = SubElement(record, "Value")

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.5 (Zarr v3, sharded): a folder of arrays, one a level, with axes c, y, x.
+"""OME-Zarr 0.5 (Zarr v3, sharded): a folder with one array for each level, with axes c, y, x.
 
 https://ngff.openmicroscopy.org/0.5/
 """
@@ -25,7 +25,7 @@ COLOURS = ("FF0000", "00FF00", "0000FF")
 
 
 def refuse_foreign(target: Path, _encoding: Encoding) -> None:
-    """Raise `OutputError` for a folder that is not Zarr's: it is not replaced even with --overwrite."""
+    """Raise `OutputError` for a folder that is not Zarr; --overwrite does not replace it either."""
     if target.is_dir() and any(target.iterdir()) and not any((target / name).is_file() for name in METADATA):
         raise OutputError(f"{target} is a folder with files that are not Zarr's: choose another name.")
 
@@ -46,7 +46,7 @@ def write_ome_zarr(partial: Path, slide: OutputSlide, encoding: Encoding, levels
     record = {"histoscale": json.loads(slide.provenance.to_json())}
     if slide.fitting_profile:
         record["icc_profile"] = base64.b64encode(slide.fitting_profile).decode("ascii")
-    # what makes it an image comes last, when there is one
+    # The metadata come last: without them an interrupted folder is not taken for an image.
     group.attrs.update(
         {"ome": _metadata(slide.provenance.source, slide.channel_names, scales, unit), **record}
     )
@@ -69,7 +69,7 @@ def _new_array(
 
 
 def _write_level(array: "zarr.Array[Any]", levels: PyramidLevels, level: int) -> None:
-    """Shard by shard."""
+    """Write a level shard by shard."""
     x, y = 0, 0
     for tile in levels.tiles(level):
         height, width = tile.shape[:2]
@@ -80,7 +80,10 @@ def _write_level(array: "zarr.Array[Any]", levels: PyramidLevels, level: int) ->
 
 
 def _transformations(slide: OutputSlide, level: int) -> list[dict[str, Any]]:
-    """A pixel of a level covers 2**level of level 0, and its centre lies in their midst."""
+    """Scale and shift from a level to micrometres: a pixel of level n covers 2**n pixels of level 0.
+
+    The shift moves the centre of pixel 0 to the centre of the pixels that it covers.
+    """
     factor, sides = 2.0**level, slide.mpp or (1.0, 1.0)
     across, down = sides
     shift = (factor - 1) / 2
@@ -93,11 +96,11 @@ def _transformations(slide: OutputSlide, level: int) -> list[dict[str, Any]]:
 def _metadata(
     name: str, channels: tuple[str, str, str], scales: list[list[dict[str, Any]]], unit: str | None
 ) -> dict[str, Any]:
-    """The attributes of an image.
+    """Make the attributes of an image.
 
     Args:
         scales: coordinate transformations of all levels.
-        unit: of length; None where pixels are all that is known.
+        unit: of length; None if the mpp is unknown.
     """
     space = {"type": "space", "unit": unit} if unit else {"type": "space"}
     axes = [{"name": "c", "type": "channel"}, {"name": "y", **space}, {"name": "x", **space}]

@@ -1,7 +1,7 @@
-"""The levels of a pyramid on their way into a file: each pixel of level 0 is asked for once.
+"""The levels of a pyramid, tile by tile; each pixel of level 0 is read once.
 
-While a level is written, the 2 x 2 means of its tiles go to a file without a name in a scratch folder, and
-the next level comes from there. Memory holds a few tiles, however large the slide is.
+While a level is written, the means over 2 x 2 pixels of its tiles go to a temporary file in a scratch folder,
+and the next level is read from that file. Memory holds a few tiles, whatever the size of the slide.
 """
 
 import math
@@ -18,13 +18,13 @@ from PIL import Image
 from histoscale.io.writers.base import Encoding, OutputSlide
 
 THUMBNAIL_PX = 1024
-"""The longest side of the smallest level."""
+"""Longest side of the smallest level."""
 EXPECTED_PX = 512
 JPEG_BYTES = ((1, 50, 75, 90, 94, 95, 100), (0.05, 0.17, 0.25, 0.4, 0.5, 1.4, 2.2))
-"""Quality, and bytes a pixel on tissue without gaps; background takes a tenth."""
+"""Quality, and bytes per pixel of tissue; background takes a tenth."""
 LOSSLESS_BYTES = {"jpeg2000": 1.4, "zstd": 2.7, "deflate": 2.7, "none": 3.0}
 ALL_LEVELS = 4 / 3
-"""Pixels of all levels together by those of level 0."""
+"""Pixels of all levels, divided by those of level 0."""
 
 
 class ExpectedTile(NamedTuple):
@@ -41,7 +41,7 @@ class ExpectedTile(NamedTuple):
 
 
 def level_sizes(size_xy: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Sizes (x, y) of all levels: halved and rounded up until the longest side is a thumbnail's."""
+    """Compute the sizes (x, y) of all levels: halved, rounded up, down to `THUMBNAIL_PX`."""
     sizes = [size_xy]
     while max(sizes[-1]) > THUMBNAIL_PX:
         width, height = sizes[-1]
@@ -50,15 +50,12 @@ def level_sizes(size_xy: tuple[int, int]) -> tuple[tuple[int, int], ...]:
 
 
 def scratch_bytes(size_xy: tuple[int, int]) -> int:
-    """How much the scratch folder holds at most: levels 1 and 2, as they are."""
+    """Compute how much the scratch folder holds at most: levels 1 and 2, uncompressed."""
     return sum(3 * width * height for width, height in level_sizes(size_xy)[1:3])
 
 
 def estimate_bytes(size_xy: tuple[int, int], encoding: Encoding) -> int:
-    """Estimate how large the file of a slide of dense tissue gets.
-
-    Lossy files with much background stay far below.
-    """
+    """Estimate the size of a file for a slide full of tissue; background makes lossy files much smaller."""
     if encoding.is_lossless:
         per_pixel = LOSSLESS_BYTES[encoding.compression]
     else:
@@ -71,7 +68,7 @@ class PyramidLevels:
 
     Args:
         tile_px: side of a tile, an even number.
-        scratch: a folder with room for `scratch_bytes`; made where it is missing.
+        scratch: a folder with room for `scratch_bytes`; it is created if it is missing.
 
     Attributes:
         sizes_xy: of all levels.
@@ -99,9 +96,9 @@ class PyramidLevels:
                 quarters.close()
 
     def tiles(self, level: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """The tiles of a level in reading order, smaller at the right and lower edge.
+        """Yield the tiles of a level in reading order; those at the right and lower edge are smaller.
 
-        A level can be had once, after all tiles of the level above have been taken.
+        A level can be read once, and after all tiles of the level above.
         """
         self._go_to(level)
         rows, cols = self.grid(level)
@@ -118,12 +115,12 @@ class PyramidLevels:
             yield tile
 
     def grid(self, level: int) -> tuple[int, int]:
-        """Rows and columns of tiles."""
+        """Count the rows and columns of tiles."""
         width, height = self.sizes_xy[level]
         return math.ceil(height / self.tile_px), math.ceil(width / self.tile_px)
 
     def _go_to(self, level: int) -> None:
-        """What the level above left becomes the source; the level below gets a new file."""
+        """Read from the file that the level above filled, and start a file for the level below."""
         if self._source is not None:
             self._source.close()
         self._source, self._target = self._target, None
@@ -140,7 +137,7 @@ class PyramidLevels:
 
 
 class _Quarters:
-    """A level in a file, in squares of half a tile's side: what one tile of the level above leaves."""
+    """A level in a file, in squares of half the side of a tile: the reduced tiles of the level above."""
 
     def __init__(self, folder: Path, size_xy: tuple[int, int], side_px: int) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
@@ -150,11 +147,11 @@ class _Quarters:
     def put(self, row: int, col: int, pixels: UInt8[np.ndarray, "h w 3"]) -> None:
         self._file.seek(self._offset(row, col))
         view = memoryview(pixels.tobytes())
-        while view:  # an unbuffered write may be short, on a full disk for one
+        while view:  # an unbuffered write may be incomplete, for example on a full disk
             view = view[self._file.write(view) :]
 
     def joined(self, row: int, col: int, size_xy: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-        """The tile that up to four squares make."""
+        """Join up to four squares to a tile."""
         width, height = size_xy
         tile = np.empty((height, width, 3), np.uint8)
         for top in range(0, height, self._side):
@@ -175,6 +172,6 @@ class _Quarters:
 
 
 def full_tile(tile: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
-    """Edge pixels repeated, not black: a step beyond the edge would ring into the picture."""
+    """Fill up a tile by repeating its edge pixels; a step to black would ring into the image under JPEG."""
     height, width = tile.shape[:2]
     return np.pad(tile, ((0, side - height), (0, side - width), (0, 0)), mode="edge")
