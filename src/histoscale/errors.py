@@ -1,4 +1,14 @@
-"""What can go wrong in a person's hands: one base class, a few children, one sentence each."""
+"""What can go wrong in a person's hands: one base class, a few children, one sentence each.
+
+`explaining` is the boundary for all other exceptions: around a verb, each file of several, and each tile.
+"""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST_REASON = 160
+"""Characters of another library's words that a sentence repeats."""
 
 
 class HistoscaleError(Exception):
@@ -31,3 +41,72 @@ class ConfigError(HistoscaleError):
 
 class DataError(HistoscaleError):
     """A data folder or manifest that is missing, empty or inconsistent."""
+
+
+class UnexpectedError(HistoscaleError):
+    """A bug: an exception that this package neither raises on purpose nor expects.
+
+    Attributes:
+        trace: its traceback, for a report of the bug.
+    """
+
+    def __init__(self, sentence: str, trace: str = "") -> None:
+        super().__init__(sentence, trace)
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@contextmanager
+def explaining(what: object) -> Iterator[None]:
+    """Turn every exception in the block into a `HistoscaleError` that names what was processed.
+
+    Args:
+        what: a file, or words for it at the start of a sentence.
+
+    Raises:
+        HistoscaleError: errors of this package as they are, others by `explained`.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = explained(error, what)
+        if found is error:
+            raise
+        raise found from error
+
+
+def explained(error: Exception, what: object) -> HistoscaleError:
+    """Return an exception of any kind as one of this package, whose text is one sentence.
+
+    Args:
+        what: see `explaining`; the path that the system names goes before.
+    """
+    reason = reason_of(error)
+    match error:
+        case HistoscaleError():
+            found = error
+        case OSError():
+            file, reason = error.filename or what, error.strerror or reason
+            found = InputError(f"{file} cannot be read or written: {reason}.")
+        case UnicodeError():
+            found = InputError(f"{what} holds text that is not UTF-8: {reason}.")
+        case MemoryError():
+            found = HistoscaleError(f"{what} needs more memory than there is: process a smaller part of it.")
+        case RecursionError():
+            found = InputError(f"{what} is nested too deeply to be read.")
+        case OverflowError():
+            found = InputError(f"{what} holds a number that is too large: {reason}.")
+        case _:
+            found = UnexpectedError(
+                f"{what} could not be processed: unexpected {type(error).__name__}: {reason}.",
+                "".join(traceback.format_exception(error)),
+            )
+    return found
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error's text, or its kind where it has no text; without a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")[:LONGEST_REASON]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from histoscale.errors import explaining
 from histoscale.io.formats import describe
 from histoscale.io.slide import Description, Mpp
 from histoscale.resources import format_bytes
@@ -33,7 +34,8 @@ def info(path: Path) -> Description:
     Raises:
         InputError: if it is missing, damaged or of an unknown kind.
     """
-    return describe(path)
+    with explaining(path):
+        return describe(path)
 
 
 def info_rows(description: Description) -> Iterator[tuple[str, str]]:

@@ -79,3 +79,55 @@ def test_threads_wait_asleep_unless_a_person_says_otherwise(
     monkeypatch.setattr(sys.modules["histoscale.cli.app"], "app", lambda: None)
     main()
     assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+def test_a_bug_is_one_line_and_a_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(_: Path) -> None:
+        raise KeyError("lut\x1b[2J")
+
+    monkeypatch.setattr("histoscale.info.info", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = call("info", "a.png")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "KeyError" in result.stderr
+    assert "\x1b[2J" not in result.stderr
+    (log,) = tmp_path.iterdir()
+    assert str(log) in result.stderr
+    text = log.read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert "broken" in text
+    assert text.startswith("histoscale ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["info", "x" * 300 + ".png"], "File name too long"),
+        (["train", "x" * 300 + ".toml"], "File name too long"),
+        (["import-weights", "x" * 300 + ".pth", "--as", "liif", "-o", "a.safetensors"], "File name too long"),
+        (["tile", "x" * 300, "-o", "out"], "File name too long"),
+        (["upscale", "x" * 300, "--scale", "2", "-o", "b.png"], "File name too long"),
+        (["upscale", "a.png", "--scale", "2", "-o", "x" * 300 + ".png"], "File name too long"),
+    ],
+)
+def test_a_name_that_no_file_system_takes(tmp_path: Path, words: list[str], said: str) -> None:
+    result = call(*words)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert "bug" not in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_that_lacks_letters(tmp_path: Path, encoding: str) -> None:
+    source, target = tmp_path / "ä.png", tmp_path / os.fsdecode(b"\xe5\x90\x8d-\xff.png")
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(source)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "80"}
+    for words in (["--help"], ["upscale", "--help"], ["upscale", source, "--scale", "0.5", "-o", target]):
+        command = [sys.executable, "-m", "histoscale.cli", *map(os.fspath, words)]
+        done = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert target.exists()
+    assert (
+        encoding == "ascii" or rb"\u540d" in done.stdout
+    )  # typer takes ASCII for a mistake, and writes UTF-8

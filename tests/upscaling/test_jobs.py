@@ -32,10 +32,15 @@ def test_one_file_becomes_one_file(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("output", ["out", "out/"])
-def test_a_name_without_suffix_is_a_folder(tmp_path: Path, output: str) -> None:
-    (job,) = plan_jobs([tmp_path / "a.png"], tmp_path / output)
+def test_a_name_with_a_slash_is_a_folder(tmp_path: Path) -> None:
+    (job,) = plan_jobs([tmp_path / "a.png"], f"{tmp_path}/out/")
     assert job.target == tmp_path / "out" / "a.png"
+
+
+@pytest.mark.parametrize(("output", "words"), [("", "empty"), ("out", r"no suffix.*out\.png.*out/")])
+def test_an_output_of_no_format_is_refused(tmp_path: Path, output: str, words: str) -> None:
+    with pytest.raises(OutputError, match=words):
+        plan_jobs([tmp_path / "a.png"], output)
 
 
 def test_an_existing_folder_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
@@ -62,7 +67,7 @@ def test_a_folder_that_is_one_slide(data_root: Path, tmp_path: Path) -> None:
     dicom = data_root / "wsi" / "dicom" / "multiframe_camelyon_challenge_image.dcm"
     (folder / "level.dcm").symlink_to(dicom)
     assert plan_jobs([folder], tmp_path / "b.dcm") == [Job(folder, tmp_path / "b.dcm")]
-    assert plan_jobs([folder], tmp_path / "out") == [Job(folder, tmp_path / "out" / "study.7.ome.tiff")]
+    assert plan_jobs([folder], f"{tmp_path}/out/") == [Job(folder, tmp_path / "out" / "study.7.ome.tiff")]
     (folder / "a.svs").write_bytes(b"")
     names = [job.source.name for job in plan_jobs([folder], tmp_path / "out")]
     assert names == ["a.svs", "level.dcm"]
@@ -138,5 +143,37 @@ def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Pa
 def test_an_ome_zarr_is_a_file_not_a_folder_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.ome.zarr").mkdir(parents=True)
     for given in (tmp_path / "in" / "a.ome.zarr", tmp_path / "in"):
-        (job,) = plan_jobs([given], tmp_path / "out")
+        (job,) = plan_jobs([given], f"{tmp_path}/out/")
         assert job == (tmp_path / "in" / "a.ome.zarr", tmp_path / "out" / "a.ome.zarr")
+
+
+def test_a_name_that_no_file_system_takes_stops_nothing(folder: Path, tmp_path: Path) -> None:
+    long = "名" * 83  # 249 bytes: takes .png, but not .ome.tiff
+    (folder / "a.png").rename(folder / f"{long}.png")
+    (folder / "b.png").unlink()
+    jobs = [*plan_jobs([folder], tmp_path / "out"), Job(Path("x" * 300), tmp_path / "out" / "x.png")]
+    jobs.append(Job(folder / f"{long}.png", tmp_path / "out" / f"{long}.ome.tiff"))
+    results = list(upscale_files(jobs, Options(scale=0.5, workers=1)))
+    assert [type(result) for result in results] == [Outcome, Outcome, Failure, Failure]
+    assert "File name too long" in results[2].sentence
+    assert "File name too long" in results[3].sentence
+
+
+def test_any_exception_is_a_failure_of_its_own_file(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [PermissionError(13, "Permission denied", "a.png"), RecursionError(), KeyError("lut")]
+
+    def broken(*_: object) -> Outcome:
+        raise errors.pop(0)
+
+    monkeypatch.setattr("histoscale.upscaling.jobs._upscale", broken)
+    jobs = [Job(source, source.with_name(f"{n}.png")) for n in range(3)]
+    denied, nested, unexpected = upscale_files(jobs, Options(scale=0.5))
+    assert isinstance(denied, Failure)
+    assert isinstance(nested, Failure)
+    assert isinstance(unexpected, Failure)
+    assert "a.png" in denied.sentence
+    assert "Permission denied" in denied.sentence
+    assert "nested" in nested.sentence
+    assert "KeyError" in unexpected.sentence
+    assert [bool(failure.trace) for failure in (denied, nested, unexpected)] == [False, False, True]
+    assert "broken" in unexpected.trace

@@ -1,9 +1,11 @@
 """The program itself: how a verb is added, how it ends when something goes wrong, the version."""
 
 import inspect
+import io
 import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +14,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from histoscale.cli.console import complain
-from histoscale.errors import HistoscaleError
+from histoscale.cli.console import complain, report_error
+from histoscale.errors import explained
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
@@ -22,27 +24,15 @@ EXAMPLES = "\n\nExamples:\n"
 
 
 class Verbs(typer.core.TyperGroup):
-    """The one place where expected errors become a sentence and an exit code, for every verb."""
+    """The program, whose verbs are its commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """All parameters, without the type that typer would show beside flags."""
         return without_types(super().get_params(ctx))
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the verb; an exception that is neither ours nor Ctrl-C is a bug and shows its traceback."""
-        try:
-            with terminated_as_interrupted():
-                return super().invoke(ctx)
-        except HistoscaleError as error:
-            complain(str(error))
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            complain("stopped; no partial file is left.")
-            raise typer.Exit(INTERRUPTED) from None
-
 
 class Verb(typer.core.TyperCommand):
-    """A command whose help shows no Python types and does not list ``--help``."""
+    """A command that ends with one sentence whatever goes wrong, and whose help shows no Python types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """All parameters, ``--help`` among them."""
@@ -50,6 +40,22 @@ class Verb(typer.core.TyperCommand):
         for param in params:
             param.hidden = getattr(param, "hidden", False) or param.name == "help"
         return params
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; every exception becomes a sentence and an exit code here, and nowhere else."""
+        try:
+            with terminated_as_interrupted():
+                return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.BadParameter):  # typer ends with these on purpose
+            raise
+        except KeyboardInterrupt:
+            complain("stopped; no partial file is left.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # `| head` has read enough; typer ends quietly
+            raise
+        except Exception as error:
+            report_error(explained(error, "The command"))
+            raise typer.Exit(1) from None
 
 
 def without_types(params: Iterable[Any]) -> list[Any]:
@@ -127,6 +133,9 @@ def add_verb(verb: Callable[..., None], panel: str) -> None:
 
 def main() -> None:
     """Entry point of the ``histoscale`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console may lack a letter of a file's name
+            stream.reconfigure(errors="backslashreplace")
     # Read when torch is imported. Threads that spin while they wait take cores from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # remarks on odd tags; errors still raise

@@ -1,10 +1,17 @@
 """Words, tables and progress bars: what a person sees of a verb at work."""
 
+import os
+import shlex
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from histoscale.errors import HistoscaleError, UnexpectedError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,13 +19,31 @@ if TYPE_CHECKING:
 
 def say(sentence: str) -> None:
     """A line on standard output, never wrapped, so that programs can read it."""
-    typer.echo(sentence)
+    typer.echo(in_one_line(sentence))
 
 
 def complain(sentence: str, kind: str = "error") -> None:
     """A line on standard error."""
     colour = {"error": typer.colors.RED, "note": typer.colors.BLUE}.get(kind, typer.colors.YELLOW)
-    typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {sentence}", err=True)
+    typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {in_one_line(sentence)}", err=True)
+
+
+def report_error(error: HistoscaleError) -> None:
+    """A line on standard error; of a bug also the path of a log file with the traceback."""
+    if not (isinstance(error, UnexpectedError) and error.trace):
+        complain(str(error))
+        return
+    command = shlex.join(["histoscale", *sys.argv[1:]])
+    text = f"histoscale {version('histoscale')}, Python {sys.version}\n{command}\n\n{error.trace}"
+    handle, log = tempfile.mkstemp(prefix="histoscale-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+    complain(f"{error} This is a bug of histoscale: please send its authors the log {log}.")
+
+
+def in_one_line(sentence: str) -> str:
+    """The sentence with control characters as escapes: names and tags of files could steer a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence)
 
 
 def console(stderr: bool = False) -> "Console":

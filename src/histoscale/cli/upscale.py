@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from histoscale.cli.app import interrupted
-from histoscale.cli.console import bar, complain, say
+from histoscale.cli.console import bar, complain, report_error, say
 from histoscale.cli.options import COMPUTE, MODEL, OUTPUT, AllowResize, Device, Precision
+from histoscale.errors import UnexpectedError
 from histoscale.io.writers.choices import Compression, Layout
 from histoscale.upscaling.options import Options
 
@@ -151,12 +152,13 @@ def upscale(
         typer.Option("--resume", help="Resume an interrupted run.", rich_help_panel=SLIDES),
     ] = False,
     output: Annotated[
-        Path,
+        str,  # a Path would lose the slash that makes it a folder
         typer.Option(
             "--output",
             "-o",
             metavar="PATH",
-            help="File to write. For several inputs: a folder, where files keep their names.",
+            help="File to write, or a folder, where files keep their names. A new folder ends in a slash; "
+            "several inputs always go to a folder.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -258,7 +260,7 @@ def show_results(jobs: "Sequence[Job]", options: Options, report: Path | None) -
             results.append(result)
             if isinstance(result, Failure):
                 if result.was_tried:
-                    complain(result.sentence)
+                    report_error(UnexpectedError(result.sentence, result.trace))
                 continue
             for remark in result.remarks:
                 complain(f"{result.source.name}: {remark}.", "warning")

@@ -6,10 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from histoscale.errors import HistoscaleError, InputError
-
-LONGEST_REASON = 160
-"""Characters of a decoder's own words that a message repeats."""
+from histoscale.errors import HistoscaleError, InputError, reason_of
 
 
 @contextmanager
@@ -29,12 +26,6 @@ def decoding(path: Path, place: str | None = None) -> Iterator[None]:
     except Exception as error:  # decoders raise anything, from SyntaxError to struct.error
         where = f" in {place}" if place else ""
         raise InputError(f"{path} is damaged or incomplete{where}: {reason_of(error)}.") from error
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of an error's text, or its kind where it has no text; without a full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")[:LONGEST_REASON]
 
 
 def open_file(path: Path) -> BinaryIO:

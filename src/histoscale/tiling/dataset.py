@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from histoscale.errors import DataError, OutputError
+from histoscale.errors import DataError, OutputError, explaining
 from histoscale.files import atomic_folder, refuse_existing
 from histoscale.io.formats import open_slide
 from histoscale.io.provenance import COPIED, REDUCED, Provenance
@@ -141,7 +141,7 @@ def _find_cuts(named: dict[str, Path], recipe: Recipe, report: Report) -> Iterat
     for done, (name, path) in enumerate(named.items()):
         report(f"tissue of {name}", done, len(named))
         known = Mpp(recipe.source_mpp, recipe.source_mpp) if recipe.source_mpp else None
-        with open_slide(path, known) as slide:
+        with explaining(path), open_slide(path, known) as slide:
             frame = frame_of(slide, recipe.mpp, recipe.source_mpp)
             mask = find_tissue(slide, (0, 0), slide.levels_xy[0])
         if recipe.random_crops and recipe.side_px:
@@ -158,7 +158,7 @@ def _write_cuts(
     ordered = sorted(chosen, key=lambda pair: list(named).index(pair[1].slide))
     done = 0
     for name, members in groupby(ordered, key=lambda pair: pair[1].slide):
-        with open_slide(named[name]) as slide:
+        with explaining(named[name]), open_slide(named[name]) as slide:
             frame = frame_of(slide, recipe.mpp, recipe.source_mpp)
             for part, cut in members:
                 report("cutting", done, len(chosen))

@@ -1,12 +1,13 @@
 """Upscale many files: pair inputs with outputs, process each as image or slide, keep failures."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from histoscale.errors import HistoscaleError, InputError, OutputError
+from histoscale.errors import InputError, OutputError
 from histoscale.io.formats import SUFFIXES, is_slide_folder
 from histoscale.io.openslide_reader import SUFFIXES as SLIDE_SUFFIXES
 from histoscale.io.tile_store import TileStore
@@ -16,6 +17,7 @@ from histoscale.upscaling.executors import Executor, executor_for
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.results import Failure, Outcome
 
+SLASHES = tuple(filter(None, (os.sep, os.altsep)))
 UNTRIED = "Not processed, because the run stopped at the first error."
 FileProgress = Callable[[Path, int, int], None]
 """Called with the source, the number of output pixels that are done, and of all."""
@@ -30,23 +32,32 @@ class Job(NamedTuple):
     target: Path
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
+def plan_jobs(inputs: Sequence[Path], output: Path | str) -> list[Job]:
     """Pair every input with its output.
 
-    ``output`` is a folder if there are several inputs or one that is a folder, if it is one already, or if
-    its name has no suffix; files in it keep their names. A folder gives the files in it, none further down.
+    ``output`` is a folder if there are several inputs or one that is a folder, if it exists as a folder, or
+    if it ends in a slash; files in it keep their names. A folder gives the files in it, none further down.
 
     Raises:
         InputError: if a folder holds no image or slide.
-        OutputError: if two inputs would become one file, or an input would be replaced by its own output.
+        OutputError: if ``output`` is empty or a file without suffix, if two inputs would become one file, or
+            an input would be replaced by its own output.
     """
+    if str(output) == "":
+        raise OutputError("--output is empty: give the name of a file or folder.")
+    ends_in_slash, output = str(output).endswith(SLASHES), Path(output)
     sources = [file for path in inputs for file in (_images_in(path) if _holds_inputs(path) else [path])]
     many = len(inputs) > 1 or _holds_inputs(inputs[0])
-    if many or _is_folder(output) or not output.suffix:
+    if many or ends_in_slash or _is_folder(output):
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
-    else:
+    elif output.suffix:
         jobs = [Job(sources[0], output)]
-    if output.is_file() and many:
+    else:
+        raise OutputError(
+            f"{output} has no suffix, which selects the format: write {output}.png for a file, or {output}/ "
+            "for a folder."
+        )
+    if many and _tells(output.is_file):
         raise OutputError(f"{output} is a file, but several inputs need a folder as --output.")
     twice = [target for target, count in Counter(job.target for job in jobs).items() if count > 1]
     if twice:
@@ -54,7 +65,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
             f"Two of the inputs would be written to {twice[0]}: write them to different folders."
         )
     for source, target in jobs:
-        if target.exists() and source.exists() and target.samefile(source):
+        if _tells(target.exists) and _tells(source.exists) and target.samefile(source):
             raise OutputError(f"{source} would be replaced by its own output: choose another name or folder.")
     return jobs
 
@@ -74,16 +85,16 @@ def upscale_files(
     with ExitStack() as stack:
         executor: Executor | None = None
         for number, job in enumerate(jobs, 1):
-            if options.resume and _is_finished(job):
-                if announce is not None:
-                    announce(job.source, f"skipped, because {job.target} is finished")
-                continue
             try:
+                if options.resume and _is_finished(job):
+                    if announce is not None:
+                        announce(job.source, f"skipped, because {job.target} is finished")
+                    continue
                 if is_slide_target(job.target):
                     executor = executor or stack.enter_context(executor_for(options))
                 yield _upscale(job, options, engine, executor, progress, announce)
-            except HistoscaleError as error:
-                yield Failure(job.source, str(error))
+            except Exception as error:  # whatever is wrong with one file, the others are processed
+                yield Failure.of(job.source, error)
                 if not options.skip_errors:
                     yield from (Failure(later.source, UNTRIED, was_tried=False) for later in jobs[number:])
                     return
@@ -118,17 +129,25 @@ def _upscale(
 
 def _is_finished(job: Job) -> bool:
     """Whether the target exists and its store does not: it appears when it is complete."""
-    return job.target.exists() and not TileStore.beside(job.target).exists
+    return _tells(job.target.exists) and not TileStore.beside(job.target).exists
+
+
+def _tells(question: Callable[[], bool]) -> bool:
+    """The answer about a path, or no: a name that the file system refuses is an error of its file alone."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _is_folder(path: Path) -> bool:
     """Whether it is a folder of files; OME-Zarr and DICOM folders are slides."""
-    return path.is_dir() and not is_slide_target(path)
+    return _tells(path.is_dir) and not is_slide_target(path)
 
 
 def _holds_inputs(path: Path) -> bool:
-    """Whether it is a folder of input files, and not one slide, whatever its name."""
-    return _is_folder(path) and not is_slide_folder(path)
+    """Whether it is a folder of input files that can be listed, and not one slide, whatever its name."""
+    return _is_folder(path) and os.access(path, os.R_OK | os.X_OK) and not is_slide_folder(path)
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -136,7 +155,7 @@ def _images_in(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if not path.name.startswith(".")
-        and (path.suffix.lower() in SUFFIXES if path.is_file() else is_slide_target(path))
+        and (path.suffix.lower() in SUFFIXES if _tells(path.is_file) else is_slide_target(path))
     )
     if not found:
         raise InputError(f"{folder} holds no image or slide with a known suffix ({' '.join(SUFFIXES)}).")
@@ -146,7 +165,7 @@ def _images_in(folder: Path) -> list[Path]:
 def _name_in_folder(source: Path) -> str:
     """The name of the source, with a suffix that can be written."""
     suffix = source.suffix.lower()
-    if is_slide_folder(source) and not is_slide_target(source):
+    if _tells(source.is_dir) and is_slide_folder(source) and not is_slide_target(source):
         return source.name + ".ome.tiff"
     if suffix in SLIDE_SUFFIXES:
         return source.stem + ".ome.tiff"

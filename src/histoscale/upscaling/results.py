@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from histoscale.errors import UnexpectedError, explained
 from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp
 
@@ -39,7 +40,7 @@ class Outcome:
     def line(self) -> str:
         """Sizes, micrometres, method, time and speed."""
         before = f"{self.source.name} {_size(self.before_xy)} ({mpp_in_words(self.mpp_before)})"
-        after = f"{self.target.name} {_size(self.after_xy)} ({mpp_in_words(self.mpp_after)})"
+        after = f"{self.target} {_size(self.after_xy)} ({mpp_in_words(self.mpp_after)})"
         speed = f"{self.seconds:.1f} s, {self.megapixels_per_second:.3g} MP/s"
         return f"{before} -> {after}, {self.method}, {speed}"
 
@@ -50,11 +51,19 @@ class Failure:
 
     Attributes:
         was_tried: whether it failed itself, or the run stopped at an earlier one.
+        trace: the traceback, if a bug of this package is the reason.
     """
 
     source: Path
     sentence: str
     was_tried: bool = True
+    trace: str = ""
+
+    @classmethod
+    def of(cls, source: Path, error: Exception) -> "Failure":
+        """The failure of a file that ended with an exception of any kind."""
+        found = explained(error, source)
+        return cls(source, str(found), trace=found.trace if isinstance(found, UnexpectedError) else "")
 
 
 def mpp_in_words(mpp: Mpp | None) -> str:

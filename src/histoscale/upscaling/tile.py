@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
+from histoscale.errors import explaining
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Slide
 from histoscale.io.tile_store import TileStore
@@ -119,11 +120,14 @@ def compute_tile(job: TileJob, index: int) -> TileResult:
     Raises:
         HistoscaleError: if the source is damaged there, the disk is full, or memory runs out.
     """
-    opened, tile = open_job(job), job.plan.tile(index)
-    read_before, started = opened.source.read_s, time.perf_counter()
-    patch = opened.pixels(tile)
-    computed, read_s = time.perf_counter(), opened.source.read_s - read_before
-    opened.store.write(tile.rows, tile.cols, patch.pixels)
+    tile = job.plan.tile(index)
+    # Here, because an exception of another library may not survive the way from a worker.
+    with explaining(f"{job.plan.source} at output pixel ({tile.cols.start}, {tile.rows.start})"):
+        opened = open_job(job)
+        read_before, started = opened.source.read_s, time.perf_counter()
+        patch = opened.pixels(tile)
+        computed, read_s = time.perf_counter(), opened.source.read_s - read_before
+        opened.store.write(tile.rows, tile.cols, patch.pixels)
     return TileResult(
         index,
         tile.pixels,

@@ -8,8 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from histoscale.errors import HistoscaleError, OutputError
-from histoscale.io.decoding import reason_of
+from histoscale.errors import HistoscaleError, OutputError, reason_of
 from histoscale.io.writers.pyramid import ExpectedTile
 
 ReadBack: TypeAlias = Callable[[ExpectedTile], UInt8[np.ndarray, "h w 3"]]
