@@ -30,7 +30,7 @@ def test_upscale_prints_one_line(source: Path) -> None:
     result = call("upscale", source, "-o", target, "--scale", 0.5)
     assert result.exit_code == 0
     assert result.stdout.startswith(
-        "a.png 60 x 40 (0.5 um/px) -> b.png 30 x 20 (1 um/px), antialiased bicubic, no model, "
+        f"a.png 60 x 40 (0.5 um/px) -> {target} 30 x 20 (1 um/px), antialiased bicubic, no model, "
     )
     assert result.stdout.count("\n") == 1
     assert result.stderr == ""
