@@ -1,4 +1,4 @@
-"""A fixed-scale model at other scales: Pillow's bicubic of what it makes, however the image is cut."""
+"""A fixed-scale model at other scales: Pillow's bicubic of its output, in tiles or whole."""
 
 import pytest
 import torch
@@ -27,9 +27,7 @@ def image() -> Tensor:
 
 @pytest.mark.parametrize("size", [(30, 21), (47, 33), (60, 42), (100, 70), (20, 14), (60, 50)])
 @torch.no_grad()
-def test_any_size_is_bicubic_of_what_the_model_makes(
-    edsr: EDSR, image: Tensor, size: tuple[int, int]
-) -> None:
+def test_any_size_is_bicubic_of_the_model_s_output(edsr: EDSR, image: Tensor, size: tuple[int, int]) -> None:
     made = at_any_scale(edsr)(image, size)
     torch.testing.assert_close(made, bicubic_resize(edsr(image, (60, 42)), size), atol=1e-5, rtol=0)
     with pytest.raises(ScaleError):
@@ -37,12 +35,12 @@ def test_any_size_is_bicubic_of_what_the_model_makes(
 
 
 @torch.no_grad()
-def test_its_own_scale_is_the_model_to_the_bit(edsr: EDSR, image: Tensor) -> None:
+def test_its_own_scale_gives_exactly_the_model_s_pixels(edsr: EDSR, image: Tensor) -> None:
     assert torch.equal(at_any_scale(edsr)(image, (60, 42)), edsr(image, (60, 42)))
 
 
 @pytest.mark.parametrize("size", [(33, 23), (90, 61)])
-def test_tiles_do_not_show(edsr: EDSR, image: Tensor, size: tuple[int, int]) -> None:
+def test_tiles_equal_the_whole_image(edsr: EDSR, image: Tensor, size: tuple[int, int]) -> None:
     model = at_any_scale(edsr)
     whole = upscale(model, image, size, tile_px=64)
     torch.testing.assert_close(upscale(model, image, size, tile_px=4), whole, atol=1e-5, rtol=0)
@@ -60,6 +58,6 @@ def test_scattered_points_are_those_of_the_grid(edsr: EDSR, image: Tensor, size:
     torch.testing.assert_close(points, grid.flatten(2).mT, atol=1e-5, rtol=0)
 
 
-def test_a_model_of_any_scale_stays_as_it_is() -> None:
+def test_a_model_of_any_scale_is_returned_unchanged() -> None:
     model = Bicubic()
     assert at_any_scale(model) is model

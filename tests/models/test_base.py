@@ -1,4 +1,4 @@
-"""The promise, kept by every model of the catalogue: size, range, no state, tiles, gradients, float64."""
+"""The contract of every model of the catalogue: size, range, no state, tiles, gradients, float64."""
 
 import math
 from collections.abc import Callable
@@ -47,7 +47,7 @@ every_coordinate_model = pytest.mark.parametrize("name", ANY_SCALE)
 
 
 def small(name: str) -> SuperResolver:
-    """The model called ``name``, small and moved off its zero-initialised start."""
+    """Build a small model called ``name`` whose zero-initialised weights are no longer zero."""
     model = build(name, **SMALL.get(name, SMALL_ENCODER)).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -56,55 +56,55 @@ def small(name: str) -> SuperResolver:
 
 
 def own_size(model: SuperResolver, h: int, w: int) -> tuple[int, int]:
-    """A size that the model can make from ``h`` x ``w``; uneven where it can."""
+    """Return a size that the model supports for ``h`` x ``w``; a fractional scale if possible."""
     scale = getattr(model, "scale", None)
     return (h * scale, w * scale) if scale else (round(h * 2.37), round(w * 1.7))
 
 
-def picture(h: int, w: int, b: int = 1) -> Tensor:
+def random_image(h: int, w: int, b: int = 1) -> Tensor:
     return torch.rand(b, 3, h, w, dtype=torch.float64)
 
 
 @every_model
 @pytest.mark.parametrize("shape", [(1, 1), (9, 14)])
-def test_output_has_exactly_the_wanted_size(name: str, shape: tuple[int, int]) -> None:
+def test_output_has_exactly_the_expected_size(name: str, shape: tuple[int, int]) -> None:
     model = small(name)
-    wanted = own_size(model, *shape)
+    expected = own_size(model, *shape)
     with torch.inference_mode():
-        assert model(picture(*shape, b=2), wanted).shape == (2, 3, *wanted)
+        assert model(random_image(*shape, b=2), expected).shape == (2, 3, *expected)
 
 
 @every_coordinate_model
 @pytest.mark.parametrize("size", [(9, 14), (18, 28), (27, 15), (31, 40)])
-def test_any_size_from_the_image_s_own_can_be_made(name: str, size: tuple[int, int]) -> None:
+def test_any_size_of_at_least_the_image_s_is_supported(name: str, size: tuple[int, int]) -> None:
     model = small(name)
     assert isinstance(model, CoordinateSuperResolver)
     with torch.inference_mode():
-        assert model(picture(9, 14), size).shape == (1, 3, *size)
+        assert model(random_image(9, 14), size).shape == (1, 3, *size)
 
 
 @every_model
 def test_a_smaller_size_is_refused(name: str) -> None:
     with pytest.raises(ScaleError, match="8 x 14"):
-        small(name)(picture(9, 14), (8, 14))
+        small(name)(random_image(9, 14), (8, 14))
 
 
 @every_model
 def test_images_are_in_0_to_1(name: str) -> None:
-    """An answer of zero means middle grey, or the plain enlargement that the model starts from; or black."""
+    """With all weights zero the output is middle grey, the interpolated image or black."""
     model = small(name)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-        image = picture(9, 14)
+        image = random_image(9, 14)
         size = own_size(model, 9, 14)
         found = model(image, size)
-    plain = [torch.zeros(1, 3, *size)] if name in FROM_BLACK else enlargements(image, size)
+    plain = [torch.zeros(1, 3, *size)] if name in FROM_BLACK else interpolations(image, size)
     assert any(torch.allclose(found, start.double()) for start in plain)
 
 
-def enlargements(image: Tensor, size: tuple[int, int]) -> list[Tensor]:
-    """Middle grey, nearest, bilinear and bicubic."""
+def interpolations(image: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    """Return middle grey, and the image by nearest, bilinear and bicubic interpolation."""
     return [
         torch.full((1, 3, *size), 0.5),
         interpolate(image, size, mode="nearest-exact"),
@@ -119,19 +119,19 @@ def test_no_state_survives_a_call(name: str) -> None:
         return [{key: id(value) for key, value in vars(module).items()} for module in model.modules()]
 
     model = small(name)
-    first, second = picture(9, 14), picture(12, 8)
+    first, second = random_image(9, 14), random_image(12, 8)
     before = members()
     with torch.no_grad():
-        wanted = model(first, own_size(model, 9, 14))
+        expected = model(first, own_size(model, 9, 14))
         model(second, own_size(model, 12, 8))
         assert members() == before
-        assert torch.equal(model(first, own_size(model, 9, 14)), wanted)
+        assert torch.equal(model(first, own_size(model, 9, 14)), expected)
 
 
 def tile_of(
     model: SuperResolver, image: Tensor, size: tuple[int, int], core: slice, halo_px: int
 ) -> tuple[Tensor, tuple[slice, slice]]:
-    """The core's part of the output, made from a window around it, and where it lies in the whole output."""
+    """Compute the output of a core from a window around it, and its place in the whole output."""
     step = model.alignment_px
     start = max(0, (core.start - halo_px) // step * step)
     window = image[:, :, start : core.stop + halo_px, start : core.stop + halo_px]
@@ -165,7 +165,7 @@ def test_a_tile_with_its_halo_equals_its_part_of_the_whole(
     step, halo = model.alignment_px, model.halo_px
     first = math.ceil((halo + 1) / step) * step
     core = slice(first, first + math.ceil(7 / step) * step)
-    image = picture(core.stop + halo + 3, core.stop + halo + 6)
+    image = random_image(core.stop + halo + 3, core.stop + halo + 6)
     h, w = image.shape[2:]
     size = (round(h * scale[0]), round(w * scale[1])) if scale else own_size(model, h, w)
     with torch.inference_mode():
@@ -173,7 +173,7 @@ def test_a_tile_with_its_halo_equals_its_part_of_the_whole(
         bare, _ = tile_of(model, image, size, core, 0)
         part = model(image, size)[:, :, place[0], place[1]]
     torch.testing.assert_close(tile, part, atol=1e-9, rtol=0)
-    assert (bare - part).abs().max() > 1e-4  # without its halo it is another picture
+    assert (bare - part).abs().max() > 1e-4  # without its halo the pixels differ
 
 
 def forwarded(model: SuperResolver, image: Tensor) -> Tensor:
@@ -188,27 +188,29 @@ def decoded(model: SuperResolver, image: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
+    ("name", "compute"),
     [
-        pytest.param(name, answer, id=f"{name}-{answer.__name__}")
+        pytest.param(name, compute, id=f"{name}-{compute.__name__}")
         for name in MODELS
-        for answer in ((forwarded, decoded) if name in ANY_SCALE else (forwarded,))
+        for compute in ((forwarded, decoded) if name in ANY_SCALE else (forwarded,))
     ],
 )
 def test_gradient_reaches_every_parameter(
-    name: str, answer: Callable[[SuperResolver, Tensor], Tensor]
+    name: str, compute: Callable[[SuperResolver, Tensor], Tensor]
 ) -> None:
     model = small(name)
-    image = picture(9, 14, b=2).requires_grad_()
-    answer(model, image).square().mean().backward()
+    image = random_image(9, 14, b=2).requires_grad_()
+    compute(model, image).square().mean().backward()
     silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert [key for key in silent if not key.endswith("attend.bias")] == []  # a softmax sees no constant
+    assert [
+        key for key in silent if not key.endswith("attend.bias")
+    ] == []  # a constant does not change a softmax
     assert image.grad.abs().sum() > 0
 
 
 @every_coordinate_model
 def test_a_bfloat16_training_step_is_finite_and_near(name: str) -> None:
-    model, image = small(name).float(), picture(9, 14, b=2).float()
+    model, image = small(name).float(), random_image(9, 14, b=2).float()
     positions = torch.rand(2, 60, 2, dtype=torch.float64) * torch.tensor([9, 14]) - 0.5
     cell = torch.tensor([[0.5, 0.5], [0.3, 0.4]])
     with torch.autocast("cpu", torch.bfloat16):
@@ -223,10 +225,10 @@ def test_a_bfloat16_training_step_is_finite_and_near(name: str) -> None:
 
 @every_coordinate_model
 def test_scattered_points_and_grids_agree(name: str) -> None:
-    """Where retrieval is among the points decoded together, the grid's points have to be one block."""
+    """With the key set ``queries`` the points of the grid have to be one block."""
     model = small(name)
     assert isinstance(model, CoordinateSuperResolver)
-    image = picture(5, 6, b=2)
+    image = random_image(5, 6, b=2)
     rows, cols = output_positions(12, 5), output_positions(13, 6)
     cell = (5 / 12, 6 / 13)
     with torch.no_grad():
@@ -241,7 +243,7 @@ def test_scattered_points_and_grids_agree(name: str) -> None:
 @every_model
 def test_float64_and_float32_agree(name: str) -> None:
     model = small(name)
-    image = picture(9, 14)
+    image = random_image(9, 14)
     with torch.no_grad():
         double = forwarded(model, image)
         single = forwarded(model.float(), image.float())

@@ -51,7 +51,7 @@ def test_offsets_and_weights_against_a_loop():
             assert abs(float(corner.weight[0, q]) - areas[3 - t] / sum(areas)) < 1e-12
 
 
-def test_a_position_on_a_cell_centre_takes_that_cell_alone():
+def test_a_position_on_a_cell_centre_has_the_weight_of_that_cell_only():
     found = corners(torch.tensor([[2.0, 3.0]]), SIZE, torch.float64)
     weight = sum(c.weight for c in found if int(c.cell) == 2 * SIZE[1] + 3)
     assert abs(float(weight) - 1) < 1e-6
@@ -70,7 +70,7 @@ def test_nearest_cells_gives_borders_to_the_later_cell():
     assert nearest_cells(torch.tensor([-0.4, 0.49, 0.5 - 1e-9, 0.5, 1.6])).tolist() == [0, 0, 1, 1, 2]
 
 
-def test_relative_cell_stops_at_the_largest_scale():
+def test_relative_cell_is_limited_to_the_largest_scale():
     cell = torch.tensor([[1 / 2, 1 / 8]])
     assert relative_cell(cell).tolist() == [[1.0, 0.25]]
     assert relative_cell(cell, max_scale=4).tolist() == [[1.0, 0.5]]
@@ -104,8 +104,8 @@ def test_a_longer_reach_takes_the_outer_cells_at_a_centre():
 def test_stacked_corners_blend_as_one_by_one():
     found = corners(positions_at(2.7).expand(2, -1, 2), SIZE)
     colours = [torch.rand(*corner.weight.shape, 3) for corner in found]
-    wanted = sum(corner.weight[..., None] * colour for corner, colour in zip(found, colours, strict=True))
-    assert torch.allclose(blended(torch.cat(colours, dim=1), stacked(found)), wanted, atol=1e-6)
+    expected = sum(corner.weight[..., None] * colour for corner, colour in zip(found, colours, strict=True))
+    assert torch.allclose(blended(torch.cat(colours, dim=1), stacked(found)), expected, atol=1e-6)
 
 
 def test_interpolation_is_that_of_grid_sample():
@@ -114,5 +114,5 @@ def test_interpolation_is_that_of_grid_sample():
     coords = torch.stack([normalise(positions[..., axis], SIZE[axis]) for axis in (1, 0)], dim=-1)
     for outside, padding in (("edge", "border"), ("zero", "zeros")):
         got = interpolate(as_rows(features), positions, SIZE, outside)
-        wanted = grid_sample(features, coords[:, None], "bilinear", padding, align_corners=False)
-        assert torch.allclose(got, wanted[:, :, 0].transpose(1, 2))
+        expected = grid_sample(features, coords[:, None], "bilinear", padding, align_corners=False)
+        assert torch.allclose(got, expected[:, :, 0].transpose(1, 2))

@@ -1,4 +1,4 @@
-"""Windows of one size, blended: shares, borders, and a network that knows the extent of its input."""
+"""Windows of one size, blended: shares, borders, and a network that depends on the size of its input."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from histoscale.models.windows import fade, in_windows, spans
 
 
 def less_its_mean(x: Tensor) -> Tensor:
-    """A network whose every pixel depends on the whole of its input; twice the size."""
+    """Double the size; every pixel depends on the whole input."""
     y = x - x.mean(dim=(2, 3), keepdim=True)
     return y.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
@@ -40,14 +40,14 @@ def test_two_windows_fade_into_each_other() -> None:
         torch.testing.assert_close(made[..., 12 + i], blend)
 
 
-def test_a_tile_that_starts_at_a_window_finds_the_same_windows() -> None:
+def test_a_tile_that_starts_at_a_window_has_the_same_windows() -> None:
     image = torch.rand(1, 3, 8, 40, dtype=torch.float64)
     whole = in_windows(less_its_mean, image, 8, 2, scale=2)
     tile = in_windows(less_its_mean, image[..., 6:24], 8, 2, scale=2)  # core 12 to 18
     assert torch.equal(tile[..., 12:24], whole[..., 24:36])
 
 
-def test_windows_are_continued_by_reflection_to_the_multiple() -> None:
+def test_windows_are_extended_by_reflection_to_the_multiple() -> None:
     seen: list[Tensor] = []
 
     def network(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Every model by name. A new method is one more line here."""
+"""Every model by name. To add a method, add one line here."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ from histoscale.models.baselines.lte import LTE
 from histoscale.models.baselines.srmfenet import SRMFENet
 from histoscale.models.baselines.swdnet import SWDNet
 from histoscale.models.baselines.thera import Thera
-from histoscale.models.iste.branches import Branches
+from histoscale.models.iste.branches import Parts
 from histoscale.models.iste.fast import FastISTE
 from histoscale.models.iste.model import ISTE
 from histoscale.models.iste.plus import ISTEPlus
@@ -47,14 +47,14 @@ MODELS: dict[str, Callable[..., SuperResolver]] = {
 
 
 def build(name: str, **arguments: Any) -> SuperResolver:
-    """Build the model called ``name``, with fresh weights.
+    """Build the model called ``name`` with newly initialised weights.
 
     Args:
         name: one of `MODELS`.
-        arguments: of its builder, see `known_arguments`.
+        arguments: keyword arguments of its builder, see `known_arguments`.
 
     Raises:
-        ConfigError: for an unknown name or argument, or a value the builder cannot use.
+        ConfigError: for an unknown name or argument, or an invalid value.
 
     Example:
         >>> build("liif", encoder="edsr", blocks=2, channels=16).halo_px
@@ -72,7 +72,7 @@ def build(name: str, **arguments: Any) -> SuperResolver:
 
 
 def known_arguments(name: str) -> tuple[str, ...]:
-    """List the arguments that the builder of ``name`` takes.
+    """List the arguments of the builder of ``name``.
 
     Raises:
         ConfigError: for an unknown name.
@@ -81,8 +81,8 @@ def known_arguments(name: str) -> tuple[str, ...]:
         raise ConfigError(f"There is no model {name!r}: use one of {', '.join(MODELS)}.")
     known: list[str] = []
     for parameter in signature(MODELS[name]).parameters.values():
-        if parameter.kind is Parameter.VAR_KEYWORD:  # passed on to the two branches
-            known += [p.name for p in signature(Branches).parameters.values() if p.name not in known]
+        if parameter.kind is Parameter.VAR_KEYWORD:  # **parts: the fields of `Parts`
+            known += [p.name for p in signature(Parts).parameters.values() if p.name not in known]
         else:
             known.append(parameter.name)
     return tuple(known)

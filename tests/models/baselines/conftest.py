@@ -1,4 +1,4 @@
-"""What the tests of the arbitrary-scale baselines have in common."""
+"""Fixtures of the arbitrary-scale baselines."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ Literal = Callable[[Any, Tensor, float, float, tuple[float, float]], Tensor]
 
 @pytest.fixture
 def assert_pixel_by_pixel() -> Callable[[CoordinateSuperResolver, Literal, tuple[int, int]], None]:
-    """The model's image of a size equals the literal form at every pixel.
+    """Assert that the model's output equals the literal form at every pixel.
 
     Query points on the border of two cells are 1e-6 of a pixel apart in both: the same cell.
     """
@@ -28,9 +28,9 @@ def assert_pixel_by_pixel() -> Callable[[CoordinateSuperResolver, Literal, tuple
         cols = normalise(output_positions(size[1], 6), 6).tolist()
         with torch.no_grad():
             got = model(image, size)
-            wanted = torch.stack(
+            expected = torch.stack(
                 [torch.stack([literal(model, image, y, x, cell) for x in cols], dim=-1) for y in rows], dim=1
             )
-        torch.testing.assert_close(got[0], wanted, atol=1e-9, rtol=0)
+        torch.testing.assert_close(got[0], expected, atol=1e-9, rtol=0)
 
     return compare

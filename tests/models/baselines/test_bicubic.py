@@ -13,8 +13,8 @@ def test_equals_pillow_at_a_real_scale() -> None:
     image = torch.rand(1, 3, 12, 17)
     got = Bicubic()(image, (33, 40))
     for channel in range(3):
-        wanted = Image.fromarray(image[0, channel].numpy()).resize((40, 33), Image.Resampling.BICUBIC)
-        torch.testing.assert_close(got[0, channel], torch.from_numpy(np.array(wanted)), atol=1e-5, rtol=0)
+        expected = Image.fromarray(image[0, channel].numpy()).resize((40, 33), Image.Resampling.BICUBIC)
+        torch.testing.assert_close(got[0, channel], torch.from_numpy(np.array(expected)), atol=1e-5, rtol=0)
 
 
 def test_points_and_grid_agree() -> None:

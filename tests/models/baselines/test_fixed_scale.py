@@ -39,8 +39,8 @@ def test_upsampler_makes_the_scale_from_shuffles(scale: int) -> None:
     assert layers(torch.rand(1, 5, 4, 6)).shape == (1, 3, 4 * scale, 6 * scale)
 
 
-def test_another_size_names_what_was_wanted_and_what_can_be_made() -> None:
-    with pytest.raises(ScaleError, match=r"x3 .*12 x 15.*10 x 15"):
+def test_another_size_is_refused_with_the_possible_one() -> None:
+    with pytest.raises(ScaleError, match=r"x3.*12 x 15.*10 x 15"):
         EDSR(3, 1, 4)(torch.rand(1, 3, 4, 5), (10, 15))
 
 
@@ -67,8 +67,8 @@ def test_halo_covers_the_receptive_field(scale: int) -> None:
     assert 10 - touched.min().item() == model.halo_px == touched.max().item() - 10
 
 
-def test_the_mean_is_the_colour_seen_as_zero() -> None:
-    """An image of that colour alone is answered by the same colour, shifted by biases, at the border too."""
+def test_the_mean_is_the_colour_that_is_zero_for_the_network() -> None:
+    """An image of one colour, the mean, gives that colour plus the biases, also at the border."""
     mean = (0.4, 0.5, 0.6)
     model = EDSR(scale=2, blocks=1, channels=4, mean=mean)
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_the_mean_is_the_colour_seen_as_zero() -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 16), (11, 8), (1, 1)])
-def test_swinir_is_padded_as_its_test_script_pads_if_asked(size: tuple[int, int]) -> None:
+def test_swinir_can_be_padded_as_in_its_test_script(size: tuple[int, int]) -> None:
     h, w = size
     model = SwinIR(2, blocks=1, channels=4, embedding=12, padded_as_published=True).eval()
     image = torch.rand(1, 3, h, w)
@@ -94,6 +94,6 @@ def test_swinir_is_padded_as_its_test_script_pads_if_asked(size: tuple[int, int]
     padded = padded[:, :, : (h // 8 + 1) * 8, : (w // 8 + 1) * 8]
     plain = SwinIR(2, blocks=1, channels=4, embedding=12).eval()
     plain.load_state_dict(model.state_dict())
-    wanted = plain(padded, (2 * padded.shape[2], 2 * padded.shape[3]))[:, :, : 2 * h, : 2 * w]
-    torch.testing.assert_close(model(image, (2 * h, 2 * w)), wanted)
-    assert (plain(image, (2 * h, 2 * w)) - wanted).abs().max() > 1e-5  # by default as before
+    expected = plain(padded, (2 * padded.shape[2], 2 * padded.shape[3]))[:, :, : 2 * h, : 2 * w]
+    torch.testing.assert_close(model(image, (2 * h, 2 * w)), expected)
+    assert (plain(image, (2 * h, 2 * w)) - expected).abs().max() > 1e-5  # by default as before

@@ -73,8 +73,8 @@ def test_equals_the_published_form_where_the_shift_is_the_image_s(size: int) -> 
     assert_literal(tiny(shift_of_px=5), 5, size, shift_of=5)
 
 
-def test_the_shift_of_the_patches_serves_images_of_other_sizes() -> None:
-    """At whole scales no pixel lies so near a cell's centre that the image's size would matter."""
+def test_the_shift_of_the_patches_suits_images_of_other_sizes() -> None:
+    """At integer scales no pixel is so close to a cell's centre that the shift has an effect."""
     image = torch.rand(1, 3, 20, 20, dtype=torch.float64)
     model, published = tiny(), tiny(shift_of_px=20)
     published.load_state_dict(model.state_dict())
@@ -83,7 +83,7 @@ def test_the_shift_of_the_patches_serves_images_of_other_sizes() -> None:
             assert torch.equal(model(image, (size, size)), published(image, (size, size)))
 
 
-def test_the_filters_start_as_the_linear_layer_they_are() -> None:
+def test_the_filters_are_initialised_as_one_linear_layer() -> None:
     weight = ITSRN("edsr", blocks=1).filters.weight
     assert 0.95 / 16 < weight.abs().max() <= 1 / 16
 

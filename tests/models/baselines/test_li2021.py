@@ -17,7 +17,7 @@ def test_parameters_are_the_published_ones() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_network_sees_the_bicubic_enlargement(scale: int) -> None:
+def test_the_input_of_the_network_is_the_bicubic_image(scale: int) -> None:
     model = Li2021(scale, 4).double()
     model.network = nn.Identity()  # type: ignore[assignment]
     image = torch.rand(2, 3, 9, 11, dtype=torch.float64)
@@ -56,6 +56,6 @@ def test_tiles_give_the_pixels_of_the_whole_image() -> None:
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
 
 
-def test_the_adversary_judges_patches_of_16_pixels() -> None:
+def test_the_discriminator_scores_patches_of_16_pixels() -> None:
     assert PatchGAN(4)(torch.rand(2, 3, 224, 224), torch.rand(2, 3, 224, 224)).shape == (2, 1, 14, 14)
     assert PatchGAN(4)(torch.rand(1, 3, 48, 32), torch.rand(1, 3, 48, 32)).shape == (1, 1, 3, 2)

@@ -63,7 +63,7 @@ def test_parameters() -> None:
 
 
 def test_the_starred_model_of_table_9_is_the_first_larger_than_iste() -> None:
-    """With SwinIR by the one block that the published count shows, with EDSR by as few as it takes."""
+    """SwinIR has one block more, as the published count shows; EDSR has as few more as possible."""
     with torch.device("meta"):
         on_swinir = count_parameters(LIIF("swinir", blocks=7))
         smaller, larger = (count_parameters(LIIF("edsr", blocks=blocks)) for blocks in (26, 27))

@@ -40,7 +40,7 @@ def test_a_block_equals_its_definition_channel_by_channel() -> None:
     torch.testing.assert_close(block(x), fused)
 
 
-def test_released_gates_need_a_batch_to_train_and_none_to_answer() -> None:
+def test_released_gates_need_a_batch_only_in_training() -> None:
     model = SRMFENet(2, 1, 4, gates="released")
     image = torch.rand(1, 3, 6, 5)
     with pytest.raises(ConfigError, match=r"batch.* 2"):

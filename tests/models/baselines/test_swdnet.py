@@ -1,4 +1,4 @@
-"""SWD-Net: parameters of both stages, what the released form leaves untrained, its tiles."""
+"""SWD-Net: parameters of both stages, what the released form does not train, its tiles."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ from histoscale.models.baselines.swdnet import (
 )
 
 UNCALLED = 2 * 2177 + 168
-"""The released code's modules that nothing calls: a fusion in each dual-stream module, a gate of wavelets."""
+"""Unused modules of the released code: a fusion in each dual-stream module, a gate of the wavelet stage."""
 
 
 def small(scale: int, window_px: int = 128, fusion: str = "published") -> SWDNet:
@@ -47,7 +47,7 @@ def test_the_released_form_does_not_train_its_second_streams() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_stages_hang_together(scale: int) -> None:
+def test_stages_agree_with_each_other(scale: int) -> None:
     model = small(scale)
     image = torch.rand(2, 3, 8, 12)
     stages = model.stages(image)
@@ -56,7 +56,7 @@ def test_stages_hang_together(scale: int) -> None:
     assert torch.equal(model(image, (8 * scale, 12 * scale)), stages.output)
 
 
-def test_a_size_off_multiples_of_four_is_continued_and_cut_back() -> None:
+def test_a_size_that_is_no_multiple_of_four_is_extended_and_cropped() -> None:
     model = small(3)
     image = torch.rand(1, 3, 5, 8)
     padded = torch.cat([image, image.flip(2)[:, :, :3]], dim=2)
@@ -141,7 +141,7 @@ def test_branches_have_the_kernels_of_the_publication() -> None:
     assert AsymmetricConvolutions(3, 4)(torch.rand(1, 3, 5, 6)).shape == (1, 4, 5, 6)
 
 
-def test_a_silent_stage_leaves_the_coefficients() -> None:
+def test_a_stage_of_zeros_keeps_the_coefficients() -> None:
     stage = WaveletStage(8)
     torch.nn.init.zeros_(stage.last.weight)
     torch.nn.init.zeros_(stage.last.bias)

@@ -1,4 +1,4 @@
-"""EDSR's trunk: size, wiring and receptive field."""
+"""EDSR's encoder: size, wiring and receptive field."""
 
 import pytest
 import torch

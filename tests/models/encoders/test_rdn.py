@@ -1,4 +1,4 @@
-"""RDN's trunk: size, dense wiring and receptive field."""
+"""RDN's encoder: size, dense wiring and receptive field."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""SwinIR's trunk: size, windows, tiles and export."""
+"""SwinIR's encoder: size, windows, tiles and export."""
 
 from collections.abc import Iterator
 
@@ -85,8 +85,8 @@ def test_attention_equals_the_literal_loop(shift: int) -> None:
     x = torch.randn(2, h * w, 4, dtype=torch.float64)
     with torch.no_grad():
         got = attention(x, cut_windows(h, w, shift, x))
-        wanted = torch.stack([literal_attention(attention, sample, h, w, shift) for sample in x])
-    torch.testing.assert_close(got, wanted)
+        expected = torch.stack([literal_attention(attention, sample, h, w, shift) for sample in x])
+    torch.testing.assert_close(got, expected)
 
 
 def test_receptive_field_of_one_block_is_31_pixels() -> None:

@@ -44,7 +44,7 @@ def generated() -> InceptionFeatures:
 
 
 def published_layout(model: InceptionFeatures) -> dict[str, torch.Tensor]:
-    """What the published file holds: the network and the classifier of 1008 classes."""
+    """Build the tensors of the published file: the network and the classifier of 1008 classes."""
     classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     return {**model.state_dict(), **classifier}
 
@@ -77,7 +77,7 @@ def test_a_file_in_that_layout_gives_the_same_features() -> None:
     assert features.std() > 0
 
 
-def test_averages_leave_the_padding_out() -> None:
+def test_averages_exclude_the_padding() -> None:
     assert torch.equal(mean_pool(torch.ones(1, 1, 5, 5)), torch.ones(1, 1, 5, 5))
 
 
@@ -102,7 +102,7 @@ def test_any_size_is_stretched_to_299() -> None:
 def test_equals_torch_fidelity(tmp_path: Path) -> None:
     published = pytest.importorskip(
         "torch_fidelity.feature_extractor_inceptionv3",
-        reason="torch-fidelity is not installed, or torchvision that it wants",
+        reason="torch-fidelity is not installed, or its dependency torchvision",
     )
     model = generated()
     torch.save(published_layout(model), tmp_path / "generated.pth")

@@ -1,4 +1,4 @@
-"""The slow transcriptions of the paper's equations, for the tests beside them."""
+"""Fixture with the paper's equations as loops, for the tests in this folder."""
 
 import importlib.util
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def literal() -> ModuleType:
-    """`literal.py`, which no package holds."""
+    """Import `literal.py`, which is not in a package."""
     path = Path(__file__).with_name("literal.py")
     spec = importlib.util.spec_from_file_location("literal", path)
     assert spec is not None

@@ -1,6 +1,6 @@
-"""Each equation of ISTE as it is printed, in loops: slow, plain, float64. Weights come from the modules.
+"""The equations of ISTE as printed, as loops in float64; weights come from the modules under test.
 
-Every point is a query of its own for each of the four corners, as in the published code.
+Each point is a separate query for each of the four corners, as in the published code.
 """
 
 import math
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def reflect(i: int, n: int) -> int:
-    """Index ``i`` of an axis of ``n`` that is mirrored at its ends."""
+    """Mirror index ``i`` at the ends of an axis of ``n``."""
     return -i if i < 0 else 2 * (n - 1) - i if i >= n else i
 
 
 def affine(layer, x: Tensor) -> Tensor:
-    """A linear layer or 1 x 1 convolution on one vector."""
+    """Apply a linear layer or 1 x 1 convolution to one vector."""
     y = layer.weight.reshape(layer.weight.shape[0], -1) @ x
     return y if layer.bias is None else y + layer.bias
 

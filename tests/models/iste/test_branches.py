@@ -1,4 +1,4 @@
-"""Both branches together against the loops: the engine's short cuts change nothing."""
+"""Both branches against the loops: results that are computed once per cell or in runs are the same."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import as_grid, count_parameters
 from histoscale.models.iste import decoding
-from histoscale.models.iste.branches import Branches
+from histoscale.models.iste.branches import Branches, Parts
 from histoscale.models.iste.decoding import decode_grid, decode_points
 from histoscale.models.iste.key_sets import points_in_cell
 
@@ -16,7 +16,7 @@ CELL = (SIZE[0] / 9, SIZE[1] / 12)
 
 
 def tiny(**parts) -> Branches:
-    return Branches(8, width=4, hidden=6, window_px=6, **parts).double()
+    return Branches(8, Parts(width=4, hidden=6, window_px=6, **parts)).double()
 
 
 def features(images: int = 1) -> torch.Tensor:
@@ -87,8 +87,8 @@ def test_cells_search_no_further_than_their_window():
     other = wide.clone()
     other[..., 8:] += 1  # blocks of 2 cells: cell 3's window is 0..5, one convolution away 6
     rows, cols = output_positions(6, 3), output_positions(40, 20)[:6]
-    pictures = [decode_grid(module, module(m), rows, cols, (0.5, 0.5)) for m in (wide, other)]
-    assert torch.equal(*pictures)
+    images = [decode_grid(module, module(m), rows, cols, (0.5, 0.5)) for m in (wide, other)]
+    assert torch.equal(*images)
 
 
 @pytest.mark.parametrize("keys", ["all", "queries", "cells"])
@@ -143,13 +143,16 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("row", SWITCHES)
-def test_switches_take_out_their_part(row):
+def test_each_switch_removes_its_part(row):
     switches, parameters = SWITCHES[row]
-    assert count_parameters(Branches()) - count_parameters(Branches(**switches)) == parameters
+    assert (
+        count_parameters(Branches(64, Parts())) - count_parameters(Branches(64, Parts(**switches)))
+        == parameters
+    )
     module = tiny(**switches)
-    picture = decode_grid(module, module(features()), *grid(), CELL)
-    assert picture.shape == (1, 3, 9, 12)
-    picture.square().sum().backward()
+    image = decode_grid(module, module(features()), *grid(), CELL)
+    assert image.shape == (1, 3, 9, 12)
+    image.square().sum().backward()
     assert all(p.grad is not None for p in module.parameters())
 
 
@@ -161,7 +164,7 @@ def test_refuses_parts_that_make_no_model():
         {"window_px": 16},
     ):
         with pytest.raises(ConfigError):
-            Branches(8, **wrong)
+            Parts(**wrong)
 
 
 @torch.no_grad()

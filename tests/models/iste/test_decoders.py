@@ -1,4 +1,4 @@
-"""Eqs. 6 and 7: one corner's answer; the sum over corners is tested with the whole model."""
+"""Eqs. 6 and 7 for one corner; the sum over corners is tested with the whole model."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""iste-fast: starts at bicubic, knows its halo, answers the same in all three ways."""
+"""iste-fast: starts at bicubic; its halo suffices; all three ways to evaluate it agree."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from histoscale.models.iste.fast import FastISTE, ScaleModulation, cells_under
 
 @pytest.fixture
 def model() -> FastISTE:
-    """A small model whose head does something."""
+    """Build a small model whose head is not zero."""
     small = FastISTE(blocks=2, channels=8, hidden=12, waves=6)
     for parameter in (*small.head.coefficients.parameters(), *small.head.modulation.parameters()):
         torch.nn.init.normal_(parameter, std=0.2)
@@ -75,7 +75,7 @@ def test_smaller_than_the_input_is_refused(model: FastISTE) -> None:
         model(torch.rand(1, 3, 8, 8), (4, 8))
 
 
-def test_modulation_starts_as_the_identity_and_answers_to_the_scale() -> None:
+def test_modulation_starts_as_the_identity_and_depends_on_the_scale() -> None:
     modulation, hidden = ScaleModulation(4), torch.randn(1, 4, 3, 3)
     torch.testing.assert_close(modulation(hidden, torch.tensor([[0.5, 0.5]])), hidden)
     torch.nn.init.normal_(modulation.layers[2].weight)

@@ -1,4 +1,4 @@
-"""The cell series: as a loop over cells and waves, three paths with one result, smooth across borders."""
+"""The series per cell: equal to a loop over cells and waves in all three ways, smooth across borders."""
 
 import math
 
@@ -13,7 +13,7 @@ from histoscale.models.iste.fourier_series import CellSeries, cells_around, rais
 
 @torch.no_grad()
 def literal(model: CellSeries, series: Tensor, row: float, col: float, cell: tuple[float, float]) -> float:
-    """One value, by a loop over all cells and all waves."""
+    """Compute one value by a loop over all cells and waves."""
     k, h, w = series.shape
     total = 0.0
     for y in range(h):
@@ -39,7 +39,7 @@ def model() -> CellSeries:
 
 
 def inner_grid(n: int, scale: float) -> Tensor:
-    """Positions over cells 1 .. n - 2, counted from cell 0."""
+    """Compute positions over cells 1 .. n - 2, counted from cell 0."""
     return output_positions(round((n - 2) * scale), n - 2) + 1
 
 
@@ -73,7 +73,7 @@ def test_scattered_equals_grid(model: CellSeries) -> None:
     torch.testing.assert_close(scattered.transpose(1, 2).reshape(grid.shape), grid, atol=1e-9, rtol=0)
 
 
-def test_windows_add_up_to_one() -> None:
+def test_windows_sum_to_one() -> None:
     positions = torch.linspace(0.01, 5.3, 200, dtype=torch.float64)
     _, offsets = cells_around(positions)
     torch.testing.assert_close(raised_cosine(offsets).sum(-1), torch.ones(200, dtype=torch.float64))

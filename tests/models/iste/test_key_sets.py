@@ -1,4 +1,4 @@
-"""Which textures a cell may retrieve: blocks, windows and the grids that fill them."""
+"""Key sets: blocks, windows, and grids extended to whole blocks."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from histoscale.models.iste.key_sets import blocks_along, complete_blocks, conte
 from histoscale.models.local_ensemble import nearest_cells
 
 
-def test_blocks_hold_the_wanted_cells_and_their_neighbours():
+def test_blocks_cover_the_cells_and_their_neighbours():
     assert blocks_along(range(16, 32), 16, 100) == [range(0, 16), range(16, 32), range(32, 48)]
     assert blocks_along(range(17, 31), 16, 100) == [range(16, 32)]
     assert blocks_along(range(40), 16, 40) == [range(0, 16), range(16, 32), range(32, 40)]

@@ -15,16 +15,16 @@ def tiny(**parts) -> ISTE:
 
 
 def tiled(model: ISTE, image: torch.Tensor, size: tuple[int, int], tile_px: int) -> torch.Tensor:
-    """The picture from tiles, as `inference` cuts them."""
+    """Render an image tile by tile, as `inference` does."""
     (h, w), (H, W) = image.shape[-2:], size
-    picture = torch.full((len(image), 3, H, W), torch.nan)
+    output = torch.full((len(image), 3, H, W), torch.nan)
     alignment = (model.alignment_px, model.alignment_px)
     for tile in plan_tiles((h, w), size, tile_px, model.halo_px, alignment):
         rows = output_positions(H, h, tile.rows.out_start, tile.rows.out_stop) - tile.rows.window_start
         cols = output_positions(W, w, tile.cols.out_start, tile.cols.out_stop) - tile.cols.window_start
         maps = model.encode(image[:, :, tile.rows.window, tile.cols.window])
-        picture[:, :, tile.rows.out, tile.cols.out] = model.render(maps, rows, cols, (h / H, w / W))
-    return picture
+        output[:, :, tile.rows.out, tile.cols.out] = model.render(maps, rows, cols, (h / H, w / W))
+    return output
 
 
 def test_parameters_of_table_8():
@@ -109,6 +109,6 @@ def test_the_outputs_of_both_decoders_add_up_to_the_output(parts):
 
 
 @pytest.mark.parametrize("part", ["pixel_decoder", "texture_decoder"])
-def test_a_single_branch_has_no_two_answers(part):
+def test_a_single_branch_has_no_intermediate_maps(part):
     with pytest.raises(ConfigError, match="pixel_decoder and texture_decoder"):
         tiny(self_texture=False, **{part: False}).intermediate_maps(torch.rand(1, 3, 6, 8), (12, 16))

@@ -24,7 +24,7 @@ class Bicubic(CoordinateSuperResolver):
         positions: Float[Tensor, "b q 2"],
         cell: Float[Tensor, "b 2"],  # noqa: ARG002
     ) -> Float[Tensor, "b q 3"]:
-        """Compute RGB at scattered positions; the size of an output pixel does not matter."""
+        """Compute RGB at scattered positions; the size of an output pixel has no effect."""
         return bicubic_points(features, positions)
 
     def render(

@@ -1,4 +1,4 @@
-"""Models of one integer scale; EDSR, RDN and SwinIR as published: a trunk and a pixel-shuffle upsampler."""
+"""Models of one integer scale: EDSR, RDN and SwinIR as published, with a pixel-shuffle upsampler."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from histoscale.models.encoders.registry import Encoder
 from histoscale.models.encoders.swinir import SwinIREncoder, crop, pad_to_windows
 
 SHUFFLE_FACTORS = {2: (2,), 3: (3,), 4: (2, 2)}
-"""Scales that can be made, and the pixel shuffles that make them."""
+"""The supported scales and the factors of their pixel shuffles."""
 
 Colour = Sequence[float]
 GREY: Colour = (0.5, 0.5, 0.5)
 
 
 def upsampler(channels: int, scale: int) -> nn.Sequential:
-    """For each factor r a conv3x3 to r^2 times the channels and a pixel shuffle; then a conv3x3 to RGB."""
+    """Build a conv3x3 to r^2 times the channels and a pixel shuffle per factor r, then a conv3x3 to RGB."""
     layers: list[nn.Module] = []
     for factor in SHUFFLE_FACTORS[scale]:
         layers += [nn.Conv2d(channels, channels * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
@@ -29,7 +29,7 @@ def upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 class FixedScale(SuperResolver):
-    """A model that makes exactly ``scale`` times the size, and no other.
+    """A model whose output is exactly ``scale`` times the size of the image.
 
     Args:
         scale: 2, 3 or 4.
@@ -59,8 +59,8 @@ class FixedScale(SuperResolver):
         possible = (image.shape[2] * self.scale, image.shape[3] * self.scale)
         if tuple(size) != possible:
             raise ScaleError(
-                f"This model makes x{self.scale} only, here {possible[0]} x {possible[1]} pixels, "
-                f"not {size[0]} x {size[1]}."
+                f"This model supports only x{self.scale}: expected a size of {possible[0]} x {possible[1]} "
+                f"pixels, found {size[0]} x {size[1]}."
             )
         return self.upscale(image)
 
@@ -69,22 +69,22 @@ class Upsampled(FixedScale):
     """Encoder features, upsampled by convolution and pixel shuffle.
 
     Args:
-        encoder: features at the density of the input.
+        encoder: the encoder.
         scale: 2, 3 or 4.
-        mean: the colour that is zero for the network, hence also the colour of its zero padding.
+        mean: the colour that the network receives as zero; its zero padding thus has this colour.
 
     Raises:
-        ConfigError: for another scale, or a mean that is no colour.
+        ConfigError: for another scale, or a mean that is not a colour.
     """
 
     def __init__(self, encoder: Encoder, scale: int, mean: Colour = GREY):
         super().__init__(scale)
         if len(mean) != len(GREY):
-            raise ConfigError(f"mean is {mean!r}: it must be a colour, three numbers.")
+            raise ConfigError(f"mean is {mean!r}: it must be a colour of three numbers.")
         self.encoder = encoder
         self.mean = tuple(mean)
         self.upsampler = upsampler(encoder.channels, scale)
-        # The upsampler's convolutions reach 1 pixel, then half of one or less at each finer grid
+        # The convolutions of the upsampler reach 1 pixel, then half a pixel or less on each finer grid.
         self.halo_px = encoder.halo_px + 2
         self.alignment_px = encoder.alignment_px
 
@@ -96,12 +96,12 @@ class Upsampled(FixedScale):
 
 
 class EDSR(Upsampled):
-    """EDSR (Lim et al., CVPR Workshops 2017); its mean is grey, as LIIF trains it.
+    """EDSR (Lim et al., CVPR Workshops 2017).
 
     Args:
         scale: 2, 3 or 4.
         blocks, channels, residual_scale: 16, 64, 1 for EDSR-baseline; 32, 256, 0.1 for the full EDSR.
-        mean: see `Upsampled`; that of DIV2K for weights of its authors.
+        mean: see `Upsampled`; grey as in LIIF's training, the mean of DIV2K for the authors' weights.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class RDN(Upsampled):
     Args:
         scale: 2, 3 or 4.
         blocks, channels: dense blocks and their width.
-        mean: see `Upsampled`; black for weights trained without normalisation.
+        mean: see `Upsampled`; black for weights that were trained without normalisation.
     """
 
     def __init__(self, scale: int = 4, blocks: int = 16, channels: int = 64, mean: Colour = GREY):
@@ -133,10 +133,10 @@ class SwinIR(Upsampled):
 
     Args:
         scale: 2, 3 or 4.
-        blocks, channels, embedding: residual Swin blocks, features of the upsampler and of the trunk.
-        mean: see `Upsampled`; that of DIV2K for weights of its authors.
-        padded_as_published: pad the image as its authors' test script does, by 1 to 8 pixels, and crop the
-            upscaled one. Off, only the encoder pads, by 0 to 7 pixels, and crops its features.
+        blocks, channels, embedding: residual Swin blocks, channels of the upsampler and of the encoder.
+        mean: see `Upsampled`; the mean of DIV2K for the authors' weights.
+        padded_as_published: pad the image by 1 to 8 pixels as the authors' test script does, and crop the
+            upscaled image. If False, the encoder pads by 0 to 7 pixels and crops its features.
     """
 
     def __init__(

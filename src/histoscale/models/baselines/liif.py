@@ -1,4 +1,4 @@
-"""LIIF (Chen et al., CVPR 2021): a perceptron turns the nearest features into a colour."""
+"""LIIF (Chen et al., CVPR 2021): a perceptron computes the colour of a point from the nearest features."""
 
 import math
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class LIIFFeatures(NamedTuple):
 
     Attributes:
         image: the input, for the bicubic skip.
-        projected: the features' share of the first layer, a row per cell.
+        projected: the features times the first layer's matrix, a row per cell.
     """
 
     image: Float[Tensor, "b 3 h w"]
@@ -29,14 +29,15 @@ class LIIFFeatures(NamedTuple):
 class LIIF(CoordinateSuperResolver):
     """Local implicit image function with 3x3 unfolding, true cell and the four-corner ensemble.
 
-    The perceptron's first layer is linear in [unfolded features, offset, cell]; its feature share is a
-    conv3x3, computed once per low-resolution pixel instead of once per query and corner. Same numbers.
+    The perceptron's first layer is linear in [unfolded features, offset, cell]. Its product with the unfolded
+    features is a conv3x3, which is computed once per low-resolution pixel instead of once per point and
+    corner and gives the same numbers.
 
     Args:
         encoder: ``edsr``, ``rdn`` or ``swinir``.
-        blocks, channels: of the encoder; the published number of blocks if None.
-        width: of the perceptron's four hidden layers.
-        skip: ``bicubic`` adds the bicubic image and starts from it: the last layer is zero at first.
+        blocks, channels: blocks and width of the encoder; None: the published number of blocks.
+        width: width of the perceptron's four hidden layers.
+        skip: ``bicubic`` adds the bicubic image; the last layer then starts at zero. ``none``: no skip.
 
     Raises:
         ConfigError: if the encoder or the skip is unknown.
@@ -64,7 +65,7 @@ class LIIF(CoordinateSuperResolver):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Initialise both parts of the first layer as the one linear layer that they are."""
+        """Initialise the two parts of the first layer as one linear layer."""
         bound = 1 / math.sqrt(9 * self.encoder.channels + 4)
         for parameter in (*self.feature_part.parameters(), *self.place_part.parameters()):
             nn.init.uniform_(parameter, -bound, bound)
@@ -73,7 +74,7 @@ class LIIF(CoordinateSuperResolver):
                 nn.init.zeros_(parameter)
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> LIIFFeatures:
-        """The image and the features' share of the first layer."""
+        """Compute the features times the first layer's matrix; keep the image for the skip."""
         return LIIFFeatures(image, as_rows(self.feature_part(self.encoder(image * 2 - 1))))
 
     def decode(
@@ -85,6 +86,7 @@ class LIIF(CoordinateSuperResolver):
         rgb = bicubic_points(image, positions) * 2 - 1 if self.skip == "bicubic" else image.new_zeros(())
         for corner in corners(positions, (image.shape[2], image.shape[3]), image.dtype):
             place = self.place_part(torch.cat((corner.offset, places), dim=-1))
+            # f_theta(z, x_q - u_t, c), weighted by S_t / S.
             colour: Tensor = self.layers(pick(features.projected, corner.cell) + place)
             rgb = rgb + corner.weight[..., None] * colour
         return rgb * 0.5 + 0.5

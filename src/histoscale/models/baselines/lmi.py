@@ -19,7 +19,7 @@ class LMIFeatures(NamedTuple):
 
     Attributes:
         image: the input.
-        tokens: features and colour, a row per cell.
+        tokens: features and colour; a row per cell.
     """
 
     image: Float[Tensor, "b 3 h w"]
@@ -27,25 +27,25 @@ class LMIFeatures(NamedTuple):
 
 
 def mixing(wide: int, narrow: int) -> nn.Sequential:
-    """Two linear layers, twice ``narrow`` in between, a GELU after each."""
+    """Build two linear layers with GELU: ``wide`` to twice ``narrow`` to ``narrow``."""
     return nn.Sequential(nn.Linear(wide, 2 * narrow), nn.GELU(), nn.Linear(2 * narrow, narrow), nn.GELU())
 
 
 class LMI(CoordinateSuperResolver):
-    """Local mix implicit representation: sixteen cells mixed over tokens, then over channels, then by area.
+    """Local mix implicit representation: mix sixteen cells over tokens, then over channels, then by area.
 
-    Offsets and cell height pass through a perceptron to sixteen more columns of the token mixing. No skip, no
-    normalisation. On SwinIR, LMI has 11 690 903 parameters as published.
+    A perceptron computes sixteen more columns for the token mixing from the offsets and the cell height.
+    There is no skip and no normalisation. On SwinIR, LMI has 11 690 903 parameters as published.
 
     Args:
         encoder: ``edsr``, ``rdn`` or ``swinir``.
-        blocks, channels: of the encoder; the published number of blocks if None.
+        blocks, channels: blocks and width of the encoder; None: the published number of blocks.
 
     Raises:
         ConfigError: if the encoder is unknown.
     """
 
-    points_at_once = 512  # sixteen tokens each
+    points_at_once = 512  # each has sixteen tokens
 
     def __init__(self, encoder: str = "edsr", blocks: int | None = None, channels: int = 64):
         super().__init__()
@@ -54,13 +54,13 @@ class LMI(CoordinateSuperResolver):
             nn.Linear(2 * TOKENS + 1, channels), nn.ReLU(), nn.Linear(channels, channels * TOKENS)
         )
         self.mix_tokens = mixing(2 * TOKENS, TOKENS)
-        self.mix_channels = mixing(channels + 6, channels)  # and colour, offset, cell height
+        self.mix_channels = mixing(channels + 6, channels)  # 6: colour, offset, cell height
         self.last = nn.Linear(channels, 3)
         self.halo_px = self.encoder.halo_px + 2
         self.alignment_px = self.encoder.alignment_px
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> LMIFeatures:
-        """Features and colour of every cell."""
+        """Compute features and colour of every cell."""
         normalised = image * 2 - 1
         return LMIFeatures(image, as_rows(torch.cat((self.encoder(normalised), normalised), dim=1)))
 
@@ -70,6 +70,7 @@ class LMI(CoordinateSuperResolver):
         """Compute RGB at scattered positions (row, column)."""
         image = features.image
         found = corners(positions, (image.shape[2], image.shape[3]), image.dtype, steps=STEPS)
+        # Sixteen tokens per point, [b, q, 16, ..]; only the height of an output pixel is an input.
         cells, offsets, weights = (torch.stack(parts, dim=2) for parts in zip(*found, strict=True))
         tokens = pick(features.tokens, cells.flatten(1)).unflatten(1, cells.shape[1:])
         height = relative_cell(cell.to(image))[:, None, :1].expand(*positions.shape[:2], 1)
@@ -82,11 +83,13 @@ class LMI(CoordinateSuperResolver):
         offsets: Float[Tensor, "b q t 2"],
         height: Float[Tensor, "b q 1"],
     ) -> Float[Tensor, "b q t c"]:
-        """The mixer's one block with both its skips: the tokens count twice, as published."""
+        """Apply the mixer's block. Its two skips add the tokens twice, as published."""
         x, colour = tokens[..., :-3], tokens[..., -3:]
         places = self.places(torch.cat((offsets.flatten(2), height), dim=-1))
+        # Mix over tokens: each channel is a row of 16 tokens and 16 columns computed from the places.
         columns = torch.cat((x.transpose(2, 3), places.unflatten(2, (-1, TOKENS))), dim=-1)
         y: Tensor = x + self.mix_tokens(columns).transpose(2, 3)
+        # Mix over channels: each token with its colour, offset and cell height.
         heights = height[:, :, None].expand(*offsets.shape[:3], 1)
         y = y + self.mix_channels(torch.cat((y, colour, offsets, heights), dim=-1))
         return x + y

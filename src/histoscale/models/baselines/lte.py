@@ -1,4 +1,4 @@
-"""LTE (Lee and Jin, CVPR 2022): waves around each cell, estimated locally, and a perceptron."""
+"""LTE (Lee and Jin, CVPR 2022): waves around each cell, estimated from its features, and a perceptron."""
 
 import math
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class LTEFeatures(NamedTuple):
 
     Attributes:
         image: the input, for the bilinear skip.
-        spectrum: amplitudes, frequencies along rows, frequencies along columns, a row per cell.
+        spectrum: amplitudes, frequencies along rows, frequencies along columns; a row per cell.
     """
 
     image: Float[Tensor, "b 3 h w"]
@@ -33,22 +33,23 @@ class LTEFeatures(NamedTuple):
 
 
 class LTE(CoordinateSuperResolver):
-    """Amplitude * [cos(pi angle), sin(pi angle)] to colour; four corners by area, a bilinear skip.
+    """A perceptron on amplitude * [cos(pi angle), sin(pi angle)]; four corners by area, a bilinear skip.
 
-    The angle is frequency * offset + phase, the phase a linear map of the cell. On SwinIR, LTE has 12 096 871
-    parameters as published.
+    The angle is frequency * offset + phase; the phase is a linear function of the cell. On SwinIR, LTE has
+    12 096 871 parameters as published.
 
     Args:
         encoder: ``edsr``, ``rdn`` or ``swinir``.
-        blocks, channels: of the encoder; the published number of blocks if None.
-        width: amplitudes of a cell, and of the perceptron's three hidden layers; even.
-        max_scale: decode larger scales with this one's cell, as the published code does; None: never.
+        blocks, channels: blocks and width of the encoder; None: the published number of blocks.
+        width: amplitudes per cell and width of the perceptron's three hidden layers; an even number.
+        max_scale: decode all larger scales with the cell of this scale, as the published code does. None: no
+            limit.
 
     Raises:
         ConfigError: if the encoder is unknown.
     """
 
-    points_at_once = 512  # four corners each
+    points_at_once = 512  # each has four corners
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class LTE(CoordinateSuperResolver):
         self.alignment_px = self.encoder.alignment_px
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> LTEFeatures:
-        """The image and the spectrum of every cell."""
+        """Compute the spectrum of every cell; keep the image for the skip."""
         return LTEFeatures(image, as_rows(self.spectrum(self.encoder(image * 2 - 1))))
 
     def decode(
@@ -78,6 +79,7 @@ class LTE(CoordinateSuperResolver):
         """Compute RGB at scattered positions (row, column)."""
         image = features.image
         size = (image.shape[2], image.shape[3])
+        # The four corners of each point in one pass, [b, 4 q, ..].
         corner = stacked(corners(positions, size, image.dtype))
         waves = self._waves(pick(features.spectrum, corner.cell), corner.offset, cell.to(image))
         rgb = blended(self.layers(waves), corner)
@@ -86,9 +88,11 @@ class LTE(CoordinateSuperResolver):
     def _waves(
         self, spectrum: Float[Tensor, "b k c2"], offset: Float[Tensor, "b k 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b k c"]:
-        """The perceptron's input; angles in the offsets' precision, which bfloat16 would blur."""
+        """Compute the input of the perceptron."""
+        # As many frequencies per axis as there are cosines, half of the amplitudes.
         half = self.width // 2
         amplitude, along_rows, along_columns = spectrum.split((self.width, half, half), dim=-1)
+        # Angles in the precision of the offsets: bfloat16 has too few digits for them.
         with torch.autocast(cell.device.type, enabled=False):
             angle = self.phase(relative_cell(cell, self.max_scale))[:, None]
             angle = torch.addcmul(angle, along_rows, offset[..., :1])

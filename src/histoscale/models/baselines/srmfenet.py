@@ -1,4 +1,4 @@
-"""SRMFENet (Xie et al., SHISRCNet, MICCAI 2023): dilated convolutions in cascade, each weighted."""
+"""SRMFENet (Xie et al., SHISRCNet, MICCAI 2023): a weighted cascade of dilated convolutions."""
 
 import torch
 from jaxtyping import Float
@@ -13,24 +13,24 @@ SLOPE = 0.1
 
 
 def normalised(channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:
-    """A convolution without bias, batch normalisation, ReLU."""
+    """Build a convolution without bias, batch normalisation and ReLU."""
     padding = dilation * (kernel // 2)
     conv = nn.Conv2d(channels, channels, kernel, padding=padding, dilation=dilation, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 
 def gate(channels: int, form: str) -> nn.Module:
-    """From a map's mean to its logits: a conv1x1, or with bias, normalisation and ReLU as released."""
+    """Build the layers from the mean of a map to its logits, see `SRMFENet`."""
     if form == "published":
         return nn.Conv2d(channels, channels, 1, bias=False)
     return nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU())
 
 
 class MultiFeatures(nn.Module):
-    """Multi-features extraction: four scales in cascade, weighted per channel by gates.
+    """Multi-features extraction: a cascade of four scales, weighted per channel by gates.
 
     Args:
-        channels: features in and out.
+        channels: channels of input and output.
         gates: see `SRMFENet`.
     """
 
@@ -41,21 +41,23 @@ class MultiFeatures(nn.Module):
         self.fuse = normalised(channels, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Compute the features of all scales and add their weighted sum to the input."""
         features: list[Tensor] = []
         for layer in self.scales:
-            # Each scale sees the one before and the input.
+            # The input of a scale is the output of the previous scale plus the input of the block.
             features.append(layer(features[-1] + x if features else x))
+        # A gate computes a logit per channel from the mean over the whole map, [b, c, 1, 1].
         logits = [
             score(y.mean(dim=(2, 3), keepdim=True)) for score, y in zip(self.gates, features, strict=True)
         ]
-        # One share per scale and channel, summing to 1 over the scales: [4, b, c, 1, 1].
+        # Weights per scale and channel, which sum to 1 over the scales: [4, b, c, 1, 1].
         shares = torch.stack(logits).sigmoid().softmax(dim=0)
         mixed: Tensor = self.fuse((shares * torch.stack(features)).sum(dim=0) + x)
         return mixed
 
 
 def leaky_upsampler(channels: int, scale: int) -> nn.Sequential:
-    """For each factor a conv3x3, a pixel shuffle and a leaky ReLU; then two conv3x3 to RGB."""
+    """Build a conv3x3, a pixel shuffle and a leaky ReLU per factor, then two conv3x3 to RGB."""
     layers: list[nn.Module] = []
     for factor in SHUFFLE_FACTORS[scale]:
         wide = nn.Conv2d(channels, channels * factor**2, 3, padding=1)
@@ -65,17 +67,18 @@ def leaky_upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 class SRMFENet(FixedScale):
-    """The super-resolution half of SHISRCNet.
+    """The super-resolution part of SHISRCNet.
 
-    **Tiles.** The gates are means over the whole input, so the network is applied to windows of one size,
-    which are blended (`histoscale.models.windows`): the pixels do not depend on the tiles.
+    **Tiles.** The gates depend on means over the whole input. The network is therefore applied to windows of
+    one size, which are blended (`histoscale.models.windows`), so that pixels do not depend on the tiles.
 
     Args:
         scale: 2, 3 or 4.
-        blocks, channels: multi-features blocks and their width, 3 and 64.
-        gates: ``published``, a conv1x1 without bias, as the paper draws them; ``released``, with bias,
-            normalisation and ReLU, as the public code runs: a later class has the name of the one drawn.
-        window_px: side of a window in low-resolution pixels; a quarter of it fades into the next.
+        blocks, channels: multi-features blocks and their width, 3 and 64 as published.
+        gates: ``published``: a conv1x1 without bias, as in the paper's figure. ``released``: with bias,
+            normalisation and ReLU, as the public code computes them, because there a second class of the same
+            name replaces the published one.
+        window_px: side of a window in low-resolution pixels; a quarter of it overlaps the next window.
 
     Raises:
         ConfigError: if the gates are unknown.
@@ -106,7 +109,7 @@ class SRMFENet(FixedScale):
         """Upscale ``image`` to ``scale`` times its size.
 
         Raises:
-            ConfigError: when training with released gates on a batch of one, which has no variance.
+            ConfigError: in training with released gates on a batch of one image, which has no variance.
         """
         if self.training and self.released and len(image) == 1:
             raise ConfigError(

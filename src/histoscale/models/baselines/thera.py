@@ -20,7 +20,7 @@ class TheraFeatures(NamedTuple):
 
     Attributes:
         image: the input, for the nearest colour.
-        fields: a phase for every wave, then its three amplitudes colour by colour, a row per cell.
+        fields: the phases of all waves, then their amplitudes for each colour; a row per cell.
     """
 
     image: Float[Tensor, "b 3 h w"]
@@ -30,17 +30,17 @@ class TheraFeatures(NamedTuple):
 class Thera(CoordinateSuperResolver):
     """Nearest colour + sum of amplitude * sin(frequency . offset + phase) * exp(-kappa t |frequency|^2).
 
-    Frequencies and kappa are the model's, phases and amplitudes the cell's, made by one conv1x1: the smallest
-    published size, "Air", whose 8 256 parameters beside the encoder do not count kappa. t is the square of an
-    output pixel's size: a large pixel averages fast waves away, as a sensor does. No corners are blended.
+    All cells share frequencies and kappa; one conv1x1 computes the phases and amplitudes of each cell. This
+    is the smallest published size, "Air": 8 256 parameters besides the encoder and kappa. t is the square of
+    the size of an output pixel: a large pixel averages fast waves, as a sensor does. Corners are not blended.
 
-    Each axis has its own t here, where the published code takes the height's for both. Of the published
-    training, the total variation loss is not part of the model.
+    Here each axis has its own t; the published code uses that of the height for both. The total variation
+    loss of the published training is not part of the model.
 
     Args:
         encoder: ``edsr``, ``rdn`` or ``swinir``.
-        blocks, channels: of the encoder; the published number of blocks if None.
-        waves: sines of a cell.
+        blocks, channels: blocks and width of the encoder; None: the published number of blocks.
+        waves: sines per cell.
 
     Raises:
         ConfigError: if the encoder is unknown.
@@ -60,7 +60,7 @@ class Thera(CoordinateSuperResolver):
         self.alignment_px = self.encoder.alignment_px
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> TheraFeatures:
-        """The image and the field of every cell."""
+        """Compute the field of every cell; keep the image for the nearest colour."""
         return TheraFeatures(image, as_rows(self.fields(self.encoder(image * 2 - 1))))
 
     def decode(
@@ -68,25 +68,29 @@ class Thera(CoordinateSuperResolver):
     ) -> Float[Tensor, "b q 3"]:
         """Compute RGB at scattered positions (row, column)."""
         image = features.image
+        # A single step of 0: the cell that contains the point, instead of four corners.
         (nearest,) = corners(positions, (image.shape[2], image.shape[3]), image.dtype, steps=(0,))
         fields = pick(features.fields, nearest.cell)
         phase, amplitudes = fields.split((self.waves, 3 * self.waves), dim=-1)
         waves = self._waves(phase, nearest.offset / 2, cell.to(image))
+        # The amplitudes of each colour times the shared waves, summed over the waves.
         rgb: Tensor = (amplitudes.unflatten(-1, (3, -1)) * waves[:, :, None]).sum(dim=-1)
         return pick(as_rows(image), nearest.cell) + rgb * 0.5
 
     def _waves(
         self, phase: Float[Tensor, "b q k"], offset: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q k"]:
-        """Damped sines; angles in the offsets' precision, which bfloat16 would blur."""
+        """Compute the damped sines, [b, q, k]."""
+        # Angles in the precision of the offsets: bfloat16 has too few digits for them.
         with torch.autocast(cell.device.type, enabled=False):
             angle = phase.to(offset) + offset @ self.frequencies
-            heat = cell.square() @ self.frequencies.square()  # t |frequency|^2, axis by axis
+            heat = cell.square() @ self.frequencies.square()  # t |frequency|^2, summed over the axes
             waves: Tensor = angle.sin() * torch.exp(-self.kappa * heat)[:, None]
         return waves
 
 
 def evenly_in_a_disc(n: int, radius: float) -> Float[Tensor, "2 n"]:
-    """Random points, as dense everywhere in a disc around zero."""
+    """Draw random points uniformly from a disc around zero."""
+    # The square root makes the density uniform: area grows with the square of the distance.
     distance, angle = radius * torch.rand(n).sqrt(), 2 * math.pi * torch.rand(n)
     return torch.stack((distance * angle.cos(), distance * angle.sin()))

@@ -1,1 +1,1 @@
-"""Feature extractors: SwinIR, EDSR, RDN without their upsamplers."""
+"""Encoders: EDSR, RDN and SwinIR without their upsamplers."""

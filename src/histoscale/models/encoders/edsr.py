@@ -1,4 +1,4 @@
-"""EDSR without its upsampler (Lim et al., CVPR Workshops 2017): features at the density of the input."""
+"""EDSR without its upsampler (Lim et al., CVPR Workshops 2017)."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,12 +14,13 @@ class ResidualBlock(nn.Module):
         self.residual_scale = residual_scale
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Add the scaled residual to the input."""
         residual: Tensor = self.conv2(nn.functional.relu(self.conv1(x)))
         return x + (residual if self.residual_scale == 1 else residual * self.residual_scale)
 
 
 class EDSREncoder(nn.Module):
-    """EDSR's trunk: conv, ``blocks`` residual blocks, conv, long skip.
+    """The encoder of EDSR: conv, ``blocks`` residual blocks, conv, long skip.
 
     Args:
         blocks, channels, residual_scale: 16, 64, 1 for EDSR-baseline; 32, 256, 0.1 for the full EDSR.
@@ -37,7 +38,7 @@ class EDSREncoder(nn.Module):
         )
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        """Features of an image already normalised to [-1, 1]."""
+        """Compute the features of an image that is normalised to [-1, 1]."""
         shallow: Tensor = self.first(image)
         deep: Tensor = self.body(shallow)
         return shallow + deep

@@ -1,4 +1,4 @@
-"""RDN without its upsampler (Zhang et al., CVPR 2018), configuration B: dense blocks, fused twice."""
+"""RDN without its upsampler (Zhang et al., CVPR 2018), configuration B."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class DenseBlock(nn.Module):
-    """``layers`` times [conv3x3, ReLU, concatenate], fused by a conv1x1, plus the input."""
+    """``layers`` times conv3x3, ReLU and concatenation, then a conv1x1 that fuses them, plus the input."""
 
     def __init__(self, channels: int, growth: int, layers: int):
         super().__init__()
@@ -16,6 +16,7 @@ class DenseBlock(nn.Module):
         self.fuse = nn.Conv2d(channels + growth * layers, channels, 1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Compute the fused features and add the input."""
         dense = x
         for layer in self.layers:
             dense = torch.cat([dense, nn.functional.relu(layer(dense))], dim=1)
@@ -24,12 +25,13 @@ class DenseBlock(nn.Module):
 
 
 class RDNEncoder(nn.Module):
-    """RDN's trunk: two convs, ``blocks`` dense blocks, all their outputs fused, long skip.
+    """The encoder of RDN: two convs, ``blocks`` dense blocks, a fusion of all their outputs, long skip.
 
     Args:
         blocks: dense blocks, 16 in configuration B.
-        channels: features of every block and of the output, 64 in configuration B; also the growth.
-        layers: convolutions of a dense block, 8 in configuration B.
+        channels: channels of every block and of the output, and the growth of the dense blocks; 64 in
+            configuration B.
+        layers: convolutions per dense block, 8 in configuration B.
     """
 
     def __init__(self, blocks: int = 16, channels: int = 64, layers: int = 8):
@@ -45,7 +47,7 @@ class RDNEncoder(nn.Module):
         )
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        """Features of an image already normalised to [-1, 1]."""
+        """Compute the features of an image that is normalised to [-1, 1]."""
         shallow: Tensor = self.first(image)
         x: Tensor = self.second(shallow)
         outputs = []

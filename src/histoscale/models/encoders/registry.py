@@ -1,4 +1,4 @@
-"""Every encoder by name. A new encoder is one more line here."""
+"""Every encoder by name. To add an encoder, add its lines here."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def build_encoder(name: str, blocks: int | None = None, channels: int = 64) -> E
 
     Args:
         blocks: residual, dense or residual Swin blocks; the published number (16, 16, 6) if None.
-        channels: features of the output.
+        channels: channels of the output.
 
     Raises:
         ConfigError: for an unknown name.

@@ -1,8 +1,8 @@
 """SwinIR without its upsampler (Liang et al., ICCV Workshops 2021): attention within shifted windows.
 
-A window is a run of 64 tokens after one gather, and its shift is part of the gather. Orders and masks are
-computed from the size at hand, once a call for all layers: no state survives, and height and width stay
-symbolic when the trunk is exported.
+One gather moves the 64 tokens of each window next to each other and also applies the shift. Orders and masks
+are computed from the size of the input, once per call for all layers. No state survives a call, and height
+and width stay symbolic when the encoder is exported.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ MASKED = -100.0
 
 
 class Windows(NamedTuple):
-    """One way to cut a map of ``n`` tokens into windows.
+    """A division of a map of ``n`` tokens into windows.
 
     Attributes:
-        order: tokens of the map window by window, row-major in both.
-        inverse: from that order back to the map's.
-        mask: added to the attention logits of each window; None where every pair may attend.
+        order: the numbers of the map's tokens window by window; windows and their tokens are row-major.
+        inverse: the permutation from that order back to the map.
+        mask: added to the attention logits of each window; None if all pairs of a window may attend.
     """
 
     order: Int[Tensor, " n"]
@@ -31,33 +31,38 @@ class Windows(NamedTuple):
 
 
 def cut_windows(h: int, w: int, shift_px: int, like: Float[Tensor, "b ..."]) -> Windows:
-    """Windows of a map of ``h`` x ``w`` tokens (multiples of 8), moved by ``shift_px`` with wrap-around.
+    """Divide a map of ``h`` x ``w`` tokens (multiples of 8) into windows shifted by ``shift_px``.
 
-    A shifted window that wraps joins opposite borders of the map; the mask keeps its parts apart.
+    Shifted windows wrap around the border of the map. The mask stops attention across the border.
     """
+    # Number of the window and of the token in it, for each place of the new order.
     index = torch.arange(h * w, device=like.device)
     window, token = index // TOKENS, index % TOKENS
+    # Row and column of that token on the map, before wrapping around.
     row = window // (w // WINDOW_PX) * WINDOW_PX + token // WINDOW_PX + shift_px
     col = window % (w // WINDOW_PX) * WINDOW_PX + token % WINDOW_PX + shift_px
     order = row % h * w + col % w
     if shift_px == 0:
         return Windows(order, order.argsort(), None)
+    # Which tokens have wrapped, vertically (1) and horizontally (2): pairs of different parts are masked.
     part = ((row >= h).long() + 2 * (col >= w).long()).view(-1, 1, 1, TOKENS)
     mask = (part != part.transpose(2, 3)).to(like.dtype) * MASKED
     return Windows(order, order.argsort(), mask.repeat(like.shape[0], 1, 1, 1))
 
 
 def mirrored_index(n: int, n_padded: int, device: torch.device) -> Int[Tensor, " n_padded"]:
-    """Indices that continue ``n`` samples to ``n_padded`` by reflection, the edge sample repeated."""
+    """Return indices that extend ``n`` samples to ``n_padded`` by reflection, repeating the edge sample."""
+    # 0 .. n - 1, n - 1 .. 0, and again.
     index = torch.arange(n_padded, device=device) % (2 * n)
     return torch.minimum(index, 2 * n - 1 - index)
 
 
 def pad_to_windows(image: Float[Tensor, "b c h w"], least_px: int = 0) -> Float[Tensor, "b c H W"]:
-    """``image`` continued at the bottom and right to whole windows; a one-pixel image works too.
+    """Extend ``image`` at the bottom and right to whole windows by reflection.
 
     Args:
-        least_px: how much is added at least; 1 adds a window where there are whole ones already.
+        image: the image; even one pixel suffices.
+        least_px: pixels to add at least; with 1 an image of whole windows gets one more window.
     """
     h, w = image.shape[-2:]
     rows = mirrored_index(h, (h + least_px + WINDOW_PX - 1) // WINDOW_PX * WINDOW_PX, image.device)
@@ -66,38 +71,41 @@ def pad_to_windows(image: Float[Tensor, "b c h w"], least_px: int = 0) -> Float[
 
 
 def crop(padded: Float[Tensor, "b c H W"], h: int, w: int) -> Float[Tensor, "b c h w"]:
-    """The first ``h`` rows and ``w`` columns; a slice would bind both to multiples of 8 on export."""
+    """Crop to the first ``h`` rows and ``w`` columns."""
+    # No slice: on export it would restrict height and width to multiples of 8.
     rows, cols = (torch.arange(n, device=padded.device) for n in (h, w))
     return padded.index_select(2, rows).index_select(3, cols)
 
 
 def as_tokens(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n c"]:
-    """A map as a row-major list of tokens."""
+    """Return a map as a row-major list of tokens."""
     return x.flatten(2).transpose(1, 2)
 
 
 def as_map(tokens: Float[Tensor, "b n c"], h: int, w: int) -> Float[Tensor, "b c h w"]:
-    """The inverse of `as_tokens`."""
+    """Invert `as_tokens`."""
     return tokens.transpose(1, 2).reshape(*tokens.shape[::2], h, w)
 
 
 def relative_index() -> Int[Tensor, "64 64"]:
-    """Row of the bias table for every pair of tokens of one window: their offset, row-major."""
+    """Compute the row of the bias table for each pair of tokens of a window, from their offset."""
     position = torch.arange(TOKENS)
     row, col = position // WINDOW_PX, position % WINDOW_PX
+    # Offsets from -7 to 7 become 0 to 14; the table has 15 x 15 rows, row-major.
     rows = row[:, None] - row[None] + WINDOW_PX - 1
     cols = col[:, None] - col[None] + WINDOW_PX - 1
     return rows * (2 * WINDOW_PX - 1) + cols
 
 
 class StochasticDepth(nn.Module):
-    """Drops a residual branch for whole samples while training (Huang et al., ECCV 2016)."""
+    """In training, drop a residual branch for random samples (Huang et al., ECCV 2016)."""
 
     def __init__(self, rate: float):
         super().__init__()
         self.rate = rate
 
     def forward(self, x: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """Drop samples; scale the others so that the mean does not change."""
         if not self.training or self.rate == 0:
             return x
         kept = torch.rand(x.shape[0], *(1,) * (x.ndim - 1), device=x.device) >= self.rate
@@ -105,7 +113,7 @@ class StochasticDepth(nn.Module):
 
 
 class WindowAttention(nn.Module):
-    """Multi-head attention within each window, with a learned bias for every offset of two pixels."""
+    """Multi-head attention within each window, with a learned bias per offset of two tokens."""
 
     relative_index: Tensor
 
@@ -119,14 +127,18 @@ class WindowAttention(nn.Module):
         self.register_buffer("relative_index", relative_index(), persistent=False)
 
     def forward(self, x: Float[Tensor, "b n c"], windows: Windows) -> Float[Tensor, "b n c"]:
+        """Attend within the windows of ``windows``."""
+        # 1. Queries, keys and values of all tokens, window by window.
         qkv = self.qkv(x.index_select(1, windows.order)).view(
             -1, TOKENS, 3, self.heads, x.shape[2] // self.heads
         )
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (windows, heads, 64, c / heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [windows, heads, 64, c / heads]
+        # 2. Logits get the bias of the offset, [1, heads, 64, 64], and the mask of the window.
         bias = self.bias_table[self.relative_index].permute(2, 0, 1)[None]
         if windows.mask is not None:
             bias = bias + windows.mask
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+        # 3. Heads side by side, projected, and back to the order of the map.
         out: Tensor = self.projection(mixed.transpose(1, 2).reshape(x.shape))
         return out.index_select(1, windows.inverse)
 
@@ -145,13 +157,14 @@ class SwinLayer(nn.Module):
         self.drop = StochasticDepth(drop_rate)
 
     def forward(self, x: Float[Tensor, "b n c"], windows: Windows) -> Float[Tensor, "b n c"]:
+        """Apply attention and MLP, each as a residual."""
         x = x + self.drop(self.attention(self.norm1(x), windows))
         out: Tensor = x + self.drop(self.mlp(self.norm2(x)))
         return out
 
 
 class ResidualSwinBlock(nn.Module):
-    """RSTB: Swin layers, unshifted and shifted by turns, a conv3x3, plus the input."""
+    """RSTB: alternating unshifted and shifted Swin layers, a conv3x3, plus the input."""
 
     def __init__(self, embedding: int, heads: int, drop_rates: list[float]):
         super().__init__()
@@ -159,27 +172,28 @@ class ResidualSwinBlock(nn.Module):
         self.conv = nn.Conv2d(embedding, embedding, 3, padding=1)
 
     def forward(
-        self, x: Float[Tensor, "b n c"], h: int, w: int, by_turns: tuple[Windows, Windows]
+        self, x: Float[Tensor, "b n c"], h: int, w: int, windows: tuple[Windows, Windows]
     ) -> Float[Tensor, "b n c"]:
+        """Apply the layers with unshifted and shifted ``windows`` in alternation."""
         y = x
         for i, layer in enumerate(self.layers):
-            y = layer(y, by_turns[i % 2])
+            y = layer(y, windows[i % 2])
         return x + as_tokens(self.conv(as_map(y, h, w)))
 
 
 class SwinIREncoder(nn.Module):
-    """SwinIR-M's trunk and the convolution that stands before its upsampler.
+    """The encoder of SwinIR-M, including the convolution before its upsampler.
 
-    **Tiles.** The windows are anchored to the first pixel, hence ``alignment_px``. The receptive field
-    reaches 151 pixels to each side, half a window a layer and a pixel a convolution. ``halo_px`` is a
-    practical margin: the dependence fades with distance, and what remains of the seam has to be measured on
-    trained weights.
+    **Tiles.** Windows start at the first pixel of the input, hence ``alignment_px``. The receptive field
+    reaches 151 pixels to each side: half a window per layer and a pixel per convolution. ``halo_px`` is
+    smaller, because the dependence decreases with distance: a tile may differ slightly from the whole image.
+    ``benchmarks/seams.py`` measures the difference, so far with untrained weights.
 
     Args:
-        blocks, layers: residual Swin blocks and the layers of each, 6 and 6 for SwinIR-M.
-        channels: features of the output, 64.
-        embedding, heads: features and attention heads of the trunk, 180 and 6.
-        drop_rate: stochastic depth of the last layer; grows linearly from 0.
+        blocks, layers: residual Swin blocks and layers of each block, 6 and 6 for SwinIR-M.
+        channels: channels of the output, 64 for SwinIR-M.
+        embedding, heads: channels and attention heads of the layers, 180 and 6 for SwinIR-M.
+        drop_rate: stochastic depth of the last layer; it grows linearly from 0 at the first.
     """
 
     def __init__(
@@ -208,19 +222,20 @@ class SwinIREncoder(nn.Module):
         self.apply(initialise_linear)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        """Features of an image already normalised to [-1, 1]; any size, cropped back after padding."""
+        """Compute the features of an image of any size that is normalised to [-1, 1]."""
+        # Pad to whole windows here, crop the features at the end.
         shallow: Tensor = self.first(pad_to_windows(image))
         h, w = shallow.shape[-2:]
-        by_turns = (cut_windows(h, w, 0, shallow), cut_windows(h, w, WINDOW_PX // 2, shallow))
+        windows = (cut_windows(h, w, 0, shallow), cut_windows(h, w, WINDOW_PX // 2, shallow))
         x = self.norm_in(as_tokens(shallow))
         for block in self.blocks:
-            x = block(x, h, w, by_turns)
+            x = block(x, h, w, windows)
         deep: Tensor = self.last(as_map(self.norm_out(x), h, w))
         return crop(self.reduce(shallow + deep), *image.shape[-2:])
 
 
 def initialise_linear(module: nn.Module) -> None:
-    """SwinIR's start: linear maps from a truncated normal of 0.02, biases zero."""
+    """Initialise as SwinIR does: linear layers from a truncated normal of 0.02, biases zero."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

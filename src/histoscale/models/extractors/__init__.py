@@ -1,1 +1,1 @@
-"""Networks that turn a picture into a vector whose statistics the Frechet distance compares."""
+"""Feature extractors for the Frechet distance: networks from an image to a vector."""

@@ -1,4 +1,4 @@
-"""The contract of every feature extractor: images in, one vector of fixed length for each."""
+"""The contract of every feature extractor: one vector of fixed length per image."""
 
 from abc import ABC, abstractmethod
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 class FeatureExtractor(nn.Module, ABC):
     """Turn each image into one feature vector.
 
-    **Convention.** RGB in [0, 1], rows first. Features are comparable only with those of the same extractor
-    with the same weights, so its name belongs to every figure made with it.
+    **Convention.** RGB in [0, 1], rows first. Only features of the same extractor with the same weights are
+    comparable, so every result names its extractor.
 
     Attributes:
-        name: what to call the features.
+        name: name of the features in results.
         dimension: length of a vector.
     """
 

@@ -1,9 +1,9 @@
-"""Inception-v3 as FID uses it: TensorFlow's network of December 2015 in the layout of pytorch-fid's weights.
+"""Inception-v3 as used for FID: TensorFlow's network of December 2015 in the layout of pytorch-fid's weights.
 
-Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016. The weights were carried
-over from TensorFlow, and the network differs from torchvision's where TensorFlow's did: average pools leave
-the padding out of their mean, the pool of the last block takes maxima, and the classifier, which FID ignores,
-has 1008 classes. Layers bear the names of the published file, so that it loads as it is.
+Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016. The weights come from
+TensorFlow, whose network differs from torchvision's: average pools exclude the padding, the pool of the last
+block takes maxima, and the classifier, which FID does not use, has 1008 classes. Layers have the names of the
+published file, so that it loads without changes.
 """
 
 from collections.abc import Mapping
@@ -34,31 +34,32 @@ class Convolution(nn.Module):
         self.bn = nn.BatchNorm2d(after, eps=0.001)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d i j"]:
+        """Apply convolution, normalisation and ReLU."""
         return functional.relu(self.bn(self.conv(x)))
 
 
 def row(before: int, after: int) -> Convolution:
-    """One row of seven."""
+    """Build a convolution with a kernel of 1 x 7."""
     return Convolution(before, after, (1, 7), padding=(0, 3))
 
 
 def column(before: int, after: int) -> Convolution:
-    """One column of seven."""
+    """Build a convolution with a kernel of 7 x 1."""
     return Convolution(before, after, (7, 1), padding=(3, 0))
 
 
 def mean_pool(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """3 x 3 means; at the border of what lies inside, as in TensorFlow."""
+    """Compute 3 x 3 means, at the border only of pixels inside, as in TensorFlow."""
     return functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def max_pool(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """3 x 3 maxima."""
+    """Compute 3 x 3 maxima."""
     return functional.max_pool2d(x, 3, stride=1, padding=1)
 
 
 class Mixed5(nn.Module):
-    """35 x 35: single pixel, 5 x 5, two 3 x 3, pool."""
+    """Branches at 35 x 35: 1 x 1; 5 x 5; two 3 x 3; pool."""
 
     def __init__(self, before: int, pooled: int):
         super().__init__()
@@ -77,7 +78,7 @@ class Mixed5(nn.Module):
 
 
 class Mixed6a(nn.Module):
-    """35 x 35 to 17 x 17."""
+    """Branches from 35 x 35 to 17 x 17: 3 x 3; two 3 x 3; pool."""
 
     def __init__(self, before: int):
         super().__init__()
@@ -92,7 +93,7 @@ class Mixed6a(nn.Module):
 
 
 class Mixed6(nn.Module):
-    """17 x 17: single pixel, 7 x 7 in one pair and in two pairs of rows and columns, pool."""
+    """Branches at 17 x 17: 1 x 1; a row and a column of 7; two columns and rows of 7; pool."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -115,7 +116,7 @@ class Mixed6(nn.Module):
 
 
 class Mixed7a(nn.Module):
-    """17 x 17 to 8 x 8."""
+    """Branches from 17 x 17 to 8 x 8: 3 x 3; a row and a column of 7, then 3 x 3; pool."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,10 +134,11 @@ class Mixed7a(nn.Module):
 
 
 class Mixed7(nn.Module):
-    """8 x 8: single pixel, 3 x 3 split into a row and a column side by side, the same after a 3 x 3, pool.
+    """Branches at 8 x 8: 1 x 1; a row and a column of 3 side by side; the same after a 3 x 3; pool.
 
     Args:
-        takes_maxima: in its pool instead of means.
+        before: channels of the input.
+        takes_maxima: whether the pool takes maxima instead of means.
     """
 
     def __init__(self, before: int, takes_maxima: bool):
@@ -161,7 +163,7 @@ class Mixed7(nn.Module):
 
 
 class InceptionFeatures(FeatureExtractor):
-    """The 2048 means of the last block (pool3), of images stretched to 299 x 299 bilinearly."""
+    """The 2048 channel means of the last block (pool3) of images resized to 299 x 299 bilinearly."""
 
     name = "Inception-v3 pool3 (FID weights)"
     dimension = 2048
@@ -186,6 +188,7 @@ class InceptionFeatures(FeatureExtractor):
         self.Mixed_7c = Mixed7(2048, takes_maxima=True)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 2048"]:
+        """Compute the features of images in [0, 1]."""
         size = (SIDE_PX, SIDE_PX)
         x = 2 * functional.interpolate(image, size, mode="bilinear", align_corners=False) - 1
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
@@ -200,5 +203,5 @@ class InceptionFeatures(FeatureExtractor):
 
 
 def without_classifier(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out the tensors of the 1008 classes."""
+    """Remove the tensors of the classifier of 1008 classes."""
     return {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}

@@ -1,7 +1,8 @@
-"""histoscale-tissue: features of H&E that depend on the tissue and on how well it was imaged.
+"""histoscale-tissue: features of H&E that depend on the tissue and on the quality of the image.
 
-No published network: trained here (scripts/train_tissue_features.py) to tell the kind of tissue and the
-strength of blur, resampling, noise and JPEG. A distance in these features is never an FID.
+The network is not published elsewhere. It was trained with scripts/train_tissue_features.py to predict the
+kind of tissue and the strength of blur, resampling, noise and JPEG. A distance of these features is not an
+FID.
 """
 
 from jaxtyping import Float
@@ -14,7 +15,7 @@ LAYERS = ((3, 32, 5, 2), (32, 64, 3, 2), (64, 96, 3, 1), (96, 128, 3, 2), (128, 
 
 
 class TissueFeatures(FeatureExtractor):
-    """Six convolutions, each normalised and rectified, averaged over the image."""
+    """The means over the image of six convolutions with normalisation and ReLU."""
 
     name = "histoscale-tissue"
     dimension = 64
@@ -24,12 +25,13 @@ class TissueFeatures(FeatureExtractor):
         self.layers = nn.Sequential(*(convolution(*layer) for layer in LAYERS))
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Compute the features of images in [0, 1]."""
         mean: Tensor = self.layers((image - 0.5) / 0.5).mean(dim=(2, 3))
         return mean
 
 
 def convolution(before: int, after: int, kernel: int, stride: int) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Build a convolution without bias, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(after),

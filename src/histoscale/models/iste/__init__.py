@@ -1,1 +1,1 @@
-"""ISTE, one file a section of the paper."""
+"""ISTE: one file for each section of the paper."""

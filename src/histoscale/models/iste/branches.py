@@ -1,4 +1,4 @@
-"""ISTE without its encoder: the feature branch and the texture branch. Fig. 2."""
+"""ISTE without its encoder: the feature branch and the texture branch (Fig. 2)."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from histoscale.models.local_ensemble import as_rows, nearest_cells, pick, relat
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of both branches, which do not depend on the scale; cells in row-major order.
+    """The maps of both branches, which all scales share; cells in row-major order.
 
     Attributes:
         size: height and width in cells.
-        queries: F_LFIC; None without a pixel decoder.
-        spectrum: F_Amp, F_FreqX and F_FreqY; None without texture.
+        queries: F_LFIC; None if the model has no pixel decoder.
+        spectrum: F_Amp, F_FreqX and F_FreqY; None if the model has no texture branch.
     """
 
     size: tuple[int, int]
@@ -33,81 +33,98 @@ class Maps:
     spectrum: Float[Tensor, "b n c3"] | None
 
     def split(self, images: int) -> list["Maps"]:
-        """Split into groups of ``images`` images."""
+        """Split the batch into groups of ``images`` images."""
         queries, spectrum = (None if x is None else x.split(images) for x in (self.queries, self.spectrum))
         groups = range(len(queries or spectrum or ()))
         return [Maps(self.size, queries and queries[i], spectrum and spectrum[i]) for i in groups]
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of offsets and weights."""
+        """The type of offsets and weights: that of the maps, at least float32."""
         known = self.queries if self.queries is not None else self.spectrum
         return torch.float32 if known is None else at_least_single(known[:0]).dtype
 
 
-class Branches(nn.Module):
-    """F_LR to the maps that `decoding` computes colours from. The switches make every row of Table 4.
+@dataclass(frozen=True)
+class Parts:
+    """The parts of ISTE behind its encoder, and their sizes. The five switches give the rows of Table 4.
 
-    Args:
-        channels: of F_LR.
-        width, hidden: of F_LFIC, F_TL and F_STF, and of the decoders.
+    Attributes:
+        width: channels of F_LFIC, F_TL and F_STF.
+        hidden: width of the decoders' hidden layers.
         keys: which textures a cell may retrieve, see `key_sets`.
-        window_px: ``queries``: side of the blocks of cells rendered together; ``cells``: side of the window
-            that a block of a third of it searches.
-        points_per_side: ``cells``: each cell offers this many points squared.
-        lfi: reading of Eq. 2, see `LocalInteractor`.
-        local_interactor, texture_learner, self_texture, pixel_decoder, texture_decoder: False leaves the part
-            out: F_LR in place of F_LFI, one convolution in place of TL, F_LFIC in place of F_STF.
-        max_scale: decode larger scales with this one's cell, as the published code does; None: never.
+        window_px: for ``queries`` the side of the blocks of cells that are rendered together; for ``cells``
+            the side of the window that is searched for a block of a third of that side.
+        points_per_side: for ``cells``, each cell offers this number squared of points as keys.
+        lfi: the reading of Eq. 2, see `LocalInteractor`.
+        local_interactor: if False, F_LR takes the place of F_LFI.
+        texture_learner: if False, one convolution takes the place of TL.
+        self_texture: if False, F_LFIC takes the place of F_STF.
+        pixel_decoder, texture_decoder: if False, the model has no such decoder.
+        max_scale: decode all larger scales with the cell of this scale, as the published code does. None: no
+            limit.
 
     Raises:
-        ConfigError: if the parts do not make a model or an argument is unknown.
+        ConfigError: if the parts do not make a model.
     """
 
-    def __init__(
-        self,
-        channels: int = 64,
-        width: int = 256,
-        hidden: int = 256,
-        *,
-        keys: str = "queries",
-        window_px: int = 48,
-        points_per_side: int = 2,
-        lfi: str = "corrected",
-        local_interactor: bool = True,
-        texture_learner: bool = True,
-        self_texture: bool = True,
-        pixel_decoder: bool = True,
-        texture_decoder: bool = True,
-        max_scale: float | None = 4.0,
-    ):
-        super().__init__()
-        if keys not in KEY_SETS:
-            raise ConfigError(f"ISTE has no key set {keys!r}: keys is one of {', '.join(KEY_SETS)}.")
-        if not (pixel_decoder or texture_decoder):
+    width: int = 256
+    hidden: int = 256
+    keys: str = "queries"
+    window_px: int = 48
+    points_per_side: int = 2
+    lfi: str = "corrected"
+    local_interactor: bool = True
+    texture_learner: bool = True
+    self_texture: bool = True
+    pixel_decoder: bool = True
+    texture_decoder: bool = True
+    max_scale: float | None = 4.0
+
+    def __post_init__(self) -> None:
+        if self.keys not in KEY_SETS:
+            raise ConfigError(f"ISTE has no key set {self.keys!r}: keys is one of {', '.join(KEY_SETS)}.")
+        if not (self.pixel_decoder or self.texture_decoder):
             raise ConfigError("ISTE has no decoder: switch pixel_decoder or texture_decoder on.")
-        if self_texture and not pixel_decoder:
+        if self.self_texture and not self.pixel_decoder:
             raise ConfigError(
                 "ISTE's self_texture needs the pixel decoder: switch pixel_decoder on, or self_texture off."
             )
-        if window_px < 3 or window_px % 3:
-            raise ConfigError(f"ISTE's window_px is {window_px}: it must be a multiple of 3.")
-        self.keys, self.window_px, self.max_scale = keys, window_px, max_scale
-        self.halo_px, self.alignment_px = context(keys, window_px) if self_texture else context(None, 1)
-        texture = TextureLearner if texture_learner else PlainTexture
-        self.interactor = (
-            LocalInteractor(channels, lfi) if pixel_decoder and local_interactor else nn.Identity()
-        )
-        self.widen = nn.Conv2d(channels, width, 3, padding=1) if pixel_decoder else None
-        self.learner = texture(channels, width) if texture_decoder or self_texture else None
-        self.fusion = SelfTextureFusion(width) if self_texture else None
-        self.pixel_decoder = LocalPixelDecoder(width, hidden) if pixel_decoder else None
-        self.texture_decoder = LocalTextureDecoder(width, hidden) if texture_decoder else None
+        if self.window_px < 3 or self.window_px % 3:
+            raise ConfigError(f"ISTE's window_px is {self.window_px}: it must be a multiple of 3.")
+
+
+class Branches(nn.Module):
+    """Compute from F_LR the maps that `decoding` computes colours from.
+
+    Args:
+        channels: channels of F_LR.
+        parts: the parts to build and their sizes.
+    """
+
+    def __init__(self, channels: int, parts: Parts):
+        super().__init__()
+        width = parts.width
+        self.keys, self.window_px, self.max_scale = parts.keys, parts.window_px, parts.max_scale
+        # Without self-texture a cell retrieves nothing, so no key set widens the context of a tile.
+        self.halo_px, self.alignment_px = context(parts.keys if parts.self_texture else None, parts.window_px)
+        # Feature branch: F_LR -> LFI -> F_LFIC. Only the pixel decoder needs it.
+        needs_lfi = parts.pixel_decoder and parts.local_interactor
+        self.interactor = LocalInteractor(channels, parts.lfi) if needs_lfi else nn.Identity()
+        self.widen = nn.Conv2d(channels, width, 3, padding=1) if parts.pixel_decoder else None
+        # Texture branch: F_LR -> TL -> F_TL. The texture decoder decodes it; the fusion retrieves from it.
+        texture = TextureLearner if parts.texture_learner else PlainTexture
+        self.learner = texture(channels, width) if parts.texture_decoder or parts.self_texture else None
+        # Where the branches meet: STF, then LPD and LTD.
+        self.fusion = SelfTextureFusion(width) if parts.self_texture else None
+        self.pixel_decoder = LocalPixelDecoder(width, parts.hidden) if parts.pixel_decoder else None
+        self.texture_decoder = LocalTextureDecoder(width, parts.hidden) if parts.texture_decoder else None
         self.points: Tensor
-        self.register_buffer("points", points_in_cell(points_per_side), persistent=False)
+        self.register_buffer("points", points_in_cell(parts.points_per_side), persistent=False)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Maps:
         """Compute from F_LR the maps that all scales share."""
+        # Channels last: the convolutions keep this layout, and as_rows returns a view.
         features = features.contiguous(memory_format=torch.channels_last)
         queries = None if self.widen is None else as_rows(self.widen(self.interactor(features)))  # F_LFIC
         spectrum = None if self.learner is None else as_rows(self.learner(features))
@@ -116,15 +133,16 @@ class Branches(nn.Module):
     def texture(
         self, maps: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b c H W"]:
-        """Compute F_TL on a grid, each point seen from the cell that it lies in.
+        """Compute F_TL on a grid; each point belongs to the cell that contains it.
 
         Raises:
-            ConfigError: if there is no texture learner, nor a convolution in its place.
+            ConfigError: if the model has no texture branch.
         """
         if self.learner is None or maps.spectrum is None:
             raise ConfigError(
-                "This ISTE has no texture branch, hence no F_TL: use one with its texture decoder on."
+                "This ISTE has no texture branch and thus no F_TL: use weights with texture_decoder on."
             )
+        # The cell of each point, its number, and X' - X, the point's offset from the cell's centre.
         positions = as_grid(rows, cols)
         cells = nearest_cells(positions)
         images = len(maps.spectrum)
@@ -137,7 +155,7 @@ class Branches(nn.Module):
         return on_grid
 
     def without(self, part: Literal["pixel_decoder", "texture_decoder"]) -> "Branches":
-        """Return a copy without one decoder, whose output is the other decoder's I_LPD or I_LTD alone."""
+        """Return a copy without one decoder; its output is I_LPD or I_LTD of the other decoder."""
         rest = deepcopy(self)
         setattr(rest, part, None)
         return rest

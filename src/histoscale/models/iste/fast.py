@@ -1,4 +1,4 @@
-"""iste-fast: the texture learner rendered at the density of the input; bicubic plus waves per cell."""
+"""iste-fast, not in the paper: bicubic interpolation plus a series of waves per low-resolution cell."""
 
 import math
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from histoscale.models.iste.fourier_series import REACH, CellSeries
 
 
 class FastFeatures(NamedTuple):
-    """Output of `FastISTE.encode`: the image for the bicubic part, and the head's input."""
+    """Output of `FastISTE.encode`: the image for the bicubic part, and the features for the head."""
 
     image: Float[Tensor, "b 3 h w"]
     hidden: Float[Tensor, "b c h w"]
 
 
 class ScaleModulation(nn.Module):
-    """A gain and a bias per channel, from the size of an output pixel: the larger, the more blur to expect.
+    """A gain and a bias per channel, computed from the size of an output pixel.
 
-    Starts as the identity.
+    A larger output pixel means more blur, so the features depend on it. The module starts as the identity.
     """
 
     def __init__(self, channels: int, width: int = 32):
@@ -36,12 +36,14 @@ class ScaleModulation(nn.Module):
     def forward(
         self, hidden: Float[Tensor, "b c h w"], cell: Float[Tensor, "#b 2"]
     ) -> Float[Tensor, "b c h w"]:
+        """Compute hidden * (1 + gain) + bias."""
+        # log2 of the cell: -1 at x2, -2 at x4. The last layer starts at zero: gain 0, bias 0.
         gain, bias = self.layers(cell.log2().to(hidden.dtype))[..., None, None].chunk(2, dim=1)
         return torch.addcmul(bias, hidden, 1 + gain)
 
 
 class FourierSubPixelHead(nn.Module):
-    """Features to a series per cell and colour: conv3x3, scale modulation, GELU, conv1x1."""
+    """Compute a series per cell and colour from features: conv3x3, scale modulation, GELU, conv1x1."""
 
     def __init__(self, channels: int, hidden: int = 128, waves: int = 47):
         super().__init__()
@@ -49,14 +51,14 @@ class FourierSubPixelHead(nn.Module):
         self.spread = nn.Conv2d(channels, hidden, 3, padding=1)
         self.modulation = ScaleModulation(hidden)
         self.coefficients = nn.Conv2d(hidden, 3 * self.series.terms, 1)
-        with torch.no_grad():  # starts at bicubic, almost
+        with torch.no_grad():  # small coefficients: the untrained model is almost bicubic
             for parameter in self.coefficients.parameters():
                 parameter.normal_(std=1e-3)
 
     def per_cell(
         self, hidden: Float[Tensor, "b c h w"], cell: Float[Tensor, "#b 2"]
     ) -> Float[Tensor, "b k h w"]:
-        """Compute the coefficients of every cell's series, colours outermost."""
+        """Compute the coefficients of the series of every cell, [b, 3 * terms, h, w]."""
         modulated: Tensor = self.coefficients(nn.functional.gelu(self.modulation(hidden, cell)))
         return modulated
 
@@ -70,12 +72,12 @@ class FourierSubPixelHead(nn.Module):
         """Sum the series on a grid of positions."""
         row_cells, rows = cells_under(rows, hidden.shape[2])
         col_cells, cols = cells_under(cols, hidden.shape[3])
-        # Only the cells under the grid; gathered with channels last, as the convolutions want them.
+        # Only the cells that the grid needs, in channels-last layout, which the convolutions are fast in.
         pixels = hidden.movedim(1, 3)
         needed = pixels.index_select(1, row_cells).index_select(2, col_cells).movedim(3, 1)
         coefficients = self.per_cell(needed, torch.tensor([cell], device=hidden.device))
         b, terms = hidden.shape[0], self.series.terms
-        # Colours join the batch: a series each.
+        # Each colour is a series: colours join the batch, [b * 3, terms, h, w].
         by_colour = (
             coefficients.unflatten(1, (3, terms)).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         )
@@ -91,10 +93,11 @@ class FourierSubPixelHead(nn.Module):
 
 
 class FastISTE(CoordinateSuperResolver):
-    """Bicubic interpolation plus windowed waves per low-resolution cell, from one EDSR trunk.
+    """Bicubic interpolation plus windowed waves per low-resolution cell, computed by EDSR and one head.
 
     Args:
-        blocks, channels: EDSR's residual blocks and width; 8 x 48 is `iste-fast`, 16 x 64 `iste-fast-large`.
+        blocks, channels: residual blocks and width of EDSR; 8 and 48 for `iste-fast`, 16 and 64 for
+            `iste-fast-large`.
         hidden: width of the head.
         waves: sines per cell and colour.
     """
@@ -103,10 +106,11 @@ class FastISTE(CoordinateSuperResolver):
         super().__init__()
         self.encoder = EDSREncoder(blocks, channels)
         self.head = FourierSubPixelHead(channels, hidden, waves)
+        # The head's conv3x3 adds a pixel, the series REACH cells.
         self.halo_px = self.encoder.halo_px + 1 + REACH
 
     def encode(self, image: Float[Tensor, "b 3 h w"]) -> FastFeatures:
-        """Compute the head's input; the image is kept for the bicubic part."""
+        """Compute the features for the head; keep the image for the bicubic part."""
         return FastFeatures(image, self.head.spread(self.encoder(image * 2 - 1)))
 
     def decode(
@@ -127,8 +131,9 @@ class FastISTE(CoordinateSuperResolver):
 def cells_under(positions: Float[Tensor, " q"], n: int) -> tuple[Int[Tensor, " c"], Float[Tensor, " q"]]:
     """Return the cells that ascending positions need, and the positions counted from the first cell.
 
-    Cells outside the n of the map are replaced by the cell at its border.
+    Cells outside the map of ``n`` cells are replaced by the nearest cell inside.
     """
+    # The series of a cell reaches REACH cells beyond its own cell.
     first = math.floor(float(positions[0]) + 0.5) - REACH
     last = math.floor(float(positions[-1]) + 0.5) + REACH
     cells = torch.arange(first, last + 1, device=positions.device)

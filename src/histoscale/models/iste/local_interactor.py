@@ -1,4 +1,4 @@
-"""The local feature interactor (LFI): each cell attends to its 3 x 3 window. Fig. 3, Eq. 2."""
+"""The local feature interactor (LFI): each cell attends to its 3 x 3 window (Fig. 3, Eq. 2)."""
 
 import math
 
@@ -18,19 +18,20 @@ HEADS = 8
 class LocalInteractor(nn.Module):
     """Eq. (2): F_LFI, the sum of ten values weighted by the softmax of query times key.
 
-    The ten tokens are the cell itself, the mean of its 3 x 3 window and its eight neighbours; outside the map
-    the window is mirrored. Keys and values are projected once per cell and looked up: as the projection is
-    affine, the mean token's key and value are the means of the nine, and its logit the mean of theirs.
+    The ten tokens are the cell itself, its eight neighbours and the mean of these nine; outside the map the
+    window is mirrored. Keys and values are projected once per cell. The projection is affine, so key, value
+    and logit of the mean token are the means of the nine keys, values and logits.
 
     Args:
-        channels: of F_LR.
+        channels: channels of F_LR.
         mode: the reading of the equation.
             ``corrected``: eight heads, logits divided by sqrt(d) inside the exponent, output projection.
-            ``printed``: to the letter: one head, plain logits, the result divided by sqrt(d), no projection.
-            ``code``: as ``corrected`` with an eleventh, unscaled logit (query times a second projection of
-            the cell) that takes its share of the softmax but carries no value, as in the published code.
-            ``scrambled``: as ``code``, and its windows are cut as there: the values of nine cells, channel by
-            channel, in nine runs, each of which mixes channels and cells. For weights trained so.
+            ``printed``: as printed: one head, unscaled logits, the result divided by sqrt(d), no projection.
+            ``code``: as ``corrected``, with an eleventh, unscaled logit as in the published code: the query
+            times a second projection of the cell. It takes a share of the softmax but has no value.
+            ``scrambled``: as ``code``, and the windows are cut as in the published code. The values of nine
+            cells, channel by channel, are split into nine runs, each of which mixes channels and cells. For
+            weights that were trained in this way.
 
     Raises:
         ConfigError: if the mode is unknown or the heads do not divide the channels.
@@ -56,9 +57,10 @@ class LocalInteractor(nn.Module):
         # A query per cell and head, [b, heads, d, h, w]; `code` and `scrambled` have a second.
         query, *second = [self._by_head(part) for part in self.queries(features).chunk(self.parts, dim=1)]
         keys, values = self._keys_values(features)
-        # q . k for the nine window tokens; the mean token is added as their mean in `_attention`.
+        # q . k for the nine cells of the window, [9, b, heads, h, w]; `_attention` adds the mean token.
         logits = torch.stack([(query * key).sum(dim=2) for key in keys])
         weights = self._attention(logits, query.shape[2], *[(query * own).sum(dim=2) for own in second])
+        # F_LFI: the sum of the values, one shift of the map after another, never all nine in memory.
         mixed = torch.zeros_like(query)
         for weight, value in zip(weights.to(query.dtype), values, strict=True):
             mixed = mixed + weight[:, :, None] * value
@@ -66,38 +68,43 @@ class LocalInteractor(nn.Module):
         return projected
 
     def _keys_values(self, features: Float[Tensor, "b c h w"]) -> tuple[list[Tensor], list[Tensor]]:
-        """Compute key and value of the nine window tokens at each cell, [b heads d h w] each."""
+        """Compute keys and values of the nine cells of each window, [b heads d h w] each."""
         if self.mode == "scrambled":
-            # unfold lists channel by channel the nine cells; nine equal runs of that mix the two.
+            # unfold orders by channel, then by cell; each of nine equal runs mixes channels and cells.
             runs = unfold(_mirror(features), 3).unflatten(2, features.shape[2:]).chunk(9, dim=1)
             pairs = [self.keys_values(run).chunk(2, dim=1) for run in runs]
             return [self._by_head(key) for key, _ in pairs], [self._by_head(value) for _, value in pairs]
+        # Project each cell once; the window of a cell is nine shifts of the mirrored map.
         keys, values = (self._by_head(part) for part in _mirror(self.keys_values(features)).chunk(2, dim=1))
         return _window(keys), _window(values)
 
     def _by_head(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b heads d h w"]:
-        # Rows contiguous: the nine shifted products run fastest along them.
+        """Split the channels into heads."""
+        # Contiguous rows make the nine shifted products fast.
         by_head: Tensor = x.contiguous().unflatten(1, (self.heads, -1))
         return by_head
 
     def _attention(
         self, logits: Float[Tensor, "9 b heads h w"], d: int, *own: Float[Tensor, "b heads h w"]
     ) -> Float[Tensor, "9 b heads h w"]:
-        """Softmax over all tokens; a ninth of the mean token's share goes to each cell of the window."""
+        """Compute the softmax over all tokens; return a weight for each of the nine cells."""
         if self.mode != "printed":
             logits = logits / math.sqrt(d)
         tokens = torch.cat([logits, logits.mean(dim=0, keepdim=True), *[logit[None] for logit in own]])
         shares = tokens.softmax(dim=0)
+        # The mean token's value is the mean of the nine values: each gets a ninth of its share. The share of
+        # the eleventh token is dropped, because it has no value.
         weights = shares[:9] + shares[9] / 9
         return weights / math.sqrt(d) if self.mode == "printed" else weights
 
 
 def _mirror(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h+2 w+2"]:
-    # One pixel has nothing to mirror but itself.
+    """Extend the map by one cell on each side by reflection."""
+    # Reflection needs two pixels: repeat a single one.
     return pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
 
 
 def _window(mirrored: Float[Tensor, "b heads d _ _"]) -> list[Float[Tensor, "b heads d h w"]]:
-    """The nine shifts of the map that line each cell up with its window."""
+    """Return the nine shifts of the map that align each cell with the cells of its window."""
     h, w = mirrored.shape[-2] - 2, mirrored.shape[-1] - 2
     return [mirrored[..., i : i + h, j : j + w] for i in range(3) for j in range(3)]

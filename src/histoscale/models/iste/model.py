@@ -1,4 +1,4 @@
-"""ISTE (Duan et al., Sci. Rep. 2025): implicit self-texture enhancement at any scale. Fig. 2."""
+"""ISTE (Duan et al., Sci. Rep. 2025): implicit self-texture enhancement at any scale (Fig. 2)."""
 
 from math import lcm
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from histoscale.errors import ConfigError
 from histoscale.imaging.coords import output_positions
 from histoscale.models.base import Cell, CoordinateSuperResolver
 from histoscale.models.encoders.registry import build_encoder
-from histoscale.models.iste.branches import Branches, Maps
+from histoscale.models.iste.branches import Branches, Maps, Parts
 from histoscale.models.iste.decoding import decode_grid, decode_points
 
 
 class IntermediateMaps(NamedTuple):
-    """The maps from which ISTE computes I_Pred: the sum of the last two is its output in [-1, 1].
+    """Intermediate maps of ISTE; ``i_lpd + i_ltd`` is I_Pred in [-1, 1].
 
     Attributes:
-        f_lr: the encoder's features.
-        f_tl: the texture learner's features at each output pixel.
+        f_lr: features of the encoder.
+        f_tl: features of the texture learner at each output pixel.
         i_lpd, i_ltd: outputs of the pixel decoder and of the texture decoder.
     """
 
@@ -30,11 +30,11 @@ class IntermediateMaps(NamedTuple):
 
 
 class ISTE(CoordinateSuperResolver):
-    """Eq. (8): I_Pred = I_LPD + I_LTD, with no skip from the input. Faithful to the paper; see `Branches`.
+    """Eq. (8): I_Pred = I_LPD + I_LTD, without a skip from the input, as in the paper.
 
     Args:
         encoder, blocks, channels: see `build_encoder`.
-        parts: arguments of `Branches`: key set, reading of Eq. 2, switches.
+        parts: fields of `Parts`: key set, reading of Eq. 2, sizes, switches.
 
     Raises:
         ConfigError: for an unknown encoder or argument, or parts that do not make a model.
@@ -54,7 +54,7 @@ class ISTE(CoordinateSuperResolver):
     ):
         super().__init__()
         self.encoder = build_encoder(encoder, blocks, channels)
-        self.branches = Branches(channels, **parts)
+        self.branches = Branches(channels, Parts(**parts))
         self.halo_px = self.encoder.halo_px + self.branches.halo_px
         self.alignment_px = lcm(self.encoder.alignment_px, self.branches.alignment_px)
 
@@ -66,24 +66,24 @@ class ISTE(CoordinateSuperResolver):
     def decode(
         self, features: Maps, positions: Float[Tensor, "b q 2"], cell: Float[Tensor, "b 2"]
     ) -> Float[Tensor, "b q 3"]:
-        """Compute RGB at scattered positions; the key set of `Branches` says what they may retrieve."""
+        """Compute RGB at scattered positions; the key set defines what they may retrieve."""
         return decode_points(self.branches, features, positions, cell) * 0.5 + 0.5
 
     def render(
         self, features: Maps, rows: Float[Tensor, " H"], cols: Float[Tensor, " W"], cell: Cell
     ) -> Float[Tensor, "b 3 H W"]:
-        """Compute RGB on a grid, in the blocks of cells of `Branches`."""
+        """Compute RGB on a grid, in blocks of cells."""
         return decode_grid(self.branches, features, rows, cols, cell) * 0.5 + 0.5
 
     def intermediate_maps(self, image: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> IntermediateMaps:
-        """Compute the maps that Figs. 8 and 9 show, as `forward` computes them.
+        """Compute the maps that Figs. 8 and 9 show, in the same way as `forward`.
 
         Raises:
-            ConfigError: if the model lacks a decoder.
+            ConfigError: if the model has only one decoder.
         """
         if self.branches.pixel_decoder is None or self.branches.texture_decoder is None:
             raise ConfigError(
-                "This ISTE has one decoder only, and the maps of Figs. 8 and 9 need both: "
+                "This ISTE has only one decoder, but the maps of Figs. 8 and 9 need both: "
                 "use weights with pixel_decoder and texture_decoder on."
             )
         features = self.encoder((image - 0.5) / 0.5)

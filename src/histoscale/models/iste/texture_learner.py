@@ -1,4 +1,4 @@
-"""The texture learner (TL): a learned sine series around each cell. Fig. 5a, Eq. 3."""
+"""The texture learner (TL): a learned sine wave per channel around each cell (Fig. 5a, Eq. 3)."""
 
 import math
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 class TextureLearner(nn.Module):
     """Eq. (3): F_TL = Amp * sin(FreqX * (X' - X) + FreqY * (Y' - Y) + Phase).
 
-    **Convention.** FreqX goes with rows and FreqY with columns (the equation is symmetric in them); the local
-    grid X' - X is measured with one low-resolution pixel as 2, and no factor pi, as in the published code.
+    **Convention.** FreqX belongs to rows and FreqY to columns; the equation is symmetric in them. In X' - X a
+    low-resolution pixel measures 2, and there is no factor pi, as in the published code.
 
     Args:
-        channels: of F_LR.
-        width: of F_TL.
+        channels: channels of F_LR.
+        width: channels of F_TL.
     """
 
     def __init__(self, channels: int = 64, width: int = 256):
@@ -24,7 +24,7 @@ class TextureLearner(nn.Module):
         self.phase = nn.Linear(2, width, bias=False)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c3 h w"]:
-        """F_LR to F_Amp, F_FreqX and F_FreqY at low resolution, side by side."""
+        """Compute F_Amp, F_FreqX and F_FreqY from F_LR, concatenated along the channels."""
         spectrum: Tensor = self.spectrum(features)
         return spectrum
 
@@ -34,31 +34,34 @@ class TextureLearner(nn.Module):
         offset: Float[Tensor, "g q 2"],
         cell: Float[Tensor, "g 2"],
     ) -> Float[Tensor, "g q c"]:
-        """F_TL at points.
+        """Compute F_TL at points.
 
         Args:
-            spectrum: of the cell each point belongs to.
-            offset: of the point from that cell, one low-resolution pixel as 2.
-            cell: size of an output pixel, one low-resolution pixel as 2.
+            spectrum: F_Amp, F_FreqX and F_FreqY of the cell of each point.
+            offset: X' - X and Y' - Y, where a low-resolution pixel measures 2.
+            cell: size of an output pixel, where a low-resolution pixel measures 2.
         """
+        # F_Amp, F_FreqX, F_FreqY, each [g, q, c].
         amplitude, along_rows, along_columns = spectrum.chunk(3, dim=-1)
         with torch.autocast(cell.device.type, enabled=False):
-            # The angle stays in the offsets' precision: bfloat16 would blur it by a hundredth of a turn.
+            # In the precision of the offsets: bfloat16 would change the angle by a hundredth of a period.
+            # Phase, in (0, 2 pi), depends on the scale alone: [g, 1, c].
             phase = 2 * math.pi * torch.sigmoid(self.phase(cell))[:, None]
+            # FreqX (X' - X) + FreqY (Y' - Y) + Phase, without intermediate tensors.
             angle = torch.addcmul(phase, along_rows, offset[..., :1])
             angle = torch.addcmul(angle, along_columns, offset[..., 1:])
             return amplitude * torch.sin(angle)
 
 
 class PlainTexture(nn.Module):
-    """Table 4's row without TL: one convolution in its place, sampled at the nearest cell."""
+    """One convolution in place of TL, sampled at the nearest cell: the row "without TL" of Table 4."""
 
     def __init__(self, channels: int = 64, width: int = 256):
         super().__init__()
         self.spectrum = nn.Conv2d(channels, width, 3, padding=1)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c3 h w"]:
-        """F_LR to features of F_TL's width."""
+        """Compute features of F_TL's width from F_LR."""
         spectrum: Tensor = self.spectrum(features)
         return spectrum
 
@@ -68,5 +71,5 @@ class PlainTexture(nn.Module):
         offset: Float[Tensor, "g q 2"],  # noqa: ARG002
         cell: Float[Tensor, "g 2"],  # noqa: ARG002
     ) -> Float[Tensor, "g q c"]:
-        """The cell's features, wherever the point lies in it."""
+        """Return the features of the cell, the same for all its points."""
         return spectrum
