@@ -5,17 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from histoscale import weights
 from histoscale.data.manifest import ImageRecord, find_images
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
-from histoscale.experiments.images import Case, low_side, make_images, make_pair, plan_cases, spread
+from histoscale.experiments.images import Case, make_pair, plan_cases, spread
 from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.scoring import score_case
-from histoscale.inference import upscale
 from histoscale.models.base import SuperResolver
 
 
@@ -138,32 +135,3 @@ def test_a_crop_scores_the_middle_only(tmp_path: Path) -> None:
     assert score_case(cropped[0], {})[0].psnr_whole == score_case(alone[0], {})[0].psnr_whole
     (uncropped,) = plan_cases([whole], [2.0], ["B"])
     assert score_case(uncropped, {})[0].psnr_whole != score_case(alone[0], {})[0].psnr_whole
-
-
-# The images of every setting.
-
-
-CPU = torch.device("cpu")
-PATCHES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
-
-
-def test_each_setting() -> None:
-    """Pillow's bicubic down and up; a model alone as in a batch."""
-    model = weights.load("iste-fast")
-    original, low, bicubic, fast = (
-        make_images(name, PATCHES, 2, model if name == "fast" else None, CPU, "fp32")
-        for name in ("original", "low resolution", "bicubic", "fast")
-    )
-    assert (original == PATCHES).all()
-    for i, patch in enumerate(PATCHES):
-        small = Image.fromarray(patch).resize((8, 8), Image.Resampling.BICUBIC)
-        assert (low[i] == np.asarray(small)).all()
-        assert (bicubic[i] == np.asarray(small.resize((16, 16), Image.Resampling.BICUBIC))).all()
-        alone = upscale(model, np.asarray(small), (16, 16)).astype(int)
-        assert abs(fast[i].astype(int) - alone).max() <= 1
-    assert fast.shape == PATCHES.shape
-
-
-def test_a_scale_that_does_not_divide() -> None:
-    with pytest.raises(ConfigError, match="patches' side of 16 pixels; 3"):
-        low_side(16, 3)

@@ -3,26 +3,18 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from histoscale import weights
-from histoscale.errors import ConfigError, DataError, WeightsError
+from histoscale.errors import ConfigError, WeightsError
 from histoscale.experiments.methods import (
     Method,
     MethodAtScale,
-    Setting,
     WeightsFile,
     check_seeds,
-    describe_settings,
     label_of,
-    load_models,
-    name_models,
     parse,
     read_methods,
-    read_settings,
 )
-from histoscale.experiments.results import write_rows
-from histoscale.models.catalog import build
 
 
 @pytest.mark.parametrize(
@@ -80,45 +72,6 @@ def test_missing_weights_are_named() -> None:
 
 def test_seeds_of_other_rows_do_not_matter() -> None:
     check_seeds(["a#1", "a#2", "b"])
-
-
-# The settings of a downstream task: what they are called, what they learnt from, and that they fit.
-
-
-def test_what_models_learnt_from() -> None:
-    settings = describe_settings({"fast": "iste-fast"})
-    assert [one.name for one in settings] == ["original", "low resolution", "bicubic", "fast"]
-    assert settings[3].learnt_from == "glas train (95 images), monuseg train (21 images)"
-    assert settings[3].digest == weights.card("iste-fast").sha256[:12]
-    assert settings[2] == Setting("bicubic", "", "")
-
-
-def test_they_read_back(tmp_path: Path) -> None:
-    settings = describe_settings({"fast": "iste-fast"})
-    write_rows(tmp_path / "settings.csv", Setting, settings)
-    assert read_settings(tmp_path / "settings.csv") == settings
-    with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
-        read_settings(tmp_path / "none.csv")
-
-
-def test_models_that_do_not_fit(tmp_path: Path) -> None:
-    path = tmp_path / "x3.safetensors"
-    card = {"architecture": {"name": "edsr", "arguments": {"scale": 3, "blocks": 1, "channels": 4}}}
-    weights.save(path, build("edsr", scale=3, blocks=1, channels=4), {**card, "data": [], "scales": (3, 3)})
-    assert describe_settings({"x3": str(path)})[3].learnt_from == "not stated"
-    assert list(load_models({"x3": str(path)}, (8, 8), (24, 24), torch.device("cpu"))) == ["x3"]
-    with pytest.raises(ConfigError, match="Model x3 cannot be used: "):
-        load_models({"x3": str(path)}, (8, 8), (16, 16), torch.device("cpu"))
-    with pytest.raises(WeightsError, match="no weights named liif"):
-        describe_settings({"liif": "liif"})
-
-
-def test_models_are_named_by_label_or_file_and_no_name_comes_twice() -> None:
-    named = name_models(["iste-fast", "mine=run/net.safetensors"])
-    assert named == {"iste-fast": "iste-fast", "mine": "run/net.safetensors"}
-    for texts in (["a=x", "a=y"], ["bicubic=x"], ["original=x"]):
-        with pytest.raises(ConfigError, match="Two settings would be called"):
-            name_models(texts)
 
 
 # Which weights stand for a method at a scale.

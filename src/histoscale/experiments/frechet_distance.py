@@ -19,7 +19,7 @@ from safetensors import torch as safetensors
 from histoscale import weights
 from histoscale.data.manifest import find_images
 from histoscale.errors import InputError, WeightsError
-from histoscale.experiments.images import RgbImage
+from histoscale.experiments.images import RgbImage, as_batch
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.frechet import FeatureMoments, frechet_distance
 from histoscale.models.base import moved
@@ -98,11 +98,11 @@ def patch_features(
     `FeatureMoments` a method and scale is all it keeps.
     """
     device = next(extractor.parameters()).device
-    pixels = torch.from_numpy(cut_patches(image, patch_px)).permute(0, 3, 1, 2)
+    patches = cut_patches(image, patch_px)
     found = [np.empty((0, extractor.dimension), np.float32)]
     with torch.inference_mode():
-        for batch in pixels.split(AT_ONCE) if len(pixels) else ():
-            found.append(extractor(batch.to(device).float() / 255).cpu().numpy())
+        for i in range(0, len(patches), AT_ONCE):
+            found.append(extractor(as_batch(patches[i : i + AT_ONCE]).to(device)).cpu().numpy())
     return np.concatenate(found)
 
 
@@ -113,12 +113,12 @@ def cut_patches(image: RgbImage, patch_px: int | None) -> UInt8[np.ndarray, "n h
         InputError: if the patches are smaller than a pixel.
     """
     if patch_px is None:
-        return image[None].copy()
+        return image[None]
     if patch_px < 1:
         raise InputError(f"Patches have to be of at least 1 pixel, not {patch_px}.")
     rows, columns = (side // patch_px for side in image.shape[:2])
     grid = image[: rows * patch_px, : columns * patch_px].reshape(rows, patch_px, columns, patch_px, 3)
-    return grid.swapaxes(1, 2).copy().reshape(-1, patch_px, patch_px, 3)  # torch needs pixels it may write to
+    return grid.swapaxes(1, 2).reshape(-1, patch_px, patch_px, 3)
 
 
 def read_images(folder: Path) -> Iterator[RgbImage]:

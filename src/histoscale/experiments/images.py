@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from histoscale.data.manifest import ImageRecord, centre_crop, find_images
 from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
-from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
+from histoscale.experiments.methods import BICUBIC
 from histoscale.imaging.arrays import to_uint8
 from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
@@ -30,6 +30,7 @@ from histoscale.models.base import SuperResolver
 from histoscale.resources import Precision
 
 RgbImage = UInt8[np.ndarray, "_ _ 3"]
+RgbBatch = UInt8[np.ndarray, "_ _ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -217,70 +218,27 @@ def upscale_each(
     Args:
         models: by name.
     """
-    image = torch.from_numpy(lr.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+    image = as_batch(lr[None]).contiguous()
     # Bytes of bicubic are Pillow's, which rounds between its two passes as well; floats are ours.
-    yield Upscaled(BICUBIC, _channels_last(bicubic_resize(image, size)), enlarge_bicubic(lr, size))
+    yield Upscaled(BICUBIC, _floats(bicubic_resize(image, size)), enlarge_bicubic(lr, size))
     for name, model in models.items():
         try:
             pixels = upscale(model, image, size, precision=precision, device=device)
         except ScaleError:
             yield Upscaled(name, None, None)
         else:
-            yield Upscaled(name, _channels_last(pixels), _channels_last(to_uint8(pixels)))
+            yield Upscaled(name, _floats(pixels), as_pixels(pixels)[0])
 
 
-def _channels_last(pixels: Shaped[Tensor, "1 3 H W"]) -> Shaped[np.ndarray, "H W 3"]:
-    return pixels[0].permute(1, 2, 0).contiguous().numpy()
+def _floats(batch: Float[Tensor, "1 3 H W"]) -> Float[np.ndarray, "H W 3"]:
+    return batch[0].permute(1, 2, 0).contiguous().numpy()
 
 
-# Patches that a classifier is tested on, in every setting of a downstream task.
+def as_batch(pixels: UInt8[np.ndarray, "b h w 3"]) -> Float[Tensor, "b 3 h w"]:
+    """Images of one size as a model's input: floats in [0, 1], channels last in memory."""
+    return torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2) / 255
 
 
-Originals = UInt8[np.ndarray, "b side side 3"]
-Made = UInt8[np.ndarray, "b made made 3"]
-AT_ONCE = 16
-"""Patches that a model upscales together."""
-
-
-def low_side(side_px: int, scale: int) -> int:
-    """Side of the low-resolution patches.
-
-    Raises:
-        ConfigError: if the scale does not divide the side.
-    """
-    if side_px % scale:
-        raise ConfigError(f"The scale has to divide the patches' side of {side_px} pixels; {scale} does not.")
-    return side_px // scale
-
-
-def make_images(
-    setting: str,
-    originals: Originals,
-    scale: int,
-    model: SuperResolver | None,
-    device: torch.device,
-    precision: Precision,
-) -> Made:
-    """The patches in one setting; upscaled by bicubic where there is no model.
-
-    The low-resolution patches are made by plain bicubic; all images are 8-bit, as they would be stored.
-    """
-    if setting == ORIGINAL:
-        return originals
-    side = originals.shape[1]
-    lr_px = low_side(side, scale)
-    low = np.stack([degrade(patch, (lr_px, lr_px), scale, "none") for patch in originals])
-    if setting == LOW:
-        return low
-    if model is None:
-        return np.stack([enlarge_bicubic(patch, (side, side)) for patch in low])
-    parts = [low[i : i + AT_ONCE] for i in range(0, len(low), AT_ONCE)]
-    return np.concatenate([_upscale(part, side, model, device, precision) for part in parts])
-
-
-def _upscale(
-    low: Originals, side: int, model: SuperResolver, device: torch.device, precision: Precision
-) -> Made:
-    batch = torch.from_numpy(low).permute(0, 3, 1, 2).float() / 255
-    made = upscale(model, batch, (side, side), precision=precision, device=device)
-    return to_uint8(made).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+def as_pixels(batch: Float[Tensor, "b 3 h w"]) -> UInt8[np.ndarray, "b h w 3"]:
+    """A model's output as images: clipped to [0, 1] and rounded to 256 levels."""
+    return to_uint8(batch).permute(0, 2, 3, 1).contiguous().cpu().numpy()

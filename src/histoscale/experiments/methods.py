@@ -5,7 +5,7 @@ own scale; those of several seeds are the same method trained again, and their m
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -15,16 +15,15 @@ from typing import NamedTuple
 import torch
 
 from histoscale import weights
-from histoscale.errors import ConfigError, ScaleError
-from histoscale.experiments.results import read_rows
-from histoscale.inference import upscale
+from histoscale.errors import ConfigError
 from histoscale.models.base import SuperResolver
 
 BICUBIC = "bicubic"
 """Name of the row that every table holds beside the methods."""
 DIGEST_DIGITS = 12
 """Digits of a sha256 that tell weights apart in a table of scores."""
-NAMED = re.compile(r"(?P<name>[\w.+*-]+(?:#[\w.-]+)?)=(?P<source>.+)", re.DOTALL)
+LABEL = r"[\w.+*-]+"
+NAMED = re.compile(rf"(?P<name>{LABEL}(?:#[\w.-]+)?)=(?P<source>.+)", re.DOTALL)
 
 
 class WeightsFile(NamedTuple):
@@ -179,81 +178,3 @@ def _check_weights_differ(methods: Sequence[Method]) -> None:
 def _load(source: str, digest: str, device: str) -> SuperResolver:  # noqa: ARG001
     """The model; the digest tells a file that was replaced under the same name."""
     return weights.load(source, device)
-
-
-# The settings of a downstream task: originals, downsampled images, and what bicubic and models make of these.
-
-
-ORIGINAL, LOW = "original", "low resolution"
-"""Those that are always there, beside bicubic; the others are models."""
-
-
-class Setting(NamedTuple):
-    """A setting; of a model the first digits of its weights' sha256, and what these were trained on.
-
-    The fields are the columns of ``settings.csv``.
-    """
-
-    name: str
-    digest: str = ""
-    learnt_from: str = ""
-
-
-def name_models(texts: Sequence[str]) -> dict[str, str]:
-    """The models' weights by name, from ``LABEL=WEIGHTS`` or weights.
-
-    Raises:
-        ConfigError: if two have one name, or one has that of a setting that is always there.
-    """
-    sources: dict[str, str] = {}
-    for name, source in map(parse, texts):
-        if name in (ORIGINAL, LOW, BICUBIC, *sources):
-            raise ConfigError(f"Two settings would be called {name}: give {source} another label.")
-        sources[name] = source
-    return sources
-
-
-def describe_settings(sources: Mapping[str, str]) -> list[Setting]:
-    """All settings.
-
-    Args:
-        sources: the models' weights by name.
-
-    Raises:
-        WeightsError: if weights or their card are missing.
-    """
-    models = [_describe_model(name, source) for name, source in sources.items()]
-    return [Setting(ORIGINAL), Setting(LOW), Setting(BICUBIC), *models]
-
-
-def load_models(
-    sources: Mapping[str, str], lr_size: tuple[int, int], size: tuple[int, int], device: torch.device
-) -> dict[str, SuperResolver]:
-    """The models by name, each of which can upscale ``lr_size`` (height, width) to ``size``.
-
-    Raises:
-        WeightsError: if weights are missing or damaged.
-        ConfigError: if a model cannot make that size.
-    """
-    models = {name: read_weights(source, device).load(device) for name, source in sources.items()}
-    for name, model in models.items():
-        try:
-            upscale(model, torch.zeros(1, 3, *lr_size), size, device=device)
-        except ScaleError as error:
-            raise ConfigError(f"Model {name} cannot be used: {error}") from None
-    return models
-
-
-def read_settings(path: Path) -> list[Setting]:
-    """The settings that a run wrote as a table.
-
-    Raises:
-        DataError: if the file is missing or is not such a table.
-    """
-    return read_rows(path, Setting)
-
-
-def _describe_model(name: str, source: str) -> Setting:
-    card = weights.card(source)
-    sets = [f"{one.set} {one.split}".rstrip() + f" ({one.images or 'some'} images)" for one in card.data]
-    return Setting(name, card.sha256[:DIGEST_DIGITS], ", ".join(sets) or "not stated")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.experiments.cancer.config import CancerRun, read_run
+from histoscale.experiments.cancer.config import CancerRun
 from histoscale.experiments.cancer.experiment import cancer
+from histoscale.run_file import read_tables
 
 SIDE = 32
 RUN = """
@@ -114,4 +115,4 @@ def published(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(listed: Path) -> CancerRun:
-    return read_run(listed)
+    return read_tables(listed, CancerRun)

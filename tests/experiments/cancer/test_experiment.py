@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
-from histoscale.experiments.cancer import experiment
 from histoscale.experiments.cancer.experiment import cancer, cancer_again
 from histoscale.experiments.cancer.predictions import read_predictions
+from histoscale.experiments.downstream.settings import SettingImages
 from histoscale.files import lock
 
 pytest.importorskip("monai", reason="MONAI is not installed")
@@ -16,15 +17,15 @@ pytest.importorskip("monai", reason="MONAI is not installed")
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The settings whose images are made, as they are; the third of a first run is stopped by Ctrl-C."""
-    real, calls = experiment.make_images, list[str]()
+    real, calls = SettingImages.make, list[str]()
 
-    def watched(setting: str, *rest: object) -> object:
+    def watched(images: SettingImages, setting: str, *rest: np.ndarray) -> np.ndarray:
         calls.append(setting)
         if calls == ["original", "low resolution", "bicubic"]:
             raise KeyboardInterrupt
-        return real(setting, *rest)
+        return real(images, setting, *rest)
 
-    monkeypatch.setattr(experiment, "make_images", watched)
+    monkeypatch.setattr(SettingImages, "make", watched)
     return calls
 
 

@@ -9,7 +9,7 @@ from histoscale.errors import DataError
 from histoscale.experiments.cancer.predictions import Prediction, read_predictions
 from histoscale.experiments.cancer.statistics import results_of
 from histoscale.experiments.cancer.tables import markdown, overview
-from histoscale.experiments.methods import Setting
+from histoscale.experiments.downstream.settings import Setting
 from histoscale.experiments.results import write_rows
 
 N = 20

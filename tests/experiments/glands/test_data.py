@@ -8,19 +8,21 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from histoscale.errors import DataError
-from histoscale.experiments.glands.config import LR, GlandData, GlandRun, read_gland_run
+from histoscale.experiments.downstream.settings import ORIGINAL
+from histoscale.experiments.glands.config import LR, GlandData, GlandRun
 from histoscale.experiments.glands.data import TEST, GlandImage, ImageStore, find_glands, leak, of_part
-from histoscale.experiments.methods import BICUBIC, ORIGINAL
+from histoscale.experiments.methods import BICUBIC
+from histoscale.run_file import read_tables
 
 
 def test_the_manifest_splits_by_patient(run_file: Path) -> None:
-    images = find_glands(read_gland_run(run_file).data)
+    images = find_glands(read_tables(run_file, GlandRun).data)
     assert [(image.id, image.part) for image in of_part(images, TEST)] == [("d", "test"), ("e", "test")]
     assert leak(images) == ""
 
 
 def test_the_official_split_has_two_test_parts_and_its_leak_is_told(run_file: Path) -> None:
-    data = read_gland_run(run_file).data.model_copy(update={"split": "official"})
+    data = read_tables(run_file, GlandRun).data.model_copy(update={"split": "official"})
     images = find_glands(data)
     assert [(image.id, image.part) for image in of_part(images, TEST)] == [
         ("b", "testA"),
@@ -48,7 +50,7 @@ def test_glas_at_hand(data_root: Path) -> None:
     ],
 )
 def test_a_wrong_manifest_is_explained(run_file: Path, old: str, new: str, words: str) -> None:
-    data = read_gland_run(run_file).data
+    data = read_tables(run_file, GlandRun).data
     manifest = data.root / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(old, new))
     with pytest.raises(DataError, match=words):
@@ -75,7 +77,7 @@ def shrunk(run: GlandRun, scale: int, shrink: int) -> GlandRun:
 
 @pytest.fixture
 def run(run_file: Path) -> GlandRun:
-    return read_gland_run(run_file)
+    return read_tables(run_file, GlandRun)
 
 
 @pytest.fixture

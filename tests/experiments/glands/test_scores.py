@@ -7,15 +7,17 @@ import pytest
 
 from histoscale.errors import DataError
 from histoscale.experiments.downstream import NamedWeights
+from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands import scores as module
-from histoscale.experiments.glands.config import LR, UNetSetting, read_gland_run
+from histoscale.experiments.glands.config import LR, GlandRun, UNetSetting
 from histoscale.experiments.glands.data import GlandImage, ImageStore, find_glands
 from histoscale.experiments.glands.scores import GlandScore, score_image, segment, was_seen
 from histoscale.experiments.glands.segmentation import build_unet
 from histoscale.experiments.glands.training import task_of
-from histoscale.experiments.methods import BICUBIC, ORIGINAL
+from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.results import read_rows, write_rows
 from histoscale.metrics.objects import Agreement
+from histoscale.run_file import read_tables
 
 RECORD = GlandImage("a", "glas", Path("a.png"), Path("m.png"), "test", "test", "P1")
 SUMS = Agreement(3, 1, 2, 900, 1000, 850.123456789, 940.0, 4000.5, 1 / 3)
@@ -40,7 +42,7 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_glands_are_counted_by_size(run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of the drawn glands are found: the first exactly, the second in three pieces."""
-    run = read_gland_run(run_file)
+    run = read_tables(run_file, GlandRun)
     store, record = ImageStore(run, tmp_path), find_glands(run.data)[0]
     true = store.labels(record)
     areas = np.bincount(true.ravel())[1:]
@@ -65,7 +67,7 @@ def test_glands_are_counted_by_size(run_file: Path, tmp_path: Path, monkeypatch:
 def test_what_was_seen(run_file: Path, set_name: str, split: str, kind: str, seen: str) -> None:
     """The weights that ship were trained on GlaS's training images."""
     models = (NamedWeights(label="fast", weights="iste-fast"),)
-    run = read_gland_run(run_file).model_copy(update={"models": models})
+    run = read_tables(run_file, GlandRun).model_copy(update={"models": models})
     image = GlandImage("a", set_name, Path("a.png"), Path("m.png"), "test", split)
     assert was_seen(run, image, kind) == seen
 
@@ -73,7 +75,7 @@ def test_what_was_seen(run_file: Path, set_name: str, split: str, kind: str, see
 def test_a_shrunk_unet_has_a_small_input_and_a_full_output(run_file: Path, tmp_path: Path) -> None:
     text = run_file.read_text().replace("residual_units = 1", "residual_units = 1\nshrink = 2")
     run_file.write_text(text.replace("scale = 2", "scale = 4"))
-    run = read_gland_run(run_file)
+    run = read_tables(run_file, GlandRun)
     network, inputs = build_unet(run.network), list[tuple[int, ...]]()
     network.register_forward_pre_hook(lambda _, batch: inputs.append(tuple(batch[0].shape[2:])))
     record = find_glands(run.data)[0]

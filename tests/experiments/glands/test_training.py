@@ -1,25 +1,23 @@
 """A U-Net learns, is resumed bit for bit, and is not mistaken for one of another recipe."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from histoscale.errors import OutputError, TrainingError, WeightsError
-from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining, read_gland_run
+from histoscale.errors import OutputError, WeightsError
+from histoscale.experiments.downstream.settings import ORIGINAL
+from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
 from histoscale.experiments.glands.data import ImageStore, find_glands
 from histoscale.experiments.glands.training import (
     NETWORK,
     UNetTask,
     load_network,
-    rate_share,
+    schedule_of,
     task_of,
     train_unet,
 )
-from histoscale.experiments.methods import ORIGINAL
-from histoscale.training.checkpoint import find_not_finite, read_state
+from histoscale.run_file import read_tables
 from histoscale.training.curves import read_metrics
 from histoscale.training.loop import METRICS, STATE
 
@@ -29,7 +27,7 @@ class StopError(Exception):
 
 
 def run_of(run_file: Path, **training: object) -> GlandRun:
-    run = read_gland_run(run_file)
+    run = read_tables(run_file, GlandRun)
     return run.model_copy(update={"training": run.training.model_copy(update=training)})
 
 
@@ -105,25 +103,9 @@ def test_a_damaged_network_is_told(run_file: Path, tmp_path: Path) -> None:
 
 
 def test_the_step_size_rises_and_falls() -> None:
-    table = GlandTraining(steps=100, warmup=0.1)
-    shares = [rate_share(step, table) for step in range(100)]
-    assert shares.index(max(shares)) == 10
-    assert max(shares) == 1.0
-    assert 0 < shares[0] < 0.2
-    assert shares[-1] < 0.01
-
-
-def test_a_loss_that_is_no_number_keeps_the_last_good_state(run_file: Path, tmp_path: Path) -> None:
-    task = task_of(run_of(run_file, steps=40, rate=1e30, checkpoint_minutes=0), 1, ORIGINAL, tmp_path)
-    with pytest.raises(TrainingError, match=r"step \d+ .*: lower training\.rate"):
-        train(task)
-    assert not task.is_finished
-    assert not (task.folder / STATE).exists() or find_not_finite(read_state(task.folder / STATE)) is None
-
-
-def test_a_signal_ends_it_after_the_step(run_file: Path, tmp_path: Path) -> None:
-    task = task_of(run_of(run_file, steps=40, checkpoint_minutes=60), 1, ORIGINAL, tmp_path)
-    images = ImageStore(task.run, tmp_path / "images"), find_glands(task.run.data)
-    with pytest.raises(KeyboardInterrupt):
-        train_unet(task, *images, lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
-    assert read_state(task.folder / STATE)["step"] == 3
+    schedule = schedule_of(GlandTraining(steps=100, warmup=0.1, rate=1.0))
+    rates = [schedule.at(step) for step in range(100)]
+    assert rates.index(max(rates)) == 10
+    assert max(rates) == 1.0
+    assert 0 < rates[0] < 0.2
+    assert rates[-1] < 0.01

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import ConfigError
-from histoscale.experiments.study.study_file import members, read_recipe, read_study
+from histoscale.experiments.study.study_file import Recipe, members, read_study
 from histoscale.models.catalog import build
+from histoscale.run_file import read_tables
 from histoscale.training.losses import objective_for
 
 
@@ -46,7 +47,7 @@ def test_a_recipe_has_no_methods(study_file: Path) -> None:
     with pytest.raises(
         ConfigError, match="unknown key name; known here are data, training, validation, card"
     ):
-        read_recipe(study_file)
+        read_tables(study_file, Recipe)
 
 
 @pytest.mark.parametrize(

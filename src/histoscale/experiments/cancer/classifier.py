@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from histoscale.errors import HistoscaleError
+from histoscale.experiments.downstream.training import monai_network, normalised
+from histoscale.experiments.images import as_batch
 from histoscale.resources import Precision
 
-MEAN, SPREAD = 0.5, 0.25
 DARKEST = 1 / 255
 
 
@@ -18,15 +18,10 @@ def build_classifier(depth: int) -> nn.Module:
     """Build MONAI's ResNet (He et al., CVPR 2016) for RGB patches; its one output is the logit of positive.
 
     Raises:
-        HistoscaleError: if MONAI is not installed.
+        ConfigError: if MONAI is not installed.
     """
-    try:
-        from monai.networks.nets import resnet
-    except ImportError:
-        raise HistoscaleError("The classifier needs MONAI: pip install 'histoscale[downstream]'.") from None
-    build = getattr(resnet, f"resnet{depth}")
     # MONAI's stem has stride 1, which quadruples the work; that of He et al. has stride 2.
-    network = build(
+    network = monai_network("resnet", f"resnet{depth}")(
         spatial_dims=2,
         n_input_channels=3,
         num_classes=1,
@@ -37,15 +32,10 @@ def build_classifier(depth: int) -> nn.Module:
     return cast(nn.Module, network.to(memory_format=torch.channels_last))
 
 
-def as_batch(pixels: UInt8[np.ndarray, "b h w 3"], device: torch.device) -> Float[Tensor, "b 3 h w"]:
-    """Convert patches to floats in [0, 1], channels last in memory."""
-    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-
-
 def logits(network: nn.Module, batch: Float[Tensor, "b 3 h w"], precision: Precision) -> Float[Tensor, " b"]:
     """Compute the logits of patches in [0, 1]."""
     with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        output = network((batch - MEAN) / SPREAD)
+        output = network(normalised(batch))
     return cast(Tensor, output[:, 0].float())
 
 
@@ -54,7 +44,7 @@ def classify(
     network: nn.Module, pixels: UInt8[np.ndarray, "b h w 3"], device: torch.device, precision: Precision
 ) -> Float[Tensor, " b"]:
     """Compute the probability of the positive class; the network must be in evaluation mode."""
-    return torch.sigmoid(logits(network, as_batch(pixels, device), precision)).cpu()
+    return torch.sigmoid(logits(network, as_batch(pixels).to(device), precision)).cpu()
 
 
 def augment(

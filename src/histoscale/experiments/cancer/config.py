@@ -1,6 +1,5 @@
 """The run file of ``histoscale cancer``: patches and classes, the classifier, the models."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,8 +7,7 @@ from pydantic import Field, model_validator
 
 from histoscale.config import ExpandedPath, Positive, Share, Table, expanded
 from histoscale.errors import ConfigError
-from histoscale.experiments.downstream import NAME, DownstreamRun
-from histoscale.run_file import read_tables
+from histoscale.experiments.downstream.config import DownstreamRun, Name
 
 Depth = Literal[10, 18, 34, 50, 101, 152]
 """Depths of the ResNets of He et al. (CVPR 2016), and MONAI's of ten layers."""
@@ -23,7 +21,7 @@ class TaskTable(Table):
         where: values that other columns must have.
     """
 
-    name: Annotated[str, Field(pattern=NAME)]
+    name: Name
     column: str
     positive: str
     negative: str
@@ -117,16 +115,3 @@ class CancerRun(DownstreamRun):
     def tested_against(self) -> str:
         """Name of the reference."""
         return self.reference or self.kinds[-1]
-
-
-def read_run(path: Path, overrides: Sequence[str] = ()) -> CancerRun:
-    """Read and check a run file.
-
-    Args:
-        path: TOML.
-        overrides: ``KEY=VALUE`` each, overriding the file's, see `histoscale.run_file.override`.
-
-    Raises:
-        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
-    """
-    return read_tables(path, CancerRun, overrides)

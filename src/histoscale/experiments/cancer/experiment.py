@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from histoscale.errors import DataError
+from histoscale.errors import ConfigError, DataError
 from histoscale.experiments.cancer.classifier import classify
-from histoscale.experiments.cancer.config import CancerRun, read_run
+from histoscale.experiments.cancer.config import CancerRun
 from histoscale.experiments.cancer.data import Indices, Patches, open_patches
 from histoscale.experiments.cancer.predictions import (
     SETTINGS,
@@ -26,13 +26,19 @@ from histoscale.experiments.cancer.predictions import (
 from histoscale.experiments.cancer.statistics import TaskResult, results_of
 from histoscale.experiments.cancer.tables import markdown
 from histoscale.experiments.cancer.training import Training
-from histoscale.experiments.downstream import with_precision
-from histoscale.experiments.images import low_side, make_images
-from histoscale.experiments.methods import Setting, describe_settings, load_models, read_settings
+from histoscale.experiments.downstream.config import with_compute
+from histoscale.experiments.downstream.settings import (
+    Setting,
+    SettingImages,
+    describe_settings,
+    load_models,
+    read_settings,
+)
+from histoscale.experiments.images import make_pair
 from histoscale.experiments.results import ResultFolder, rows_as_text
 from histoscale.files import writing
-from histoscale.models.base import SuperResolver
 from histoscale.resources import AUTOMATIC, Compute, Precision
+from histoscale.run_file import read_tables
 
 TESTED_AT_ONCE = 128
 Progress: TypeAlias = Callable[[str, float], None]
@@ -73,21 +79,21 @@ def cancer(
         ConfigError, DataError, WeightsError, OutputError, HistoscaleError: one sentence each.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, when everything finished is written.
     """
-    run = with_precision(read_run(run_file, overrides), compute)
-    device, precision = Compute(compute.device, run.precision).resolve()
+    run = with_compute(read_tables(run_file, CancerRun, overrides), compute)
+    device, precision = Compute(run.device, run.precision).resolve()
     if threads := compute.threads or run.classifier.threads:
         torch.set_num_threads(threads)
     patches = open_patches(run.data.expanded())
     test = patches["test"]
     settings = describe_settings(run.sources)
-    low = low_side(test.side_px, run.scale)
-    models = load_models(run.sources, (low, low), (test.side_px, test.side_px), device)
+    low_px = low_side(test.side_px, run.scale)
+    models = load_models(run.sources, (low_px, low_px), (test.side_px, test.side_px), device)
     folder = open_folder(output)
     with folder.lock():
         folder.refuse_changes(describe_run(run))
         folder.write_settings(describe_run(run))
         networks = train_all(run, output, patches, device, precision, progress)
-        testing = Testing(test, run.scale, networks, models, settings, device, precision)
+        testing = Testing(test, run.scale, networks, settings, SettingImages(models, device, precision))
         test_networks(run, folder, testing, progress)
         return cancer_again(run_file, folder.rows_file, output, overrides=overrides)
 
@@ -100,7 +106,7 @@ def cancer_again(run_file: Path, predictions: Path, output: Path, *, overrides: 
         DataError: if a file is missing or damaged, or the reference is not among the settings.
         OutputError: if the tables cannot be written.
     """
-    run = read_run(run_file, overrides)
+    run = read_tables(run_file, CancerRun, overrides)
     rows, settings = read_predictions(predictions), read_settings(predictions.with_name(SETTINGS))
     order = {setting.name: i for i, setting in enumerate(settings)}
     if run.tested_against not in order:
@@ -112,6 +118,17 @@ def cancer_again(run_file: Path, predictions: Path, output: Path, *, overrides: 
     results = results_of(rows, run.tested_against, run.draws)
     open_folder(output).write({TABLES: markdown(results, settings)})
     return Found(results, settings)
+
+
+def low_side(side_px: int, scale: int) -> int:
+    """Side of the low-resolution patches.
+
+    Raises:
+        ConfigError: if the scale does not divide the side.
+    """
+    if side_px % scale:
+        raise ConfigError(f"The scale has to divide the patches' side of {side_px} pixels; {scale} does not.")
+    return side_px // scale
 
 
 def train_all(
@@ -142,19 +159,13 @@ def train_all(
 
 @dataclass(frozen=True)
 class Testing:
-    """The patches of a test, the classifiers, and the models that make the images.
-
-    Attributes:
-        models: by setting; the other settings need none.
-    """
+    """The patches of a test, the classifiers, and what makes the images of every setting."""
 
     patches: Patches
     scale: int
     networks: Mapping[Key, nn.Module]
-    models: Mapping[str, SuperResolver]
     settings: Sequence[Setting]
-    device: torch.device
-    precision: Precision
+    images: SettingImages
 
     def blocks(self) -> list[Indices]:
         """Divide the patches that have a class in some task into blocks that are tested together."""
@@ -166,15 +177,16 @@ class Testing:
         missing = {key: self._missing(key, setting, block, done) for key in self.networks}
         if not any(missing.values()):
             return []
-        patches = self.patches
-        model = self.models.get(setting)
-        images = make_images(setting, patches.read(block), self.scale, model, self.device, self.precision)
+        patches, device, precision = self.patches, self.images.device, self.images.precision
+        originals = patches.read(block)
+        low = np.stack([make_pair(patch, self.scale, "none")[0] for patch in originals])
+        images = self.images.make(setting, low, originals)
         place = {int(index): i for i, index in enumerate(block)}
         rows = []
         for key, truth in missing.items():
             if truth:
                 pixels = images[[place[index] for index in truth]]
-                found = classify(self.networks[key], pixels, self.device, self.precision).tolist()
+                found = classify(self.networks[key], pixels, device, precision).tolist()
                 for (index, positive), probability in zip(truth.items(), found, strict=True):
                     about = patches.names[index], patches.pictures[index], patches.patients[index]
                     rounded = float(f"{probability:.7g}")  # all that float32 holds

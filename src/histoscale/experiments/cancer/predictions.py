@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from histoscale.errors import DataError
 from histoscale.experiments.cancer.config import CancerRun
-from histoscale.experiments.methods import Setting
+from histoscale.experiments.downstream.settings import Setting
 from histoscale.experiments.results import ResultFolder, read_rows
 
 STEM, RUN, SETTINGS, TABLES = "predictions", "run.json", "settings.csv", "tables.md"
 FREE: dict[str, bool | set[str]] = {
-    **dict.fromkeys(("name", "reference", "draws", "models"), True),
+    **dict.fromkeys(("name", "reference", "draws", "models", "device"), True),
     "data": {"root"},
     "classifier": {"threads", "checkpoint_minutes"},
 }

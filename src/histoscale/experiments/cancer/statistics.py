@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from histoscale.experiments.cancer.predictions import Prediction
-from histoscale.experiments.methods import LOW, ORIGINAL
+from histoscale.experiments.downstream.settings import LOW, ORIGINAL
 from histoscale.metrics.classification import (
     DifferenceTest,
     McNemarTest,

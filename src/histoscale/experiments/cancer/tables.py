@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from histoscale.experiments.cancer.statistics import Estimate, SeedTest, SettingRow, TaskResult
-from histoscale.experiments.methods import LOW, ORIGINAL, Setting
+from histoscale.experiments.downstream.settings import LOW, ORIGINAL, Setting
 from histoscale.experiments.tables import TextTable, markdown_document, p_to_thousandth, percent
 
 INTERVALS = (

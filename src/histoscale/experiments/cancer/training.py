@@ -1,31 +1,30 @@
 """Train the classifier of one task and seed on the originals; stopped at any step, it is resumed there."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from histoscale.experiments.cancer.classifier import as_batch, augment, build_classifier, classify, logits
+from histoscale.experiments.cancer.classifier import augment, build_classifier, classify, logits
 from histoscale.experiments.cancer.config import ClassifierTable
 from histoscale.experiments.cancer.data import Patches
+from histoscale.experiments.downstream.training import RateSchedule, StepReport, SupervisedLearner, train
+from histoscale.experiments.images import as_batch
 from histoscale.metrics.classification import accuracy, roc_auc
 from histoscale.resources import Precision
-from histoscale.training.loop import STATE, Intervals, Loop
-from histoscale.training.schedule import Progress, warmup_cosine
+from histoscale.training.loop import Intervals
 
 EVALUATED_AT_ONCE = 64
-Report = Callable[[int], None]
-"""Called after every step with the number of steps done."""
 
 
 @dataclass
 class Training:
-    """One training, and its network as a `histoscale.training.loop.Learner`.
+    """One training.
 
     Args:
         table: how to train.
@@ -41,9 +40,8 @@ class Training:
     folder: Path
     device: torch.device
     precision: Precision
-    curve_label: str = field(default="validation", init=False)
 
-    def run(self, report: Report | None = None) -> nn.Module:
+    def run(self, report: StepReport | None = None) -> nn.Module:
         """Train to the last step and return the network; a finished training is read.
 
         Raises:
@@ -51,66 +49,49 @@ class Training:
             KeyboardInterrupt: after SIGINT or SIGTERM, when the state is written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(self.seed)
-        self.network = build_classifier(self.table.depth).to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=self.table.rate, weight_decay=self.table.weight_decay
-        )
-        every = self.table.validate_every
+        learner, every = ClassifierLearner(self), self.table.validate_every
         intervals = Intervals(every, self.table.checkpoint_minutes, every)
-        loop = Loop(self, self.folder, Progress(self.table.steps), intervals, "lower classifier.rate")
-        if (self.folder / STATE).exists():
-            loop.resume()
-        if loop.progress.share() < 1:
-            loop.run(report and (lambda progress, _: report(progress.step)))
-        if loop.is_stopped:
-            raise KeyboardInterrupt
-        return self.network.eval()
+        train(learner, self.folder, intervals, "lower classifier.rate", report)
+        return learner.network.eval()
 
-    def learn(self, step: int, share: float) -> float:  # noqa: ARG002
-        """Take one step; which patches, and how they are turned, follows from seed and step alone."""
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        pixels, truth = self._batch(step)
-        batch = augment(as_batch(pixels, self.device), self.table.stain_jitter, random)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.table.rate * rate_share(step, self.table.steps, self.table.warmup)
-        self.network.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        answer = logits(self.network, batch.contiguous(memory_format=torch.channels_last), self.precision)
-        loss = nn.functional.binary_cross_entropy_with_logits(answer, truth.to(self.device))
-        loss.backward()
-        self.optimiser.step()
-        return float(loss.detach())
 
-    def _batch(self, step: int) -> tuple[UInt8[np.ndarray, "b side side 3"], Float[Tensor, " b"]]:
-        """Read the patches of a step and their classes."""
-        classes = self.train.tasks[self.task]
-        places = places_at(step, len(classes.indices), self.table.batch, self.seed)
+class ClassifierLearner(SupervisedLearner):
+    """The training of a classifier, step by step."""
+
+    curve_label = "validation"
+    curves: ClassVar[Mapping[str, str]] = {"accuracy": "accuracy", "auc": "area under the ROC curve"}
+
+    def __init__(self, training: Training):
+        self.training, table = training, training.table
+        torch.manual_seed(training.seed)
+        network = build_classifier(table.depth).to(training.device)
+        super().__init__(network, schedule_of(table), table.weight_decay)
+
+    def loss(self, step: int) -> Float[Tensor, ""]:
+        """Cross-entropy of the two classes on the patches of a step."""
+        training, table = self.training, self.training.table
+        random = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
+        classes = training.train.tasks[training.task]
+        places = places_at(step, len(classes.indices), table.batch, training.seed)
         truth = torch.from_numpy(classes.positive[places].astype(np.float32))
-        return self.train.read(classes.indices[places]), truth
+        patches = as_batch(training.train.read(classes.indices[places])).to(training.device)
+        batch = augment(patches, table.stain_jitter, random).contiguous(memory_format=torch.channels_last)
+        answer = logits(self.network, batch, training.precision)
+        return nn.functional.binary_cross_entropy_with_logits(answer, truth.to(training.device))
 
     def measure(self) -> dict[str, float]:
-        """Measure accuracy and the area under the ROC curve on the validation patches."""
+        """Accuracy and the area under the ROC curve on the validation patches."""
         self.network.eval()
-        truth = self.val.tasks[self.task].positive
-        answer = probabilities(self.network, self.val, self.task, self.device, self.precision)
+        training = self.training
+        truth = training.val.tasks[training.task].positive
+        answer = probabilities(self.network, training.val, training.task, training.device, training.precision)
         return {"accuracy": float(accuracy(truth, answer > 0.5)), "auc": float(roc_auc(truth, answer))}
 
-    def curve_values(self, line: Mapping[str, Any]) -> dict[str, float]:
-        """Accuracy and area under the curve, where a line of the metrics has them."""
-        names = {"accuracy": "accuracy", "auc": "area under the ROC curve"}
-        return {names[key]: line[key] for key in names if line.get(key) is not None}
 
-    def state(self, is_last: bool) -> dict[str, Any]:
-        """Everything that the next step depends on, if there is one."""
-        optimiser = {} if is_last else {"optimiser": self.optimiser.state_dict()}
-        return {"network": self.network.state_dict(), **optimiser}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state; that of a finished training has no optimiser."""
-        self.network.load_state_dict(state["network"])
-        if "optimiser" in state or state["step"] < self.table.steps:
-            self.optimiser.load_state_dict(state["optimiser"])
+def schedule_of(table: ClassifierTable) -> RateSchedule:
+    """The step size of each step of a training."""
+    rise = max(1, round(table.warmup * table.steps))
+    return RateSchedule(table.rate, table.steps, rise, rise)
 
 
 def places_at(step: int, n: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:
@@ -119,12 +100,6 @@ def places_at(step: int, n: int, batch: int, seed: int) -> Int[np.ndarray, " bat
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = np.concatenate([np.random.default_rng((seed, epoch)).permutation(n) for epoch in epochs])
     return order[first - epochs.start * n :][:batch]
-
-
-def rate_share(step: int, steps: int, warmup: float) -> float:
-    """Share of the highest step size at a step."""
-    rise = max(1, round(warmup * steps))
-    return warmup_cosine(step, steps, rise, rise)
 
 
 def probabilities(

@@ -8,28 +8,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from histoscale.data.manifest import ImageRecord
 from histoscale.errors import DataError
 from histoscale.experiments.custom_task.report import MeasureTable, TaskScore, markdown, tables_of
 from histoscale.experiments.custom_task.sample import Sample, read_facts, read_mask
 from histoscale.experiments.custom_task.task import Task, load_task
-from histoscale.experiments.images import ImageSelection, RgbImage, make_pair, plan_cases, upscale_each
-from histoscale.experiments.methods import (
+from histoscale.experiments.downstream.settings import (
     LOW,
-    ORIGINAL,
     Setting,
+    SettingImages,
     describe_settings,
     load_models,
     name_models,
     read_settings,
 )
+from histoscale.experiments.images import ImageSelection, make_pair, plan_cases
 from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.io.image_reader import read_rgb
-from histoscale.models.base import SuperResolver
-from histoscale.resources import AUTOMATIC, Compute, Precision
+from histoscale.resources import AUTOMATIC, Compute
 
 PROBE_PX = 16
 """Side of a small image that proves, before the work, that a model supports the scale."""
@@ -52,9 +50,8 @@ class ImageRecipe:
     scale: float
     degradation: Degradation
     crop_px: int | None
-    models: Mapping[str, SuperResolver]
-    device: torch.device
-    precision: Precision
+    settings: Sequence[Setting]
+    images: SettingImages
 
 
 def judge(
@@ -87,8 +84,9 @@ def judge(
     settings = describe_settings(sources)
     size = (round(PROBE_PX * scale), round(PROBE_PX * scale))
     loaded = load_models(sources, (PROBE_PX, PROBE_PX), size, device)
-    recipe = ImageRecipe(scale, degradation, selection.crop_px, loaded, device, precision)
-    run = describe_run(judged, settings, selection.data, recipe)
+    images = SettingImages(loaded, device, precision)
+    recipe = ImageRecipe(scale, degradation, selection.crop_px, settings, images)
+    run = describe_run(judged, selection.data, recipe)
     folder = ResultFolder(output, TaskScore, settings=RUN)
     with folder.lock():
         if overwrite:
@@ -130,17 +128,17 @@ def judge_again(scores: Path, output: Path) -> Judged:
     return Judged(tables, text)
 
 
-def describe_run(task: Task, settings: Sequence[Setting], data: Path, recipe: ImageRecipe) -> dict[str, str]:
+def describe_run(task: Task, data: Path, recipe: ImageRecipe) -> dict[str, str]:
     """Describe what the scores depend on."""
     return {
         "name": task.file.stem,
         "task": f"{task.name} of {hashlib.sha256(task.file.read_bytes()).hexdigest()}",
-        "models": ", ".join(f"{one.name} {one.digest}" for one in settings if one.digest),
+        "models": ", ".join(f"{one.name} {one.digest}" for one in recipe.settings if one.digest),
         "data": str(data),
         "scale": f"{recipe.scale:g}",
         "degradation": recipe.degradation,
         "crop_px": str(recipe.crop_px),
-        "precision": recipe.precision,
+        "precision": recipe.images.precision,
     }
 
 
@@ -167,21 +165,12 @@ def score_image(
     low, truth = make_pair(np.ascontiguousarray(original[window]), recipe.scale, recipe.degradation)
     size = (truth.shape[0], truth.shape[1])
     cropped = None if mask is None else mask[window][: size[0], : size[1]]
-    for setting, image in images_by_setting(low, truth, recipe):
+    for setting, *_ in recipe.settings:
+        image = recipe.images.make(setting, low[None], truth[None])[0]
         scale = float(recipe.scale) if setting == LOW else 1.0
         sample = Sample(record.id, record.path, size, scale, cropped, facts)
         for measure, score in task.scores(image, sample, setting).items():
             yield TaskScore(name_of(record), setting, measure, score)
-
-
-def images_by_setting(low: RgbImage, truth: RgbImage, recipe: ImageRecipe) -> Iterator[tuple[str, RgbImage]]:
-    """Make the image of every setting."""
-    yield ORIGINAL, truth
-    yield LOW, low
-    size = (truth.shape[0], truth.shape[1])
-    for made in upscale_each(low, size, recipe.models, recipe.precision, recipe.device):
-        if made.bytes is not None:
-            yield made.method, made.bytes
 
 
 def _complete(rows: Sequence[TaskScore], settings: int) -> list[TaskScore]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from histoscale.experiments.methods import LOW, ORIGINAL, Setting
+from histoscale.experiments.downstream.settings import LOW, ORIGINAL, Setting
 from histoscale.experiments.tables import TextTable, count, markdown_document, mean_sd, percent
 from histoscale.metrics.classification import bootstrap_weights
 from histoscale.metrics.recovery import NAN, Figure, Share, recovered_share, share_of

@@ -12,7 +12,7 @@ from histoscale.experiments.figures.comparisons import low_resolution, original
 from histoscale.experiments.figures.crops import RULE, CropPair
 from histoscale.experiments.figures.figure import Drawn, Example, LeftOut, Material
 from histoscale.experiments.figures.panels import Panel, as_squares, coloured, draw_sheet
-from histoscale.experiments.images import RgbImage
+from histoscale.experiments.images import RgbImage, as_batch, as_pixels
 from histoscale.models.iste.model import ISTE, IntermediateMaps
 
 FIG_8 = "Fig. 8: features before and after the texture learner"
@@ -35,7 +35,7 @@ def inside_iste(material: Material) -> Iterator[Drawn | LeftOut]:
     for number, example in enumerate(material.one_per_set, start=1):
         with torch.inference_mode():
             maps = model.intermediate_maps(
-                as_tensor(example.pair.lr).to(material.models.device), example.pair.size
+                as_batch(example.pair.lr[None]).to(material.models.device), example.pair.size
             )
         figure = draw_features(example, maps)
         yield Drawn(f"fig08-{number}-texture", FIG_8, about_features(material, example, maps), figure, credit)
@@ -96,15 +96,10 @@ def find_iste(material: Material) -> tuple[str, ISTE] | None:
     return None
 
 
-def as_tensor(lr: RgbImage) -> Float[Tensor, "1 3 h w"]:
-    """Convert an image to the models' input."""
-    return torch.from_numpy(lr.astype(np.float32) / 255).permute(2, 0, 1)[None]
-
-
 def as_image(output: Float[Tensor, "1 3 H W"]) -> RgbImage:
     """Convert colours in [-1, 1] to bytes."""
-    shown = (output[0] * 0.5 + 0.5).clamp(0, 1) * 255
-    return shown.round().byte().permute(1, 2, 0).cpu().contiguous().numpy()
+    image: RgbImage = as_pixels(output * 0.5 + 0.5)[0]
+    return image
 
 
 def mean_and_sd(output: Float[Tensor, "1 3 H W"]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from histoscale import weights
-from histoscale.experiments.downstream import NamedWeights
+from histoscale.experiments.downstream.config import NamedWeights
 from histoscale.experiments.glands.config import GlandRun
 from histoscale.experiments.glands.data import TEST, TRAIN, VALIDATION, GlandImage, leak, of_part
 from histoscale.experiments.glands.scores import was_seen

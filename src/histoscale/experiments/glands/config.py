@@ -7,9 +7,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 from pydantic import Field, model_validator
 
 from histoscale.config import ExpandedPath, Positive, Share, Table
-from histoscale.experiments.downstream import DownstreamRun
-from histoscale.experiments.methods import ORIGINAL
-from histoscale.run_file import read_tables
+from histoscale.experiments.downstream.config import DownstreamRun
+from histoscale.experiments.downstream.settings import ORIGINAL
 
 LR = "lr"
 """The kind of images that are low resolution; the others are originals, bicubic, and the models'."""
@@ -85,15 +84,10 @@ class ObjectTable(Table):
 
 
 class GlandRun(DownstreamRun):
-    """One run file.
-
-    Attributes:
-        device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
-    """
+    """One run file."""
 
     low_resolution: ClassVar[str] = LR
 
-    device: str = "auto"
     data: GlandData
     network: NetworkTable = NetworkTable()
     training: GlandTraining = GlandTraining()
@@ -106,19 +100,6 @@ class GlandRun(DownstreamRun):
         if self.data.scale % self.network.shrink:
             raise ValueError(f"network.shrink has to divide data.scale, which is {self.data.scale}")
         return self
-
-
-def read_gland_run(path: Path, overrides: Sequence[str] = ()) -> GlandRun:
-    """Read and check a run file.
-
-    Args:
-        path: TOML.
-        overrides: ``KEY=VALUE`` each, overriding the file's, see `histoscale.run_file.override`.
-
-    Raises:
-        ConfigError: if the file is missing, is not TOML, or a key or value is wrong.
-    """
-    return read_tables(path, GlandRun, overrides)
 
 
 # The settings of Table 5: the paper's four, and those that make them fair.

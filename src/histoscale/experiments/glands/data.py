@@ -10,13 +10,12 @@ from PIL import Image
 
 from histoscale import weights
 from histoscale.data.manifest import read_rows
-from histoscale.data.pillow_degradation import enlarge_bicubic
 from histoscale.errors import DataError
+from histoscale.experiments.downstream.settings import LOW, SettingImages
 from histoscale.experiments.glands.config import LR, GlandData, GlandRun
-from histoscale.experiments.images import RgbImage, make_pair
-from histoscale.experiments.methods import BICUBIC, DIGEST_DIGITS, read_weights
+from histoscale.experiments.images import RgbBatch, RgbImage, make_pair
+from histoscale.experiments.methods import DIGEST_DIGITS, read_weights
 from histoscale.files import atomic_write
-from histoscale.inference import upscale
 from histoscale.io.image_reader import read_labels, read_rgb, read_size
 from histoscale.resources import Compute
 
@@ -116,10 +115,9 @@ class ImageStore:
         """
         if kind in self.folders:
             return read_rgb(self.file(record, kind))
-        lr, original = make_pair(read_rgb(record.path), self.run.data.scale, "none")
-        if kind == BICUBIC:
-            return enlarge_bicubic(lr, (original.shape[0], original.shape[1]))
-        return lr if kind == LR else original
+        images = SettingImages().make(LOW if kind == LR else kind, *self._pair(record))
+        image: RgbImage = images[0]
+        return image
 
     def network_input(self, record: GlandImage, kind: str) -> RgbImage:
         """Make or read one image of a kind in the pixels of a U-Net's input.
@@ -165,9 +163,13 @@ class ImageStore:
         path = self.file(record, label)
         if path.exists():
             return
-        lr, original = make_pair(read_rgb(record.path), self.run.data.scale, "none")
         device, precision = Compute(self.run.device, self.run.precision).resolve()
         model = read_weights(self.run.sources[label], device).load(device)
-        made = upscale(model, lr, (original.shape[0], original.shape[1]), precision=precision)
+        made = SettingImages({label: model}, device, precision).make(label, *self._pair(record))
         with atomic_write(path) as temporary:
-            Image.fromarray(made).save(temporary, "PNG", compress_level=1)
+            Image.fromarray(made[0]).save(temporary, "PNG", compress_level=1)
+
+    def _pair(self, record: GlandImage) -> tuple[RgbBatch, RgbBatch]:
+        """The low-resolution image and the original, each alone in a batch."""
+        low, original = make_pair(read_rgb(record.path), self.run.data.scale, "none")
+        return low[None], original[None]

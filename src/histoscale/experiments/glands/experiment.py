@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 
-from histoscale.experiments.downstream import with_precision
+from histoscale.experiments.downstream.config import with_compute
 from histoscale.experiments.glands.card import describe_run
 from histoscale.experiments.glands.card import markdown as card_markdown
-from histoscale.experiments.glands.config import all_settings, kinds_tested, read_gland_run
+from histoscale.experiments.glands.config import GlandRun, all_settings, kinds_tested
 from histoscale.experiments.glands.data import TEST, TRAIN, GlandImage, ImageStore, find_glands, of_part
 from histoscale.experiments.glands.figure import draw_glands, draw_training_curves, evenly
 from histoscale.experiments.glands.scores import GlandScore, score_unet
@@ -25,6 +25,7 @@ from histoscale.experiments.results import ResultFolder, read_rows
 from histoscale.experiments.tables import latex_document
 from histoscale.files import writing
 from histoscale.resources import AUTOMATIC, Compute, find_device
+from histoscale.run_file import read_tables
 from histoscale.training.signals import terminated_as_interrupted
 
 SCORED_BY, TABLES, LATEX, FIGURE, CURVES = (
@@ -62,9 +63,7 @@ def glands(
         OutputError: if the folder holds another run or cannot be written.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; at most a minute of each training is lost.
     """
-    run = with_precision(read_gland_run(run_file, overrides), compute)
-    if compute.device != "auto":
-        run = run.model_copy(update={"device": compute.device})
+    run = with_compute(read_tables(run_file, GlandRun, overrides), compute)
     if compute.threads:
         torch.set_num_threads(compute.threads)
     build_unet(run.network).to(find_device(run.device))  # a missing package or device has to fail now

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from skimage.measure import find_contours
 
+from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands.config import LR, UNetSetting, setting_of
 from histoscale.experiments.glands.data import GlandImage, ImageStore
 from histoscale.experiments.glands.scores import segment
 from histoscale.experiments.glands.tables import kind_name
 from histoscale.experiments.glands.training import UNetTask, load_network
 from histoscale.experiments.images import RgbImage
-from histoscale.experiments.methods import ORIGINAL
 from histoscale.files import atomic_write
 from histoscale.training.curves import read_metrics, running_mean
 from histoscale.training.loop import METRICS

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from histoscale.experiments.glands.segmentation import as_batch
-from histoscale.experiments.images import RgbImage
+from histoscale.experiments.downstream.training import normalised
+from histoscale.experiments.images import RgbImage, as_batch
 
 CONTRAST, BRIGHTNESS = 0.15, 12.0
 """Largest change of a colour's factor of 1, and largest shift in grey levels."""
@@ -41,7 +41,7 @@ class PatchSampler:
         rng = np.random.default_rng((self.seed, step))
         patches = [self._patch(rng) for _ in range(self.batch)]
         classes = torch.from_numpy(np.stack([patch.classes for patch in patches]).astype(np.int64))
-        return as_batch([patch.image for patch in patches]), classes[:, None]
+        return normalised(as_batch(np.stack([patch.image for patch in patches]))), classes[:, None]
 
     def _patch(self, rng: np.random.Generator) -> LabelledImage:
         sample = self.samples[int(rng.integers(len(self.samples)))]

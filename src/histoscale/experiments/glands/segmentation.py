@@ -13,18 +13,16 @@ from jaxtyping import Float, Int, UInt8
 from scipy import ndimage
 from skimage.morphology import disk
 from skimage.segmentation import expand_labels, find_boundaries
-from torch import Tensor, nn
+from torch import nn
 
-from histoscale.errors import ConfigError
+from histoscale.experiments.downstream.training import monai_network, normalised
 from histoscale.experiments.glands.config import NetworkTable
-from histoscale.experiments.images import RgbImage
+from histoscale.experiments.images import RgbImage, as_batch
 
 BACKGROUND, INSIDE, BOUNDARY = 0, 1, 2
 CLASSES = 3
 BRIDGE_PX = 2
 """Radius of the opening that removes thinner bridges between two insides."""
-MIDDLE, SPREAD = 0.5, 0.25
-"""Pixels in [0, 1] are shifted and scaled by these."""
 
 
 def gland_classes(labels: Int[np.ndarray, "h w"], boundary_px: int) -> UInt8[np.ndarray, "h w"]:
@@ -78,11 +76,7 @@ def build_unet(table: NetworkTable) -> nn.Module:
     Raises:
         ConfigError: if MONAI is not installed.
     """
-    try:
-        from monai.networks.nets.unet import UNet
-    except ImportError:
-        raise ConfigError("The U-Net needs MONAI: pip install 'histoscale[downstream]'.") from None
-    network = UNet(
+    network = monai_network("unet", "UNet")(
         spatial_dims=2,
         in_channels=3,
         out_channels=CLASSES,
@@ -91,14 +85,7 @@ def build_unet(table: NetworkTable) -> nn.Module:
         num_res_units=table.residual_units,
         norm="batch",
     )
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def as_batch(images: list[RgbImage]) -> Float[Tensor, "b 3 h w"]:
-    """Convert images of one size to the network's input."""
-    stacked = np.stack(images).astype(np.float32) / 255
-    batch = (torch.from_numpy(stacked).permute(0, 3, 1, 2) - MIDDLE) / SPREAD
-    return batch.contiguous(memory_format=torch.channels_last)
+    return cast(nn.Module, network.to(memory_format=torch.channels_last))
 
 
 @torch.inference_mode()
@@ -115,7 +102,7 @@ def predict(
     height, width = image.shape[:2]
     pad = (0, -width % multiple_px, 0, -height % multiple_px)
     device = next(network.parameters()).device
-    batch = nn.functional.pad(as_batch([image]), pad, mode="replicate").to(device)
+    batch = nn.functional.pad(normalised(as_batch(image[None])), pad, mode="replicate").to(device)
     output = network(batch)[:, :, :height, :width].float().softmax(dim=1)
     if (height, width) != size:
         output = nn.functional.interpolate(output, size, mode="bilinear", align_corners=False)

@@ -7,9 +7,10 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
+from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands.config import LR, UNetSetting
 from histoscale.experiments.glands.scores import MEASURES, GlandScore, Measure, Size
-from histoscale.experiments.methods import BICUBIC, ORIGINAL
+from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.statistics import (
     CorrectedTest,
     Grid,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands.config import LR, WAYS, WORDS, UNetSetting, setting_of
 from histoscale.experiments.glands.scores import MEASURES, SIZES, GlandScore, Measure, Size
 from histoscale.experiments.glands.statistics import (
@@ -13,7 +14,7 @@ from histoscale.experiments.glands.statistics import (
     parts_of,
     recovered_shares,
 )
-from histoscale.experiments.methods import BICUBIC, ORIGINAL
+from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.tables import (
     TextTable,
     count,

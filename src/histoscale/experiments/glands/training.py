@@ -2,35 +2,31 @@
 
 import json
 import math
-import multiprocessing
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from histoscale.errors import OutputError, WeightsError
+from histoscale.experiments.downstream.training import RateSchedule, StepReport, SupervisedLearner, train
 from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
 from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, ImageStore, of_part
 from histoscale.experiments.glands.patches import LabelledImage, PatchSampler
 from histoscale.experiments.glands.segmentation import build_unet, gland_classes, predict
 from histoscale.files import atomic_write, write_text, writing
-from histoscale.resources import find_device, find_precision
+from histoscale.resources import Compute, find_device
 from histoscale.training.curves import read_metrics
-from histoscale.training.loop import METRICS, STATE, Intervals, Loop
-from histoscale.training.schedule import Progress, warmup_cosine
+from histoscale.training.loop import METRICS, STATE, Intervals
 
 NETWORK, RECIPE = "network.safetensors", "recipe.json"
 VALIDATED = 4
 """Largest number of validation images; they are for the curves alone."""
-
-StepReport: TypeAlias = Callable[[int], None]
-"""Called after every step with its number."""
 
 
 class UNetTask(NamedTuple):
@@ -102,45 +98,37 @@ def load_network(task: UNetTask) -> nn.Module:
     return network.to(find_device(task.run.device)).eval()
 
 
-class UNetLearner:
-    """A U-Net as a `histoscale.training.loop.Learner`.
+class UNetLearner(SupervisedLearner):
+    """The training of a U-Net, step by step.
 
     Args:
         task: the training.
         patches: what it learns from.
-        validation: whole samples that its Dice is measured on.
+        validation: whole images that its Dice is measured on.
     """
 
     curve_label = "validation Dice of gland pixels"
+    curves: ClassVar[Mapping[str, str]] = {"dice": "Dice"}
 
     def __init__(self, task: UNetTask, patches: PatchSampler, validation: list[LabelledImage]):
         from monai.losses.dice import DiceCELoss
 
         self.task, self.patches, self.validation = task, patches, validation
+        self.device, precision = Compute(task.run.device, task.run.precision).resolve()
+        self.is_bf16 = precision == "bf16"
         torch.manual_seed(task.seed)
-        self.device = find_device(task.run.device)
-        self.is_bf16 = find_precision(task.run.precision, self.device) == "bf16"
-        self.network = build_unet(task.run.network).to(self.device)
-        self.loss = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=task.run.training.rate)
+        super().__init__(build_unet(task.run.network).to(self.device), schedule_of(task.run.training))
+        self.criterion = DiceCELoss(softmax=True, to_onehot_y=True, batch=True)
 
-    def learn(self, step: int, share: float) -> float:  # noqa: ARG002
-        """Take one step; the loss."""
-        table = self.task.run.training
+    def loss(self, step: int) -> Float[Tensor, ""]:
+        """Dice and cross-entropy of the three classes on the patches of a step."""
         batch, classes = self.patches.at(step)
-        self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = table.rate * rate_share(step, table)
-        self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16):
             answer = self.network(batch.to(self.device))
-        loss = self.loss(answer.float(), classes.to(self.device))
-        loss.backward()
-        self.optimiser.step()
-        return float(loss.detach())
+        return cast(Tensor, self.criterion(answer.float(), classes.to(self.device)))
 
     def measure(self) -> dict[str, float]:
-        """Measure the mean Dice of gland, boundary included, against background."""
+        """Mean Dice of gland, boundary included, against background."""
         figures = []
         for image, classes in self.validation:
             size = classes.shape[0], classes.shape[1]
@@ -149,24 +137,11 @@ class UNetLearner:
             figures.append(2 * (found & true).sum() / max(1, found.sum() + true.sum()))
         return {"dice": float(np.mean(figures))} if figures else {}
 
-    def curve_values(self, line: Mapping[str, Any]) -> dict[str, float]:
-        """Dice, where a line of the metrics has it."""
-        return {"Dice": line["dice"]} if line.get("dice") is not None else {}
 
-    def state(self, is_last: bool) -> dict[str, Any]:  # noqa: ARG002
-        """Everything that the next step depends on."""
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state."""
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-
-
-def rate_share(step: int, table: GlandTraining) -> float:
-    """Share of the highest step size at a step."""
+def schedule_of(table: GlandTraining) -> RateSchedule:
+    """The step size of each step of a training."""
     rise = table.warmup * table.steps
-    return warmup_cosine(step, table.steps, rise, rise + 1)
+    return RateSchedule(table.rate, table.steps, rise, rise + 1)
 
 
 def train_unet(
@@ -190,14 +165,7 @@ def train_unet(
     with writing(task.folder):
         learner = UNetLearner(task, patches, _samples(task, store, validated(images)))
         intervals = Intervals(table.log_every, table.checkpoint_minutes, table.validate_every)
-        loop = Loop(learner, task.folder, Progress(table.steps), intervals, "lower training.rate")
-        if (task.folder / STATE).exists():
-            loop.resume()
-        loop.run(report and (lambda progress, _: report(progress.step)))
-        if loop.is_stopped:
-            if multiprocessing.parent_process() is not None:
-                signal.raise_signal(signal.SIGTERM)  # else the pool would give this worker its next job
-            raise KeyboardInterrupt
+        train(learner, task.folder, intervals, "lower training.rate", report)
         with atomic_write(task.folder / NETWORK) as temporary:
             tensors = {name: tensor.contiguous() for name, tensor in learner.network.state_dict().items()}
             save_file(tensors, temporary)

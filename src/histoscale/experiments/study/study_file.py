@@ -19,7 +19,7 @@ from histoscale.config import (
 from histoscale.errors import ConfigError
 from histoscale.experiments.compare.paper_tables import PRESETS
 from histoscale.experiments.frechet_distance import PATCH_PX
-from histoscale.experiments.methods import BICUBIC
+from histoscale.experiments.methods import BICUBIC, LABEL
 from histoscale.imaging.degrade import Degradation
 from histoscale.run_file import check_tables, combine, override, read_content, read_tables
 
@@ -36,7 +36,7 @@ class StudyMethod(Table):
             marked.
     """
 
-    label: Annotated[str, Field(pattern=r"^[\w.+*-]+$")]
+    label: Annotated[str, Field(pattern=f"^{LABEL}$")]
     model: ModelTable
     queries: Annotated[int, Field(ge=0)] = 0
     scales: tuple[int, ...] = ()
@@ -151,19 +151,10 @@ def read_study(path: Path, recipe: Path | None = None, overrides: Sequence[str] 
     """
     content, paths = read_content(path), [path]
     if recipe is not None:
-        read_recipe(recipe)
+        read_tables(recipe, Recipe)  # checks that the file is a recipe and nothing else
         own = {name: table for name, table in content.items() if name not in Recipe.model_fields}
         content, paths = combine(own, read_content(recipe)), [recipe, path]
     return check_tables(override(content, overrides, Study), Study, paths, overrides)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read and check a file that is a recipe and nothing else.
-
-    Raises:
-        ConfigError: as `read_study` does.
-    """
-    return read_tables(path, Recipe)
 
 
 # The runs that a study stands for: every method, scale and seed under one recipe and one budget.

@@ -1,20 +1,23 @@
-"""The keys that the run files of the downstream tasks share: seeds, precision and super-resolution models."""
+"""The keys that the run files of the downstream tasks share: seeds, device, precision and models."""
 
 from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field, model_validator
 
 from histoscale.config import Table
-from histoscale.experiments.methods import BICUBIC, LOW, ORIGINAL
+from histoscale.experiments.downstream.settings import LOW, ORIGINAL
+from histoscale.experiments.methods import BICUBIC, LABEL
 from histoscale.resources import Compute, PrecisionChoice
 
-NAME = r"^[\w.+*-]+$"
+RunT = TypeVar("RunT", bound="DownstreamRun")
+Name = Annotated[str, Field(pattern=f"^{LABEL}$")]
+"""A name in the tables."""
 
 
 class NamedWeights(Table):
     """A super-resolution model: its name in the tables, and a shipped name or the path of its weights."""
 
-    label: Annotated[str, Field(pattern=NAME)]
+    label: Name
     weights: str
 
 
@@ -23,6 +26,7 @@ class DownstreamRun(Table):
 
     Attributes:
         seeds: one network of each kind is trained per seed.
+        device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
         precision: of upscaling and training; "auto" is bf16 where it is native.
         models: the super-resolution models that are compared.
     """
@@ -31,6 +35,7 @@ class DownstreamRun(Table):
 
     name: str
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 3)
+    device: str = "auto"
     precision: PrecisionChoice = "auto"
     models: tuple[NamedWeights, ...] = ()
 
@@ -54,11 +59,7 @@ class DownstreamRun(Table):
         return {model.label: model.weights for model in self.models}
 
 
-RunT = TypeVar("RunT", bound=DownstreamRun)
-
-
-def with_precision(run: RunT, compute: Compute) -> RunT:
-    """Replace the precision by one that is given on the command line."""
-    if compute.precision == "auto":
-        return run
-    return run.model_copy(update={"precision": compute.precision})
+def with_compute(run: RunT, compute: Compute) -> RunT:
+    """Replace device and precision by those that are given on the command line."""
+    given = {"device": compute.device, "precision": compute.precision}
+    return run.model_copy(update={key: value for key, value in given.items() if value != "auto"})

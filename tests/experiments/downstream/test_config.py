@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from histoscale.experiments.downstream import DownstreamRun, with_precision
+from histoscale.experiments.downstream.config import DownstreamRun, with_compute
 from histoscale.resources import Compute
 
 MODELS = [{"label": "liif*", "weights": "liif.safetensors"}, {"label": "b", "weights": "iste"}]
@@ -29,7 +29,9 @@ def test_mistakes(keys: dict[str, object], words: str) -> None:
         DownstreamRun.model_validate({"name": "a", **keys})
 
 
-def test_the_command_line_replaces_the_precision_only_if_it_names_one() -> None:
-    run = DownstreamRun(name="a", precision="fp32")
-    assert with_precision(run, Compute(precision="bf16")).precision == "bf16"
-    assert with_precision(run, Compute()) == run
+def test_the_command_line_replaces_device_and_precision_only_if_it_names_them() -> None:
+    run = DownstreamRun(name="a", device="cuda", precision="fp32")
+    assert with_compute(run, Compute("cpu", "bf16")) == run.model_copy(
+        update={"device": "cpu", "precision": "bf16"}
+    )
+    assert with_compute(run, Compute()) == run
