@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 
 from histoscale.config import read_run
+from histoscale.data.pairs import Pair
 from histoscale.errors import ConfigError, DataError, OutputError, TrainingError, WeightsError
 from histoscale.files import lock
 from histoscale.training.checkpoint import find_not_finite, read_state
 from histoscale.training.curves import read_metrics
+from histoscale.training.losses import Objective
 from histoscale.training.schedule import Progress
 from histoscale.training.trainer import Report, train
 
@@ -258,12 +260,31 @@ def test_a_folder_that_is_at_work_is_left_alone(tmp_path: Path, root: Path) -> N
         assert not (tmp_path / "out" / "run.toml").exists()
 
 
-def test_the_precision_may_change_with_the_processor(tmp_path: Path, root: Path) -> None:
-    run = write_run(tmp_path, root, 2)
-    with pytest.raises(KeyboardInterrupt):
-        train(run, tmp_path / "out", overrides=["training.precision=fp32"], report=interrupt_at(1))
-    train(run, tmp_path / "out", resume=True)
-    assert read_state(tmp_path / "out" / "state.pt")["step"] == 2
+def test_the_precision_may_change_with_the_processor(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one Python process as well; every run computes in the precision that it was given."""
+    used: list[bool] = []
+    forward = Objective.forward
+
+    def noted(self: Objective, pair: Pair, share: float) -> torch.Tensor:
+        used.append(torch.is_autocast_enabled("cpu"))
+        return forward(self, pair, share)
+
+    monkeypatch.setattr(Objective, "forward", noted)
+    run, folder = write_run(tmp_path, root, 3), tmp_path / "out"
+    for resumed, precision in enumerate(("fp32", "bf16")):
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                run,
+                folder,
+                overrides=[f"training.precision={precision}"],
+                resume=bool(resumed),
+                report=interrupt_at(resumed + 1),
+            )
+    train(run, folder, overrides=["training.precision=fp32"], resume=True)
+    assert read_state(folder / "state.pt")["step"] == 3
+    assert used == [False, True, False]
 
 
 def test_what_was_overridden_is_recorded(tmp_path: Path, root: Path) -> None:

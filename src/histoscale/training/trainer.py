@@ -58,6 +58,7 @@ class Trainer:
             torch.set_num_threads(table.threads)
         torch.manual_seed(run.seed)
         self.accelerator = _accelerator(run)
+        self.precision = find_precision(table.precision, self.accelerator.device)
         self.records = find_images(data.root, data.sets, data.split)
         self.model = build(run.model.name, **run.model.arguments)
         if run.model.start_from:
@@ -97,7 +98,8 @@ class Trainer:
         for group, height in zip(self.optimiser.param_groups, heights, strict=False):
             group["lr"] = rate * height  # the second group, where there is one, is an adversary
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.objective(pair, share)
+        with self._autocast():
+            loss = self.objective(pair, share)
         self.accelerator.backward(loss)
         if table.clip:
             self.accelerator.clip_grad_norm_(self.objective.parameters(), table.clip)
@@ -106,13 +108,17 @@ class Trainer:
             update_average(self.average, self.model, average_decay(table.average, step))
         return float(loss.detach())
 
+    def _autocast(self) -> torch.autocast:
+        """Compute in the precision of the run, which is this run's alone: Accelerate's is the process's."""
+        return torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
     def best(self) -> SuperResolver:
         """The weights to keep: the moving average if there is one."""
         return self.average if self.run.training.average else self.model
 
     def measure(self) -> dict[str, Any]:
         """Measure PSNR on the validation images."""
-        with self.accelerator.autocast():
+        with self._autocast():
             self.scores = self.validation.measure(self.best(), self.accelerator.device)
         return {"psnr": self.scores, "bicubic": self.validation.bicubic}
 
@@ -158,7 +164,7 @@ def _accelerator(run: Run) -> Accelerator:
     in_stages = run.loss.kind in ("wavelets", "residual")
     return Accelerator(
         cpu=device.type == "cpu",  # else several processes on a CPU are not seen
-        mixed_precision="bf16" if find_precision(run.training.precision, device) == "bf16" else "no",
+        mixed_precision="no",  # each run has its own, see `Trainer._autocast`
         # While one stage learns alone, the other has no gradients to wait for.
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=in_stages)],
     )
