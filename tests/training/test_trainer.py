@@ -300,6 +300,7 @@ def test_what_was_overridden_is_recorded(tmp_path: Path, root: Path) -> None:
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, root: Path) -> None:
     """torchrun with two processes and half the batch each ends at the weights of one process."""
     path = write_run(tmp_path, root, 3)
+    path.write_text(path.read_text().replace("batch = 2", 'batch = 2\nprecision = "fp32"'))
     code = "from pathlib import Path; from histoscale.training.trainer import train; import sys; "
     script = tmp_path / "go.py"
     script.write_text(code + "train(Path(sys.argv[1]), Path(sys.argv[2]))")

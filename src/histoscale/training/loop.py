@@ -150,11 +150,12 @@ class Loop:
         self.is_stopped = True
 
     def measure(self) -> None:
-        """Measure the present model, write that down and draw the curves."""
+        """Measure the present model, write that down and draw the curves, which begin with the first step."""
         if self.is_main:
             self._check_state(self.learner.state(is_last=False))
             self._log(**self.learner.measure())
-            self.draw()
+            if self.progress.step:
+                self.draw()
 
     def save(self, is_last: bool = False) -> None:
         """Write everything that the next step depends on, unless it holds what is not a number."""

@@ -1,5 +1,6 @@
 """A study small enough to train for real."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +40,26 @@ model = {{ name = "liif", arguments = {{ blocks = 1, channels = 4, width = 8 }} 
 """
 
 
-@pytest.fixture
-def study_file(tmp_path: Path) -> Path:
-    """A fixed-scale and an arbitrary-scale method, two seeds, three pictures."""
+@pytest.fixture(scope="session")
+def study_in() -> Callable[[Path], Path]:
+    """Writes a study: a fixed-scale and an arbitrary-scale method, two seeds, three pictures."""
+    return write_study
+
+
+def write_study(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     rows = ["set,split,id,file"]
     for split in ("train", "val", "test"):
         noise = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(tmp_path / f"{split}.png")
+        Image.fromarray(noise).save(folder / f"{split}.png")
         rows.append(f"noise,{split},{split},{split}.png")
-    (tmp_path / "manifest.csv").write_text("\n".join(rows))
-    path = tmp_path / "small.toml"
-    path.write_text(STUDY.format(root=tmp_path))
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    path = folder / "small.toml"
+    path.write_text(STUDY.format(root=folder))
     return path
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    """The study in a folder of its own."""
+    return write_study(tmp_path)

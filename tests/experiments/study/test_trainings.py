@@ -1,125 +1,169 @@
 """A study's trainings: processes of their own, kept once finished, gone on with where they were stopped."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from histoscale import weights
 from histoscale.errors import HistoscaleError, OutputError
 from histoscale.experiments.compare.compare import compare_again
-from histoscale.experiments.compare.comparison import Comparison
 from histoscale.experiments.compare.paper_tables import find_presets
 from histoscale.experiments.scoring import read_scores
-from histoscale.experiments.study.study import study
+from histoscale.experiments.study.study import line_up, study
 from histoscale.experiments.study.study_file import members, read_study
 from histoscale.experiments.study.trainings import Trainings
 
 
-@pytest.fixture
-def one_seed(study_file: Path) -> Path:
-    """Each method once."""
-    study_file.write_text(study_file.read_text().replace("[1, 2]", "[1]", 1))
-    return study_file
+class Carried(NamedTuple):
+    """A study that was carried out.
+
+    Attributes:
+        file: each method once, edsr at one scale.
+        folder: its trainings and tables.
+        ended: the trainings in the order of their ends, and how many were left.
+        complaint: about the method of the first call that cannot be built.
+    """
+
+    file: Path
+    folder: Path
+    ended: list[tuple[str, int]]
+    complaint: str
+
+    @property
+    def tables(self) -> Path:
+        return self.folder / "comparison" / "small"
+
+    def copied_to(self, folder: Path) -> "Carried":
+        """The same for a test that changes what is in the folder, its study file included."""
+        shutil.copytree(self.folder, folder / "out")
+        return self._replace(file=Path(shutil.copy(self.file, folder)), folder=folder / "out")
 
 
-def test_a_study_trains_once_and_compares(one_seed: Path, tmp_path: Path) -> None:
-    ended: list[tuple[str, int]] = []
-
-    def carry_out(steps: int = 0) -> Comparison:
-        return study(one_seed, folder, only=["liif"], report=lambda *end: ended.append(end), steps=steps)
-
-    folder = tmp_path / "out"
-    assert carry_out().reference == "liif"
-    assert ended == [("liif-seed1", 0)]
-    rows = read_scores(folder / "comparison" / "small" / "scores.csv")
-    assert {row.model for row in rows} == {"bicubic", "liif"}
-    assert {row.scale for row in rows} == {2, 3, 4}
-    written = folder / "liif-seed1" / "liif-seed1.safetensors"
-    (row,) = (folder / "comparison" / "small" / "trainings.md").read_text().splitlines()[2:]
-    assert row.startswith("| liif | 1 | any | 1 127 | 2 | 4 | ")
-    assert row.endswith(" | undertrained |")
-    assert "Two steps teach nothing." in weights.card(written).limits
-    carry_out()
-    assert len(ended) == 1
-    with pytest.raises(OutputError, match="liif-seed1 was trained by another recipe or budget"):
-        carry_out(steps=3)
-    budget = weights.card(written).budget
-    card = json.loads(written.with_suffix(".json").read_text()) | {"budget": budget | {"steps": 1}}
-    written.with_suffix(".json").write_text(json.dumps(card))  # as an interrupted training leaves it
-    carry_out()
-    assert len(ended) == 2
-    assert weights.card(written).budget["steps"] == 2
+WRONG = """[[methods]]
+label = "wrong"
+scales = [2]
+model = { name = "edsr", arguments = { depth = 1 } }
+[[methods]]"""
 
 
-def test_rows_that_were_there_before_are_accounted_for_and_marked(one_seed: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def carried(study_in: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Carried:
+    """Trained together with a method that fails, then compared one method at a time."""
+    file = study_in(tmp_path_factory.mktemp("study"))
+    folder, ended = file.parent / "out", list[tuple[str, int]]()
+    text = file.read_text().replace("[1, 2]", "[1]", 1).replace("[2, 3]", "[2]")
+    file.write_text(text.replace("[[methods]]", WRONG, 1))
+    with pytest.raises(HistoscaleError) as caught:
+        study(file, folder, workers=2, report=lambda *end: ended.append(end))
+    file.write_text(text)
     for label in ("liif", "edsr"):
-        study(one_seed, tmp_path / "out", only=[label])
-    tables = tmp_path / "out" / "comparison" / "small"
-    account = [line.split(" | ")[:3] for line in (tables / "trainings.md").read_text().splitlines()[2:]]
-    assert account == [["| edsr", "1", "x2"], ["| edsr", "1", "x3"], ["| liif", "1", "any"]]
-    text = (tables / "tables.md").read_text()
+        assert study(file, folder, only=[label], report=lambda *end: ended.append(end)).reference == label
+    return Carried(file, folder, ended, str(caught.value))
+
+
+def test_one_failure_does_not_stop_the_others(carried: Carried) -> None:
+    assert re.search(r"1 of the study's trainings failed.*wrong-x2-seed1\.log", carried.complaint)
+    assert "has no argument 'depth'" in (carried.folder / "wrong-x2-seed1.log").read_text()
+    assert {name for name, _ in carried.ended} == {"wrong-x2-seed1", "edsr-x2-seed1", "liif-seed1"}
+    assert (carried.folder / "liif-seed1" / "liif-seed1.safetensors").exists()
+
+
+def test_a_study_trains_once_and_compares(carried: Carried) -> None:
+    assert [left for _, left in carried.ended] == [2, 1, 0]  # none of it again to be compared
+    rows = read_scores(carried.tables / "scores.csv")
+    assert {row.model for row in rows} == {"bicubic", "edsr", "liif"}
+    assert {row.scale for row in rows if row.model == "liif"} == {2, 3, 4}
+    card = weights.card(carried.folder / "liif-seed1" / "liif-seed1.safetensors")
+    assert "Two steps teach nothing." in card.limits
+
+
+def test_another_recipe_or_budget_needs_another_folder(carried: Carried, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="liif-seed1 was trained by another recipe or budget"):
+        study(carried.file, carried.folder, only=["liif"], steps=3)
+    with pytest.raises(OutputError, match="liif-seed1 was trained by another recipe or budget"):
+        study(carried.file, carried.folder, only=["liif"], overrides=["training.batch=3"])
+    with pytest.raises(OutputError, match="liif-seed1 was trained by another recipe or budget"):
+        study(carried.file, carried.folder, only=["liif"], recipe=write_recipe(carried.file, tmp_path))
+
+
+def write_recipe(study_file: Path, folder: Path) -> Path:
+    """The study's own recipe, but on the device and for very long."""
+    shared = study_file.read_text().split("[data]")[1].split("[comparison]")[0]
+    path = folder / "recipe.toml"
+    path.write_text("[data]\non_device = true" + shared.replace("steps = 2", "steps = 100000"))
+    return path
+
+
+def test_a_training_that_was_cut_short_is_resumed(carried: Carried, tmp_path: Path) -> None:
+    own, ended = carried.copied_to(tmp_path), list[tuple[str, int]]()
+    card = own.folder / "liif-seed1" / "liif-seed1.json"
+    content = json.loads(card.read_text())
+    content["budget"]["steps"] = 1  # as an interrupted training leaves it
+    card.write_text(json.dumps(content))
+    study(own.file, own.folder, only=["liif"], report=lambda *end: ended.append(end))
+    assert ended == [("liif-seed1", 0)]
+    assert weights.card(card.with_suffix(".safetensors")).budget["steps"] == 2
+
+
+def test_rows_that_were_there_before_are_accounted_for_and_marked(carried: Carried, tmp_path: Path) -> None:
+    account = (carried.tables / "trainings.md").read_text().splitlines()[2:]
+    assert [line.split(" | ")[:3] for line in account] == [["| edsr", "1", "x2"], ["| liif", "1", "any"]]
+    assert account[1].startswith("| liif | 1 | any | 1 127 | 2 | 4 | ")
+    assert account[1].endswith(" | undertrained |")
+    text = (carried.tables / "tables.md").read_text()
     assert "liif†" in text
     assert "edsr†" not in text
     assert "†: undertrained" in text
-    compare_again(tables / "scores.csv", tmp_path / "again", find_presets(["table9"], ()), reference="edsr")
-    assert (tmp_path / "again" / "tables.md").read_text() == (tables / "tables.md").read_text()
+    again = tmp_path / "again"
+    compare_again(carried.tables / "scores.csv", again, find_presets(["table9"], ()), reference="edsr")
+    assert (again / "tables.md").read_text() == text
 
 
-def test_what_nobody_asked_for_does_not_stop_a_study(one_seed: Path, tmp_path: Path) -> None:
-    (tmp_path / "out" / "edsr-x2-seed1").mkdir(parents=True)
-    (tmp_path / "out" / "edsr-x2-seed1" / "run.toml").write_text("no run file")
-    study(one_seed, tmp_path / "out", only=["liif"], steps=1)  # of which edsr has none for one of its scales
-    account = (tmp_path / "out" / "comparison" / "small" / "trainings.md").read_text()
+def test_what_nobody_asked_for_does_not_stop_a_study(carried: Carried, tmp_path: Path) -> None:
+    own = carried.copied_to(tmp_path)
+    (own.folder / "edsr-x2-seed1" / "run.toml").write_text("no run file")
+    study(own.file, own.folder, only=["liif"])
+    account = (own.tables / "trainings.md").read_text()
     assert [line.split(" | ")[0] for line in account.splitlines()[2:]] == ["| liif"]
+    own.file.write_text(own.file.read_text().replace('edsr"\nscales = [2]', 'edsr"\nscales = [2, 3, 4]'))
+    study(own.file, own.folder, only=["liif"])  # two steps are none for one of three scales
+    assert (own.tables / "trainings.md").read_text() == account
 
 
 def test_enough_patches_take_the_mark_away(
-    one_seed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    carried: Carried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own = carried.copied_to(tmp_path)
+    shutil.rmtree(own.tables)  # which remember marks
     monkeypatch.setattr("histoscale.experiments.study.trainings.FEW_PATCHES", 4)  # two steps of two
-    assert study(one_seed, tmp_path / "out", only=["liif"]).undertrained == ()
+    assert study(own.file, own.folder, only=["liif"]).undertrained == ()
     monkeypatch.setattr("histoscale.experiments.study.trainings.FEW_PATCHES", 5)
-    assert study(one_seed, tmp_path / "out", only=["liif"]).undertrained == ("liif",)
+    assert study(own.file, own.folder, only=["liif"]).undertrained == ("liif",)
 
 
-def test_a_study_trains_by_another_recipe(one_seed: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    shared = one_seed.read_text().split("[data]")[1].split("[comparison]")[0]
-    recipe.write_text("[data]\non_device = true" + shared.replace("steps = 2", "steps = 3"))
-    study(one_seed, tmp_path / "out", only=["liif"], recipe=recipe)
-    card = weights.card(tmp_path / "out" / "liif-seed1" / "liif-seed1.safetensors")
-    assert card.budget["steps"] == 3
-    assert (tmp_path / "out" / "liif-seed1.toml").read_text().count("on_device = true") == 1
-
-
-def test_one_failure_does_not_stop_the_others(one_seed: Path, tmp_path: Path) -> None:
-    wrong = one_seed.read_text().replace("blocks = 1, channels = 4 }", "depth = 1 }")
-    one_seed.write_text(wrong.replace("scales = [2, 3]", "scales = [2]"))
-    folder = tmp_path / "out"
-    with pytest.raises(HistoscaleError, match=r"1 of the study's trainings failed.*edsr-x2-seed1\.log"):
-        study(one_seed, folder)
-    assert (folder / "liif-seed1" / "liif-seed1.safetensors").exists()
-    assert "has no argument 'depth'" in (folder / "edsr-x2-seed1.log").read_text()
-
-
-def test_a_polite_kill_leaves_a_study_that_goes_on(one_seed: Path, tmp_path: Path) -> None:
-    one_seed.write_text(one_seed.read_text().replace("steps = 2", "steps = 100000"))
-    folder = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "histoscale.cli",
-        "study",
-        str(one_seed),
-        "--only",
-        "liif",
-        "-o",
-        str(folder),
+def test_scales_are_one_row_and_seeds_stand_apart(study_file: Path) -> None:
+    planned = [(member, Path(f"{member.run.name}.safetensors")) for member in members(read_study(study_file))]
+    assert line_up(planned[:3]) == [
+        "edsr=edsr-x2-seed1.safetensors",
+        "edsr=edsr-x3-seed1.safetensors",
+        "liif=liif-seed1.safetensors",
     ]
+    assert line_up(planned)[2::3] == ["liif#1=liif-seed1.safetensors", "liif#2=liif-seed2.safetensors"]
+
+
+def test_a_polite_kill_leaves_a_study_that_goes_on(study_file: Path, tmp_path: Path) -> None:
+    recipe, folder = write_recipe(study_file, tmp_path), tmp_path / "out"
+    study_file.write_text(study_file.read_text().replace("[1, 2]", "[1]", 1))
+    command = [sys.executable, "-m", "histoscale.cli", "study", str(study_file), "--only", "liif"]
+    command += ["--recipe", str(recipe), "-o", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = folder / "liif-seed1" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and "psnr" in metrics.read_text()):
@@ -128,6 +172,7 @@ def test_a_polite_kill_leaves_a_study_that_goes_on(one_seed: Path, tmp_path: Pat
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    (member,) = members(read_study(one_seed).only(("liif",)))
+    (member,) = members(read_study(study_file, recipe).only(("liif",)))
+    assert member.run.data.on_device
     assert (folder / "liif-seed1" / "state.pt").exists()
-    assert not Trainings(folder).finished(member.run)
+    assert not Trainings(folder).finished(member.run)  # refuses a training by another recipe
