@@ -1,6 +1,7 @@
 """A result appears whole or not at all, and two runs do not work in one folder."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -17,8 +18,10 @@ from histoscale.files import (
     atomic_files,
     atomic_folder,
     atomic_write,
+    fitted,
     lock,
     refuse_existing,
+    refuse_links,
     refuse_unwritable,
     remove_leftovers,
     write_text,
@@ -369,3 +372,32 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("histoscale.files.FileLock.acquire", refuse)
     with lock(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()
+
+
+# Names.
+
+
+@pytest.mark.parametrize("name", ["a.tif", "x" * 300, "名" * 90, os.fsdecode(b"\xff" * 260)])
+def test_a_name_is_cut_to_what_file_systems_take(name: str, tmp_path: Path) -> None:
+    names = [fitted(name + end, ".", ".store") for end in ("1", "2")]
+    for fit in names:
+        assert len(os.fsencode(fit)) <= 255
+        assert fit.startswith(".")
+        assert fit.endswith(".store")
+        (tmp_path / fit).touch()
+    assert len(set(names)) == 2
+    assert fitted("a.tif", ".", ".store") == ".a.tif.store"
+
+
+def test_a_text_with_a_name_of_foreign_bytes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", '{"name": "' + os.fsdecode(b"\xff") + '"}')
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "\udcff"}
+
+
+def test_a_folder_that_holds_a_link_is_refused(tmp_path: Path) -> None:
+    refuse_links(tmp_path / "missing")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    refuse_links(tmp_path)
+    (tmp_path / "a" / "b" / "c").symlink_to("nowhere")
+    with pytest.raises(OutputError, match=r"b/c is a link"):
+        refuse_links(tmp_path)

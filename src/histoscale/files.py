@@ -5,6 +5,7 @@ A result is written under a temporary name beside its own, brought to the disk, 
 
 import errno
 import glob
+import hashlib
 import os
 import re
 import secrets
@@ -19,8 +20,10 @@ from histoscale.errors import OutputError
 
 LOCK = ".lock"
 """Name of the file in a folder of results that the run at work there holds."""
+NAME_BYTES = 255
+"""What file systems take for a name."""
 STEM_BYTES, SUFFIX_BYTES = 100, 30
-"""What a temporary name keeps of the target's; file systems take 255 bytes a name."""
+"""What a temporary name keeps of the target's."""
 TOKEN = re.compile(r"[0-9a-f]{16}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
@@ -63,10 +66,11 @@ def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
             _remove(temporary)
 
 
-def write_text(target: Path, text: str) -> None:
+def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
     """Write a text in UTF-8 as `atomic_write` does."""
-    with atomic_write(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with atomic_write(target, overwrite=overwrite) as temporary:
+        # A name that is not UTF-8 is in the text with surrogates, which UTF-8 does not encode.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager
@@ -154,9 +158,26 @@ def _kept_of(target: Path) -> tuple[str, str]:
     stem, suffix = target.stem, target.suffix
     if len(os.fsencode(suffix)) > SUFFIX_BYTES:  # a name with a dot in it, but no suffix
         stem, suffix = target.name, ""
-    while len(os.fsencode(stem)) > STEM_BYTES:
-        stem = stem[:-1]
-    return stem, suffix
+    return _cut(stem, STEM_BYTES), suffix
+
+
+def fitted(name: str, before: str, after: str) -> str:
+    """A file name of three parts; the middle one is cut if file systems do not take the whole.
+
+    A hash takes the place of what is cut, so that two long names do not become one.
+    """
+    room = NAME_BYTES - len(os.fsencode(before + after))
+    if len(os.fsencode(name)) > room:
+        mark = "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        name = _cut(name, room - len(mark)) + mark
+    return before + name + after
+
+
+def _cut(text: str, n_bytes: int) -> str:
+    """The beginning of a text that takes at most so many bytes in a file name."""
+    while len(os.fsencode(text)) > n_bytes:
+        text = text[:-1]
+    return text
 
 
 def _sync_all(folder: Path) -> None:
@@ -219,6 +240,29 @@ def refuse_existing(*targets: Path) -> None:
     for target in targets:
         if os.path.lexists(target):
             raise OutputError(f"{target} exists already: pass --overwrite to replace it.")
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder with a predictable name that is a link or holds one.
+
+    This package makes no links. Somebody else's would lead a run to write or delete files elsewhere.
+
+    Raises:
+        OutputError: naming the link.
+    """
+    link = folder if folder.is_symlink() else next(_links_in(folder), None)
+    if link is not None:
+        raise OutputError(f"{link} is a link, which histoscale did not make: delete it.")
+
+
+def _links_in(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    yield from _links_in(Path(entry.path))
 
 
 def refuse_unwritable(target: Path, is_folder: bool = False) -> None:

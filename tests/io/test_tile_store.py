@@ -131,3 +131,19 @@ def test_it_is_removed(store: TileStore) -> None:
     with store.locked():
         store.clear()
     assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("place", [".", "pixels.zarr", "pixels.zarr/c", "done", "scratch"])
+def test_a_link_is_refused_and_what_it_points_to_stays(store: TileStore, tmp_path: Path, place: str) -> None:
+    store.write(slice(0, 64), slice(0, 64), np.zeros((64, 64, 3), np.uint8))
+    victim, link = tmp_path / "victim", store.folder / place
+    if link.exists():
+        link.rename(victim)
+    else:
+        victim.mkdir()
+    before = sorted(victim.rglob("*"))
+    link.symlink_to(victim)
+    with pytest.raises(OutputError, match=r"is a link"), store.locked():
+        pytest.fail("the store was taken")
+    assert link.is_symlink()
+    assert sorted(victim.rglob("*")) == before

@@ -32,7 +32,7 @@ from jaxtyping import UInt8
 from zarr.codecs import Crc32cCodec
 
 from histoscale.errors import InputError
-from histoscale.files import lock, sync, write_text, writing
+from histoscale.files import fitted, lock, refuse_links, sync, write_text, writing
 from histoscale.io.decoding import decoding
 
 CHUNK_PX = 512
@@ -58,7 +58,7 @@ class TileStore:
     @classmethod
     def beside(cls, target: Path) -> "TileStore":
         """Name the store of an output."""
-        return cls(target.with_name(f".{target.name}.store"))
+        return cls(target.with_name(fitted(target.name, ".", ".store")))
 
     @property
     def exists(self) -> bool:
@@ -190,7 +190,9 @@ class TileStore:
         Raises:
             OutputError: if another run uses the store, or the folder cannot be created.
         """
+        refuse_links(self.folder)  # before the lock, which would be made where a link leads
         with lock(self.folder, LOCK):
+            refuse_links(self.folder)
             try:
                 yield
             finally:
@@ -208,7 +210,7 @@ class TileStore:
         """
         with self._writing():
             for path in self.folder.iterdir():
-                if path.is_dir():
+                if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 elif path.name != LOCK:
                     path.unlink()
