@@ -1,6 +1,7 @@
 """``histoscale upscale`` as a person meets it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,29 @@ def test_a_slide_is_reported_beside_it(source: Path) -> None:
     assert slide["tissue_share"] == 1
     assert slide["peak_mib"] > 50
     assert slide["work"]["model"]["seconds"] > 0
+
+
+def test_a_file_under_the_name_of_the_report_is_kept(source: Path) -> None:
+    target, page = source.with_name("b.ome.tiff"), source.with_name("b.ome.tiff.report.html")
+    page.write_text("a person's notes")
+    words = ["upscale", source, "-o", target, "--scale", 0.5, "--workers", 1]
+    result = call(*words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{page} exists already" in result.stderr
+    assert not target.exists()
+    assert page.read_text() == "a person's notes"
+    assert call(*words, "--overwrite").exit_code == 0
+    assert "b.ome.tiff" in page.read_text(encoding="utf-8")
+
+
+def test_long_and_foreign_names_are_written_and_reported(source: Path) -> None:
+    for name in ("名" * 81 + ".ome.tiff", os.fsdecode(b"\xff.ome.tiff")):
+        target = source.with_name(name)
+        result = call("upscale", source, "-o", target, "--scale", 0.5, "--workers", 1)
+        assert result.exit_code == 0, result.stderr
+        assert target.exists()
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in source.parent.glob("*.report.json")]
+    assert sorted(record["written"] for record in records) == [1, 1]
 
 
 def test_a_report_that_cannot_be_written_stops_before_the_work(source: Path) -> None:

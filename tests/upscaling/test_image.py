@@ -32,7 +32,7 @@ def test_every_format(source: Path, rgb: np.ndarray, engine: Engine, suffix: str
     assert record["scale"] == [2.7, 2.7]
     assert record["note"] == "super-resolved, not for primary diagnosis"
     assert outcome.line().startswith(
-        f"a.png 60 x 40 (0.5 um/px) -> b{suffix} 162 x 108 (0.185 um/px), small fp32, "
+        f"a.png 60 x 40 (0.5 um/px) -> {target} 162 x 108 (0.185 um/px), small fp32, "
     )
     assert outcome.line().endswith(" MP/s")
 

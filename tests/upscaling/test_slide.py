@@ -23,7 +23,7 @@ from histoscale.errors import ConfigError, HistoscaleError, InputError, OutputEr
 from histoscale.io.formats import describe, open_slide
 from histoscale.io.tile_store import TileStore
 from histoscale.upscaling.engine import Engine
-from histoscale.upscaling.executors import ThisProcess
+from histoscale.upscaling.executors import ThisProcess, executor_for
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.results import SlideOutcome
@@ -368,3 +368,48 @@ def test_kill_9_with_the_model_that_ships_and_resume(
     assert 0 < (outcome.tissue_share or 0) < 1
     assert np.array_equal(pixels_of(killed), pixels_of(whole))
     assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_pixels_are_those_of_the_file_that_is_there_now(
+    tmp_path: Path, small_weights: Path, workers: int
+) -> None:
+    source, target = tmp_path / "s.png", tmp_path / "o.ome.tiff"
+    greys = []
+    for grey in (40, 200):
+        Image.fromarray(np.full((64, 64, 3), grey, np.uint8)).save(source)
+        asked = options(scale=0.5, region=None, workers=workers, overwrite=True)
+        with executor_for(asked) as executor:
+            for _ in range(2):
+                upscale_slide(source, target, asked, Engine(str(small_weights), "cpu", "fp32"), executor)
+                greys.append(round(pixels_of(target).mean()))
+    assert greys == [40, 40, 200, 200]
+
+
+def test_another_mask_of_the_same_slide_counts(tmp_path: Path, small: Engine) -> None:
+    source, target = tmp_path / "s.png", tmp_path / "o.ome.tiff"
+    Image.effect_noise((64, 64), 90).convert("RGB").save(source)
+    pixels = []
+    for inside in (0, 255):
+        Image.new("L", (64, 64), inside).save(tmp_path / "mask.png")
+        run(source, target, small, scale=2, region=None, tissue=str(tmp_path / "mask.png"), overwrite=True)
+        pixels.append(pixels_of(target).astype(int))
+    assert np.abs(pixels[0] - pixels[1]).max() > 3
+
+
+def test_a_source_that_changes_during_the_run_is_refused(tmp_path: Path, small: Engine) -> None:
+    source = tmp_path / "s.png"
+    Image.new("RGB", (64, 64)).save(source)
+
+    def replace_source(_: str) -> None:
+        Image.new("RGB", (64, 64), "white").save(source)
+
+    with pytest.raises(InputError, match=r"s\.png has changed"):
+        upscale_slide(
+            source,
+            tmp_path / "o.ome.tiff",
+            options(scale=2, region=None),
+            small,
+            ThisProcess(),
+            announce=replace_source,
+        )

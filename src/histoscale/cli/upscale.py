@@ -1,5 +1,6 @@
 """``histoscale upscale``."""
 
+import os
 import re
 import shlex
 import sys
@@ -233,6 +234,8 @@ def upscale(
     if report is not None:
         refuse_unwritable(report / "report.html")
     jobs = plan_jobs(inputs, output)
+    if not overwrite:
+        refuse_existing_report(jobs, report)
     results = show_results(jobs, options, report)
     if len(jobs) > 1:
         say(f"{len(results) - failures(results)} of {len(jobs)} files written to {output}.")
@@ -266,12 +269,32 @@ def show_results(jobs: "Sequence[Job]", options: Options, report: Path | None) -
                 complain(f"{result.source.name}: {remark}.", "warning")
             say(result.line())
     if report is not None or any(isinstance(result, SlideOutcome) for result in results):
-        write_report(report, jobs, results, started)
+        write_report(report, jobs, results, started, options.overwrite)
     return results
 
 
+def refuse_existing_report(jobs: "Sequence[Job]", folder: Path | None) -> None:
+    """Refuse a file under the name of the report beside a single slide; other reports are named by the time.
+
+    Raises:
+        OutputError: if there is one, and the slide is still to be written.
+    """
+    from histoscale.files import refuse_existing
+    from histoscale.io.writers.formats import is_slide_target
+    from histoscale.upscaling.report import report_paths, report_stem
+
+    targets = [job.target for job in jobs]
+    is_beside = folder is None and len(targets) == 1 and is_slide_target(targets[0])
+    if is_beside and not os.path.lexists(targets[0]):
+        refuse_existing(*report_paths(report_stem(targets, None, datetime.now().astimezone())))
+
+
 def write_report(
-    folder: Path | None, jobs: "Sequence[Job]", results: "Sequence[Outcome | Failure]", started: datetime
+    folder: Path | None,
+    jobs: "Sequence[Job]",
+    results: "Sequence[Outcome | Failure]",
+    started: datetime,
+    overwrite: bool,
 ) -> None:
     """Write the report of a run, and print its path."""
     from histoscale.upscaling import report
@@ -283,7 +306,7 @@ def write_report(
         (datetime.now().astimezone() - started).total_seconds(),
     )
     stem = report.report_stem([job.target for job in jobs], folder, started)
-    page, _ = report.write_report(stem, results, run)
+    page, _ = report.write_report(stem, results, run, overwrite=overwrite)
     say(f"Report: {page}.")
 
 

@@ -21,6 +21,8 @@ class Provenance:
         version: of histoscale.
         note: `SUPER_RESOLVED`, `REDUCED` or `COPIED`.
         source: name of the file it was made from.
+        source_digest: of that file's content.
+        region: the part of it that was taken, as left, top, width and height in pixels of level 0.
         scale_xy: output side / source side.
         mpp, power: of the output, where known.
         model, weights_sha256, precision: None where no model took part.
@@ -37,6 +39,8 @@ class Provenance:
     weights_sha256: str | None = None
     precision: str | None = None
     earlier: dict[str, Any] | None = None
+    source_digest: str | None = None
+    region: tuple[int, int, int, int] | None = None
 
     @property
     def software(self) -> str:
@@ -49,6 +53,8 @@ class Provenance:
             "histoscale": self.version,
             "note": self.note,
             "source": self.source,
+            "source_digest": self.source_digest,
+            "region": list(self.region) if self.region else None,
             "scale": list(self.scale_xy),
             "mpp": list(self.mpp) if self.mpp else None,
             "power": self.power,

@@ -38,11 +38,15 @@ def upscale_slide(
     from histoscale.upscaling import slide
     from histoscale.upscaling.engine import Engine
     from histoscale.upscaling.executors import executor_for
+    from histoscale.upscaling.finished import finished_outcome
     from histoscale.upscaling.options import Options
 
     roi = options.get("roi")
     asked = Options(
         **options | {"roi": Path(roi) if roi else None, "tissue": str(options.get("tissue", Options.tissue))}
     )
+    source, target, engine = Path(source), Path(target), Engine.of(asked)
+    if asked.resume and (finished := finished_outcome(source, target, asked, engine)):
+        return finished
     with executor_for(asked) as executor:
-        return slide.upscale_slide(Path(source), Path(target), asked, Engine.of(asked), executor, progress)
+        return slide.upscale_slide(source, target, asked, engine, executor, progress)

@@ -80,7 +80,8 @@ class ThisProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        if opened := sys.modules.get("histoscale.upscaling.tile"):
+            opened.open_job.cache_clear()  # close the slide and free the model of a program that lives on
 
 
 class Processes:

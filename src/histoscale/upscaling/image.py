@@ -96,7 +96,7 @@ def upscale_image(
         if pixels is None:
             pixels = slide.read_pixels(*request.region)
             refuse_impossible_image(target, output.size_xy, has_transparency=not pixels.is_opaque)
-            colour, method = pixels.colour, method_for(pixels.colour.shape[:2], size)
+            colour, method = pixels.colour, request.image_method
             if method == "model":
                 # An axis that grows is the model's work; one that shrinks is downsampled afterwards.
                 grown = max(size[0], colour.shape[0]), max(size[1], colour.shape[1])
@@ -104,7 +104,7 @@ def upscale_image(
             alpha = None if pixels.alpha is None else resize(pixels.alpha[..., None], size)[..., 0]
             pixels = Pixels(resize(colour, size), alpha)
         used = engine.used if method == "model" else None
-        provenance = record(request.header, output, NOTES[method], used)
+        provenance = record(request.header, request.region, output, NOTES[method], used)
         made = OutputImage(pixels.colour, pixels.alpha, request.header.icc_profile, provenance)
         write_image(target, made, quality=options.quality, overwrite=options.overwrite)
     form = format_of(target)
@@ -122,13 +122,6 @@ def upscale_image(
             *options.without_effect(form.name, is_slide=False, is_lossless=not form.is_lossy),
         ),
     )
-
-
-def method_for(before: tuple[int, int], after: tuple[int, int]) -> Method:
-    """How an image of one size becomes one of another: by the model as soon as an axis grows."""
-    if before == after:
-        return "copy"
-    return "model" if after[0] > before[0] or after[1] > before[1] else "reduce"
 
 
 def _from_lower_level(slide: Slide, request: Request) -> Pixels | None:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from histoscale.errors import InputError, OutputError
 from histoscale.io.formats import SUFFIXES, is_slide_folder
 from histoscale.io.openslide_reader import SUFFIXES as SLIDE_SUFFIXES
-from histoscale.io.tile_store import TileStore
 from histoscale.io.writers.formats import image_suffixes, is_slide_target
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor, executor_for
+from histoscale.upscaling.finished import finished_outcome
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.results import Failure, Outcome
 
@@ -79,16 +79,17 @@ def upscale_files(
     """Process one file after the other; a failure stops the others only without ``skip_errors``.
 
     The suffix of a target decides whether it is processed as a slide, tile by tile, or as an image. All
-    slides share the workers. With ``resume``, finished files are skipped.
+    slides share the workers. With ``resume``, files that are finished are announced and skipped.
     """
     engine = Engine.of(options)
     with ExitStack() as stack:
         executor: Executor | None = None
         for number, job in enumerate(jobs, 1):
             try:
-                if options.resume and _is_finished(job):
+                finished = finished_outcome(*job, options, engine) if options.resume else None
+                if finished is not None:
                     if announce is not None:
-                        announce(job.source, f"skipped, because {job.target} is finished")
+                        announce(job.source, *finished.remarks)
                     continue
                 if is_slide_target(job.target):
                     executor = executor or stack.enter_context(executor_for(options))
@@ -125,11 +126,6 @@ def _upscale(
     from histoscale.upscaling.image import upscale_image
 
     return upscale_image(job.source, job.target, options, engine, report)
-
-
-def _is_finished(job: Job) -> bool:
-    """Whether the target exists and its store does not: it appears when it is complete."""
-    return _tells(job.target.exists) and not TileStore.beside(job.target).exists
 
 
 def _tells(question: Callable[[], bool]) -> bool:

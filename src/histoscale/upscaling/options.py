@@ -39,7 +39,7 @@ class Options:
         workers: processes for slides; None for one for each core, 1 computes in this process.
         max_memory_bytes: limit for all processes together.
         cluster: "local" or the address of a Dask scheduler.
-        resume: resume an interrupted run.
+        resume: resume an interrupted run; a finished output of the same settings is kept.
         quality: 1 to 100, of JPEG, WebP and JPEG 2000; None for the default of the format.
         overwrite: replace existing files.
         skip_errors: process the other files after one that failed.

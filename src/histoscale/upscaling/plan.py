@@ -3,7 +3,8 @@
 **Convention.** Pairs are (x, y), in pixels of the named frame; `OutputTile` has rows and columns.
 """
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -134,10 +135,18 @@ class SlidePlan:
 
 @dataclass(frozen=True)
 class TileJob:
-    """A plan and the store of its tiles: all that a worker on any machine needs."""
+    """A plan and the store of its tiles: all that a worker on any machine needs.
+
+    Attributes:
+        source_digest: of the slide's content, which a worker compares; empty if nobody knows it.
+        run: another text for each call. What a worker keeps open for one call serves no other, so the pixels
+            of a file that was replaced, or of another tissue mask, are never taken for those of this one.
+    """
 
     plan: SlidePlan
     store: Path
+    source_digest: str = ""
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from histoscale.errors import ConfigError
-from histoscale.io.provenance import COPIED, REDUCED, SUPER_RESOLVED
+from histoscale.io.provenance import COPIED, REDUCED, SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Slide
 from histoscale.resources import warn_of_slow_bf16
 from histoscale.upscaling.engine import Engine
@@ -14,7 +14,7 @@ from histoscale.upscaling.executors import Executor, measure_worker
 from histoscale.upscaling.memory import COORDINATOR_BYTES, Budget, choose_tile, memory_limit
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import Method, SlidePlan
-from histoscale.upscaling.record import UsedModel
+from histoscale.upscaling.record import UsedModel, record
 from histoscale.upscaling.request import Request
 
 SMALLEST_TILE_PX = 64
@@ -34,11 +34,23 @@ METHODS: Mapping[Method, str] = {
 
 @dataclass(frozen=True)
 class PlannedSlide:
-    """A plan with its request and the resources it needs."""
+    """A plan with its request and the resources it needs.
+
+    Attributes:
+        record: for the file; made before the work, so that it names the content that was planned for.
+    """
 
     request: Request
     plan: SlidePlan
     budget: Budget
+    record: Provenance
+
+    @classmethod
+    def of(cls, request: Request, plan: SlidePlan, budget: Budget) -> "PlannedSlide":
+        """The plan with its record."""
+        used = plan.setting.used if plan.setting else None
+        made = record(request.header, request.region, request.output, NOTES[plan.method], used)
+        return cls(request, plan, budget, made)
 
     @property
     def used(self) -> UsedModel | None:
@@ -49,11 +61,6 @@ class PlannedSlide:
     def method(self) -> str:
         """For the output line."""
         return self.used.label if self.used else METHODS[self.plan.method]
-
-    @property
-    def note(self) -> str:
-        """For the record in the file."""
-        return NOTES[self.plan.method]
 
 
 def plan_slide(
@@ -86,7 +93,7 @@ def plan_slide(
     if request.method != "model":
         tile_px = tile_px or MODEL_FREE_TILE_PX
         peak = COORDINATOR_BYTES + executor.workers * MODEL_FREE_WORKER_BYTES
-        return PlannedSlide(
+        return PlannedSlide.of(
             request, plan_without_model(slide, request, tile_px), Budget(tile_px, executor.workers, peak)
         )
     setting, need, is_slow = executor.call(
@@ -110,7 +117,7 @@ def plan_slide(
         setting=setting,
         tissue=options.tissue != "all" or request.roi is not None,
     )
-    return PlannedSlide(request, plan, budget)
+    return PlannedSlide.of(request, plan, budget)
 
 
 def _with_earlier_precision(engine: Engine, earlier: Mapping[str, Any] | None) -> Engine:

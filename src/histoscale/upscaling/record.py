@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from histoscale.io.annotations import Rectangle
 from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Description
 from histoscale.resources import Precision
+from histoscale.upscaling.fingerprint import content_digest
 from histoscale.upscaling.geometry import OutputGeometry
 
 SCALE_SLACK = 1e-3
@@ -36,12 +38,16 @@ class UsedModel:
         return f"{self.name} {self.precision}"
 
 
-def record(header: Description, output: OutputGeometry, note: str, used: UsedModel | None) -> Provenance:
+def record(
+    header: Description, region: Rectangle, output: OutputGeometry, note: str, used: UsedModel | None
+) -> Provenance:
     """The record for the file; ``used`` is None if no model took part."""
     made = Provenance(
         version=version("histoscale"),
         note=note,
         source=header.path.name,
+        source_digest=content_digest(header.path),
+        region=(*region.l0_xy, *region.size_xy),
         scale_xy=output.scale_xy,
         mpp=output.mpp,
         power=output.power,

@@ -8,7 +8,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
-from histoscale.files import write_text
+from histoscale.files import fitted, write_text
 from histoscale.io.provenance import SUPER_RESOLVED
 from histoscale.upscaling.report_page import page
 from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutcome
@@ -21,20 +21,27 @@ def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime)
     outputs, it bears the time, so that a later run leaves it alone.
     """
     if folder is None and len(targets) == 1:
-        return targets[0].with_name(targets[0].name + ".report")
+        return targets[0].with_name(fitted(targets[0].name, "", ".report.html").removesuffix(".html"))
     folder = folder or Path(commonpath([target.parent for target in targets]))
     return folder / f"report-{started:%Y%m%d-%H%M%S}"
 
 
-def write_report(stem: Path, results: Sequence[Outcome | Failure], run: Invocation) -> tuple[Path, Path]:
+def report_paths(stem: Path) -> tuple[Path, Path]:
+    """The page and the record of a report."""
+    return stem.with_name(stem.name + ".html"), stem.with_name(stem.name + ".json")
+
+
+def write_report(
+    stem: Path, results: Sequence[Outcome | Failure], run: Invocation, *, overwrite: bool = True
+) -> tuple[Path, Path]:
     """Write the page and the record beside each other, and say where they are.
 
     Raises:
-        OutputError: if the folder cannot be written.
+        OutputError: if the folder cannot be written, or a file is there and ``overwrite`` is off.
     """
-    paths = stem.with_name(stem.name + ".html"), stem.with_name(stem.name + ".json")
+    paths = report_paths(stem)
     for path, text in zip(paths, (page(results, run), to_json(results, run)), strict=True):
-        write_text(path, text)
+        write_text(path, text, overwrite=overwrite)
     return paths
 
 

@@ -35,6 +35,14 @@ class Request:
         return "reduce" if min(self.output.scale_xy) < 1 else "model"
 
     @property
+    def image_method(self) -> Method:
+        """The method for an image: by the model as soon as an axis grows."""
+        before, after = self.region.size_xy, self.output.size_xy
+        if before == after:
+            return "copy"
+        return "model" if after[0] > before[0] or after[1] > before[1] else "reduce"
+
+    @property
     def scale(self) -> tuple[float, float]:
         """Down and across."""
         return self.output.scale_xy[1], self.output.scale_xy[0]

@@ -1,6 +1,5 @@
 """The store of a run: created, or resumed if nothing that decides pixels has changed."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,10 +9,10 @@ from typing import Any, cast
 
 from histoscale.errors import ConfigError, OutputError
 from histoscale.io.tile_store import TileStore
+from histoscale.upscaling.fingerprint import fingerprint
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import SlidePlan
 
-HEADER_BYTES = 2**20
 NAMES = {
     "file": "the slide's file",
     "source": "the slide",
@@ -47,17 +46,6 @@ def manifest_of(plan: SlidePlan, options: Options) -> dict[str, Any]:
         "version": version("histoscale"),
     }
     return cast(dict[str, Any], json.loads(json.dumps(entries)))
-
-
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size, time of change and the hash of the beginning; of a folder, those of what lies in it."""
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file())
-        return {file.name: fingerprint(file) for file in files}
-    known = path.stat()
-    with path.open("rb") as file:
-        start = hashlib.sha256(file.read(HEADER_BYTES)).hexdigest()
-    return {"bytes": known.st_size, "changed_ns": known.st_mtime_ns, "start_sha256": start}
 
 
 def earlier_manifest(store: TileStore, options: Options) -> dict[str, Any] | None:

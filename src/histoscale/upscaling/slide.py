@@ -29,7 +29,7 @@ from histoscale.upscaling.memory import disk_bytes, ensure_disk
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.planning import PlannedSlide, plan_slide
-from histoscale.upscaling.record import record, remarks
+from histoscale.upscaling.record import remarks
 from histoscale.upscaling.request import Request, read_request
 from histoscale.upscaling.results import SlideOutcome, Work
 from histoscale.upscaling.resume import earlier_manifest, manifest_of, refuse_changed
@@ -166,7 +166,9 @@ def _compute_and_write(
             progress(totals.done, plan.size_xy[0] * plan.size_xy[1])
 
     missing = [index for index in range(plan.tile_count) if index not in done]
-    results = executor.run(TileJob(plan, store.folder.absolute()), missing)
+    results = executor.run(
+        TileJob(plan, store.folder.absolute(), planned.record.source_digest or ""), missing
+    )
     stream = TileStream(plan, store, results, count)
     started = time.perf_counter()
     write_slide(
@@ -185,7 +187,7 @@ def _finished(slide: Slide, planned: PlannedSlide, stream: TileStream, totals: T
     return OutputSlide(
         size_xy=output.size_xy,
         read=stream.read,
-        provenance=record(header, output, planned.note, planned.used),
+        provenance=planned.record,
         mpp=output.mpp,
         power=output.power,
         icc_profile=header.icc_profile,
@@ -231,7 +233,7 @@ def _outcome(
         planned.method,
         seconds,
         _remarks(request, target, planned, options, totals, found),
-        provenance=record(request.header, request.output, planned.note, planned.used),
+        provenance=planned.record,
         power_before=request.header.power,
         device=plan.setting.processor if plan.setting else None,
         workers=executor.workers,

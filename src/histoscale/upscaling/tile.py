@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from histoscale.errors import explaining
+from histoscale.errors import InputError, explaining
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Slide
 from histoscale.io.tile_store import TileStore
+from histoscale.upscaling.fingerprint import content_digest
 from histoscale.upscaling.plan import OutputTile, Part, SlidePlan, TileJob, TileResult
 
 if TYPE_CHECKING:
@@ -145,6 +146,9 @@ def compute_tile(job: TileJob, index: int) -> TileResult:
 def open_job(job: TileJob) -> OpenedJob:
     """Open the slide, the model and the store, once for each process and job."""
     plan, store, model, tissue = job.plan, TileStore(job.store), None, None
+    slide = open_slide(plan.source)
+    if job.source_digest and content_digest(plan.source) != job.source_digest:
+        raise InputError(f"{plan.source} has changed since this run was started: use --overwrite.")
     if plan.setting:
         from histoscale.upscaling.tile_model import TileModel
 
@@ -153,7 +157,7 @@ def open_job(job: TileJob) -> OpenedJob:
         from histoscale.io.tissue import TissueMask
 
         tissue = TissueMask.load(store.tissue)
-    return OpenedJob(plan, Source(open_slide(plan.source), plan), store, model, tissue)
+    return OpenedJob(plan, Source(slide, plan), store, model, tissue)
 
 
 def _under(part: slice, step: float, start: float, n_in: int) -> tuple[slice, float, float]:

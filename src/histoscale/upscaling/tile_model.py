@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from histoscale import weights
-from histoscale.errors import HistoscaleError
+from histoscale.errors import HistoscaleError, WeightsError
 from histoscale.imaging.arrays import pixel_reader, to_uint8
 from histoscale.inference import upscale_part
 from histoscale.models.any_scale import at_any_scale
@@ -33,6 +33,8 @@ class TileModel:
         self._plan, self._setting = plan, setting
         self._device = torch.device(setting.device)
         loaded = weights.load(setting.name, self._device)
+        if weights.card(setting.name).sha256 != setting.sha256:
+            raise WeightsError(f"The weights in {setting.name} have changed since this run was started.")
         self._model = at_any_scale(loaded) if setting.through else loaded
 
     def upscale(self, part: Part, read: ReadPixels) -> tuple[UInt8[np.ndarray, "H W 3"], int, int]:
