@@ -11,7 +11,7 @@ from PIL import Image
 
 import histoscale
 from histoscale import weights
-from histoscale.errors import HistoscaleError
+from histoscale.errors import HistoscaleError, WeightsError
 from histoscale.io.formats import open_slide
 from histoscale.io.tile_store import TileStore
 from histoscale.io.tissue import TissueMask
@@ -45,7 +45,9 @@ def plan_for(slide: Path, size_xy: tuple[int, int], tile_px: int = 64, **fields:
 
 def setting_of(name: str, precision: Precision = "fp32") -> ModelSetting:
     model = weights.load(name)
-    return ModelSetting(name, "", "cpu", "cpu", precision, model.halo_px, model.alignment_px)
+    return ModelSetting(
+        name, weights.card(name).sha256, "cpu", "cpu", precision, model.halo_px, model.alignment_px
+    )
 
 
 def computed(
@@ -167,9 +169,17 @@ PART = slice(20, 148), slice(10, 106)
 
 @pytest.fixture
 def model(small_weights: Path) -> TileModel:
-    setting = ModelSetting(str(small_weights), "", "cpu", "cpu", "fp32", 6, 1)
+    sha256 = weights.card(small_weights).sha256
+    setting = ModelSetting(str(small_weights), sha256, "cpu", "cpu", "fp32", 6, 1)
     plan = SlidePlan(Path("x"), 0, (0, 0), (60, 40), (0, 0, 60, 40), (240, 160), 256, "model", setting)
     return TileModel(plan, setting)
+
+
+def test_weights_that_changed_are_refused(model: TileModel) -> None:
+    setting = model._plan.setting
+    assert setting is not None
+    with pytest.raises(WeightsError, match=r"small\.safetensors have changed"):
+        TileModel(model._plan, replace(setting, sha256="0" * 64))
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, most_px: int, error: Exception) -> list[int]:
