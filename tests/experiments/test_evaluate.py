@@ -61,12 +61,12 @@ def pictures(tmp_path: Path) -> Path:
 def test_files_agree_with_the_scores_and_the_tables_are_made_from_them(
     net: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[float] = []
     out = tmp_path / "out"
-    scores = run([net], pictures, out, scales=(2, 3.3), progress=lambda *done: seen.append(done))
+    scores = run([net], pictures, out, scales=(2, 3.3), progress=lambda share, _: seen.append(share))
     assert len(scores) == 2 * 2 * 2 * 2  # images, degradations, scales, models
     assert {s.model for s in scores} == {BICUBIC, "net"}
-    assert seen == [(done, 8) for done in range(1, 9)]
+    assert seen == [done / 8 for done in range(1, 9)]
     assert sorted(path.name for path in out.iterdir()) == ["scores.csv", "settings.json", "tables.md"]
     assert read_scores(out / "scores.csv") == scores
     assert (out / "tables.md").read_text() == markdown(read_scores(out / "scores.csv"))
@@ -175,8 +175,8 @@ def test_a_stopped_evaluation_is_resumed(
     whole, out = tmp_path / "whole", tmp_path / "out"
     run([net], pictures, whole, scales=(2,))
 
-    def stop(done: int, total: int) -> None:
-        if done == 2:
+    def stop(share: float, stage: str) -> None:
+        if (share, stage) == (0.5, "scoring"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -185,9 +185,9 @@ def test_a_stopped_evaluation_is_resumed(
         run([net], pictures, out, scales=(2,))
     with pytest.raises(OutputError, match="limit"):
         run([net], pictures, out, scales=(2,), limit=1, resume=True)
-    seen: list[tuple[int, int]] = []
-    run([net], pictures, out, scales=(2,), resume=True, progress=lambda *done: seen.append(done))
-    assert seen == [(3, 4), (4, 4)]
+    seen: list[float] = []
+    run([net], pictures, out, scales=(2,), resume=True, progress=lambda share, _: seen.append(share))
+    assert seen == [3 / 4, 1]
     for name in ("scores.csv", "settings.json", "tables.md"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 

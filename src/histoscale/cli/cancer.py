@@ -50,7 +50,7 @@ def cancer(
         folder = finished
     with (
         interrupted(lambda: "finished parts are kept; resume with the same command."),
-        bar("cancer") as shown,
+        bar() as shown,
     ):
         if finished is not None:
             predictions = folder / f"{STEM}.csv"
@@ -61,7 +61,7 @@ def cancer(
                 folder,
                 overrides=overrides or (),
                 compute=Compute(device),
-                progress=lambda stage, share: shown.advance(share, description=stage),
+                progress=shown.advance,
             )
     typer.echo(overview(*found))
     say(f"Predictions, tables and tests are in {folder}; the summary is {folder / TABLES}.")

@@ -118,7 +118,7 @@ def compare(
         kept = "the scores so far are kept; resume with --resume."
         with (
             interrupted(lambda: kept if results.ResultFolder(output, Score).is_unfinished else None),
-            bar("comparing") as shown,
+            bar() as shown,
         ):
             found = experiment.compare(
                 model,
@@ -131,7 +131,7 @@ def compare(
                 features=FeatureChoice(extractor, inception_weights, patch),
                 resume=resume,
                 overwrite=overwrite,
-                progress=lambda done, total: shown.advance(done / total),
+                progress=shown.advance,
             )
     if latex:
         experiment.write_latex(found, output)

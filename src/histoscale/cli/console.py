@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -69,24 +69,24 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 class Bar:
     """A progress bar on standard error, where that is a terminal; it makes way for lines."""
 
-    def __init__(self, title: str, extra: str = ""):
+    def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         out = console(stderr=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f} %" + extra),
+            TextColumn("{task.percentage:3.0f} %"),
         )
         self._progress = Progress(
             *columns, TimeRemainingColumn(), console=out, transient=True, disable=not out.is_terminal
         )
-        self._task = self._progress.add_task(title, total=1.0, state="")
+        self._task = self._progress.add_task("", total=1.0)
 
-    def advance(self, share: float, **fields: Any) -> None:
-        """Show the share done."""
+    def advance(self, share: float, stage: str) -> None:
+        """Show the share that is done, from 0 to 1, of what."""
         self._progress.start()
-        self._progress.update(self._task, completed=share, **fields)
+        self._progress.update(self._task, completed=share, description=stage)
 
     def hide(self) -> None:
         """Vanish until the next `advance`."""
@@ -94,9 +94,9 @@ class Bar:
 
 
 @contextmanager
-def bar(title: str, extra: str = "") -> Iterator[Bar]:
+def bar() -> Iterator[Bar]:
     """A `Bar` that is gone afterwards, whatever happens."""
-    shown = Bar(title, extra)
+    shown = Bar()
     try:
         yield shown
     finally:

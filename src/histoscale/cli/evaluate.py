@@ -65,7 +65,7 @@ def evaluate(
     from histoscale.experiments.images import ImageSelection
     from histoscale.resources import Compute
 
-    with bar("evaluating") as shown:
+    with bar() as shown:
         experiment.evaluate(
             model or ["iste-fast"],
             ImageSelection(
@@ -82,6 +82,6 @@ def evaluate(
             compute=Compute(device, precision, workers),
             resume=resume,
             overwrite=overwrite,
-            progress=lambda done, total: shown.advance(done / total),
+            progress=shown.advance,
         )
     typer.echo((output / "tables.md").read_text(encoding="utf-8"))

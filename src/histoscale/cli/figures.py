@@ -72,7 +72,7 @@ def figures(
 
     selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
 
-    with bar("drawing") as shown:
+    with bar() as shown:
         entries = experiment.figures(
             model or (),
             selection,
@@ -82,7 +82,7 @@ def figures(
             mpp=mpp,
             compute=Compute(device, precision),
             overwrite=overwrite,
-            progress=lambda done, total: shown.advance(done / total),
+            progress=shown.advance,
         )
     for entry in entries:
         if isinstance(entry, LeftOut):

@@ -43,14 +43,14 @@ def glands(
         folder = output or Path("out") / run_file.stem
         with (
             interrupted(lambda: "finished parts are kept; resume with the same command."),
-            bar("glands", " {task.fields[state]}") as shown,
+            bar() as shown,
         ):
             found = experiment.glands(
                 run_file,
                 folder,
                 overrides=overrides or (),
                 compute=Compute(workers=workers),
-                progress=lambda stage, share: shown.advance(share, state=stage),
+                progress=shown.advance,
             )
     elif scores is not None and run_file is None:
         folder = output or Path("out/glands-again")

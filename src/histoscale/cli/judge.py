@@ -79,7 +79,7 @@ def judge(
     selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
     with (
         interrupted(lambda: "the scores so far are kept; resume with the same command."),
-        bar("judging") as shown,
+        bar() as shown,
     ):
         found = experiment.judge(
             task,
@@ -89,7 +89,7 @@ def judge(
             scale=scale,
             compute=Compute(device, precision),
             overwrite=overwrite,
-            progress=lambda done, total: shown.advance(done / total),
+            progress=shown.advance,
         )
     typer.echo(found.text)
     say(f"Scores of every image and the tables are in {output}.")

@@ -56,14 +56,14 @@ def profile(
     from histoscale.experiments.profile import experiment, report
     from histoscale.resources import Compute
 
-    with bar("profiling") as shown:
+    with bar() as shown:
         found = experiment.profile(
             experiment.subjects(model or (), encoder),
             output,
             compute=Compute(device, precision, threads=threads),
             repetitions=repetitions,
             overwrite=overwrite,
-            progress=lambda done, total: shown.advance(done / total),
+            progress=shown.advance,
         )
     for table in report.tables(found):
         say(table.caption)

@@ -69,7 +69,7 @@ def study(
     folder = output or Path("out") / study_file.stem
     with (
         interrupted(lambda: "finished trainings are kept; resume with the same command."),
-        bar("comparing") as shown,
+        bar() as shown,
     ):
         found = experiment.study(
             study_file,
@@ -81,7 +81,7 @@ def study(
             only=only or (),
             workers=workers,
             report=lambda name, left: say(f"{name} is trained; {left} left."),
-            progress=lambda done, total: shown.advance(done / total),
+            progress=shown.advance,
         )
     typer.echo(overview(found))
     say(f"Scores, tables and tests are in a folder of {folder / experiment.COMPARISON}.")

@@ -132,13 +132,13 @@ def tile(
         form=form,
         set=set_name or output.resolve().name,
     )
-    with bar("") as shown:
+    with bar() as shown:
         counts = cut_slides(
             slides,
             output,
             recipe,
             overwrite=overwrite,
-            report=lambda what, done, total: shown.advance(done / total, description=what),
+            report=lambda what, done, total: shown.advance(done / total, what),
         )
     splits = ", ".join(f"{count} for {name}" for name, count in counts.items())
     say(f"{sum(counts.values())} sub-images of {len(slides)} slides written to {output}: {splits}.")

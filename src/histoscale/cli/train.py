@@ -33,14 +33,14 @@ def train(
         saved = (folder / "state.pt").exists()
         return "resume the run with --resume." if saved else "no state was saved yet, so start the run again."
 
-    with interrupted(what_is_kept), bar("training", " {task.fields[state]}") as shown:
+    with interrupted(what_is_kept), bar() as shown:
         trained = trainer.train(
             run_file,
             folder,
             overrides=overrides or (),
             resume=resume,
             report=lambda progress, loss: shown.advance(
-                progress.share(), state=f"step {progress.step}, loss {loss:.4f}"
+                progress.share(), f"training, step {progress.step}, loss {loss:.4f}"
             ),
         )
     written = trained.weights

@@ -249,10 +249,10 @@ def show_results(jobs: "Sequence[Job]", options: Options, report: Path | None) -
     from histoscale.upscaling.results import Failure, SlideOutcome
 
     started, results = datetime.now().astimezone(), []
-    with interrupted(lambda: how_to_resume(jobs)), bar("") as shown:
+    with interrupted(lambda: how_to_resume(jobs)), bar() as shown:
 
         def advance(file: Path, done: int, total: int) -> None:
-            shown.advance(done / total, description=file.name)
+            shown.advance(done / total, file.name)
 
         def announce(file: Path, sentence: str) -> None:
             shown.hide()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.methods import BICUBIC, read_methods
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.results import ResultFolder
 from histoscale.experiments.scoring import (
     MEASURES,
-    Progress,
     Score,
     groups_of,
     plan_jobs,
@@ -49,7 +49,7 @@ def evaluate(
     compute: Compute = EXACT,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> list[Score]:
     """Score methods on images, and write scores, settings and tables into ``output``.
 
@@ -59,7 +59,7 @@ def evaluate(
         allow_resize: take a fixed-scale model to other scales by bicubic.
         resume: add to the scores of a stopped or finished evaluation.
         overwrite: replace the results of an earlier evaluation.
-        progress: called after every case with the number done and their total.
+        progress: called after every case.
 
     Returns:
         One score for each image, degradation, scale and method.

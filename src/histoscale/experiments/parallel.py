@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 
@@ -13,7 +13,13 @@ from histoscale.errors import HistoscaleError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+OnProgress: TypeAlias = Callable[[float, str], None]
+"""Called with the share of a stage that is done, from 0 to 1, and the name of the stage."""
 TICK_S = 1.0
+
+
+def ignore_progress(share: float, stage: str) -> None:
+    """Do nothing with it."""
 
 
 def run_jobs(

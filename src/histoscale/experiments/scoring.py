@@ -16,7 +16,7 @@ import numpy as np
 from histoscale.errors import InputError
 from histoscale.experiments.images import Case, RgbImage, Upscaled, upscale_each
 from histoscale.experiments.methods import BICUBIC, Method, MethodAtScale
-from histoscale.experiments.parallel import run_jobs
+from histoscale.experiments.parallel import OnProgress, ignore_progress, run_jobs
 from histoscale.experiments.results import ResultFolder, read_rows
 from histoscale.metrics.psnr import psnr_shaved, psnr_whole
 from histoscale.metrics.ssim import ssim, ssim_gaussian
@@ -26,8 +26,6 @@ from histoscale.resources import Compute, Precision
 
 MEASURES = ("psnr_shaved", "psnr_whole", "ssim", "ssim_gaussian")
 """The measures of a `Score`, in the order of the columns."""
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called after every case with the number done and their total."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +212,7 @@ def score_remaining(
     *,
     missing: Callable[[ScoringJob], Collection[str]] | None = None,
     watch: Watch | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> list[Score]:
     """Score what has no row yet, and write rows to ``folder`` as they are found.
 
@@ -236,8 +234,7 @@ def score_remaining(
         new = [row for row in found if row.place not in there]
         folder.append(new)
         rows += new
-        if progress is not None:
-            progress(len(jobs) - len(left) + done, len(jobs))
+        progress((len(jobs) - len(left) + done) / len(jobs), "scoring")
     return in_order(rows, jobs)
 
 

@@ -65,10 +65,10 @@ def test_it_resumes_where_it_was_stopped(finished: Path, again: Path, made: list
     with pytest.raises(KeyboardInterrupt):
         cancer(again, again.parent / "out")
     assert not (again.parent / "out" / "predictions.csv").exists()
-    told: list[tuple[str, float]] = []
+    told: list[tuple[float, str]] = []
     cancer(again, again.parent / "out", progress=lambda *what: told.append(what))
     assert made == ["original", "low resolution", "bicubic", "bicubic", "fast"]
-    assert told[-1] == ("testing on fast", 1.0)
+    assert told[-1] == (1.0, "testing on fast")
     for name in ("predictions.csv", "tables.md"):
         ours, theirs = ((folder / "out" / name).read_text() for folder in (again.parent, finished))
         assert ours == theirs

@@ -45,9 +45,9 @@ def contents(output: Path) -> dict[str, bytes]:
 
 
 def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    made = run(models, pictures, tmp_path / "out", progress=lambda *done: seen.append(done))
-    assert seen == [(done, 9) for done in range(1, 10)]  # three pictures, three scales
+    seen: list[float] = []
+    made = run(models, pictures, tmp_path / "out", progress=lambda share, _: seen.append(share))
+    assert seen == [done / 9 for done in range(1, 10)]  # three pictures, three scales
     assert set(contents(tmp_path / "out")) == {SCORES, SETTINGS, TABLES}
     table = made.tables[0]
     assert list(table.rows) == ["bicubic", "edsr", "net"]
@@ -95,9 +95,9 @@ def test_a_stopped_comparison_goes_on_to_the_same_files(
         torn.write("tissue,,r,B,3.0,ed")
     with pytest.raises(OutputError, match=r"--overwrite .* --resume"):
         run(models, pictures, out)
-    seen: list[tuple[int, int]] = []
-    run(models, pictures, out, resume=True, progress=lambda *done: seen.append(done))
-    assert seen == [(done, 9) for done in range(5, 10)]
+    seen: list[float] = []
+    run(models, pictures, out, resume=True, progress=lambda share, _: seen.append(share))
+    assert seen == [done / 9 for done in range(5, 10)]
     assert contents(out) == contents(tmp_path / "whole")
 
 

@@ -37,11 +37,11 @@ def shown(page: str) -> set[str]:
 
 def test_the_page_shows_every_picture_beside_it(words: dict[str, str], data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    seen: list[tuple[int, int]] = []
-    text = draw(list(words.values()), data, out, progress=lambda *done: seen.append(done))
+    seen: list[float] = []
+    text = draw(list(words.values()), data, out, progress=lambda share, _: seen.append(share))
     assert {path.name for path in out.iterdir()} == {INDEX, *shown(text)}
     assert len(shown(text)) == 2 + 1 + 2 + 1 + 2 + 2  # Figs. 6 to 10 and the gallery
-    assert seen == [(done, 8) for done in range(1, 9)]
+    assert seen == [done / 8 for done in range(1, 9)]
     assert "<script" not in text
     assert "http" not in text
     assert re.findall(r'href="#([\w-]+)"', text) == re.findall(r'<h2 id="([\w-]+)"', text)

@@ -22,7 +22,7 @@ RESULTS = {"scores.csv", "card.md", "card.json", "fig11.png", "curves.png", TABL
 
 def test_the_whole_command(run_file: Path, tmp_path: Path) -> None:
     folder, stages = tmp_path / "out", list[tuple[str, float]]()
-    found = glands(run_file, folder, progress=lambda what, share: stages.append((what, share)))
+    found = glands(run_file, folder, progress=lambda share, what: stages.append((what, share)))
     assert {path.name for path in folder.iterdir() if path.is_file()} == {*RESULTS, "scored-by.json"}
     assert len(found) == 2 * 10
     (part,) = parts_of(found)
@@ -61,7 +61,7 @@ def test_a_second_call_only_does_what_is_new(run_file: Path, tmp_path: Path) -> 
     networks = {path: path.stat().st_mtime_ns for path in folder.rglob("network.safetensors")}
     assert len(networks) == 4
     scored: list[tuple[str, float]] = []
-    assert glands(run_file, folder, progress=lambda what, share: scored.append((what, share))) == before
+    assert glands(run_file, folder, progress=lambda share, what: scored.append((what, share))) == before
     assert scored == []
     run_file.write_text(text.replace("smallest_px = 30", "smallest_px = 100000"))
     emptied = glands(run_file, folder)
@@ -132,7 +132,7 @@ def test_scores_of_a_stopped_test_are_kept(run_file: Path, tmp_path: Path) -> No
     (folder / "scores.csv").unlink()
     (folder / "scores.partial.csv").write_text("".join(lines[:10]) + lines[10][:20])  # the first network's 8
     stages: list[tuple[str, float]] = []
-    assert glands(run_file, folder, progress=lambda what, share: stages.append((what, share))) == whole
+    assert glands(run_file, folder, progress=lambda share, what: stages.append((what, share))) == whole
     assert [share for what, share in stages if what == "testing"] == [0.5, 0.75, 1.0]
     assert read_rows(folder / "scores.csv", GlandScore) == whole
     assert not (folder / "scores.partial.csv").exists()

@@ -1,10 +1,10 @@
 """``histoscale cancer RUN.toml``: train the classifiers, test them in every setting, make the tables."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,14 +35,13 @@ from histoscale.experiments.downstream.settings import (
     read_settings,
 )
 from histoscale.experiments.images import make_pair
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.results import ResultFolder, rows_as_text
 from histoscale.files import writing
 from histoscale.resources import AUTOMATIC, Compute, Precision
 from histoscale.run_file import read_tables
 
 TESTED_AT_ONCE = 128
-Progress: TypeAlias = Callable[[str, float], None]
-"""Called with the present stage and the share of it that is done."""
 
 
 class Found(NamedTuple):
@@ -65,7 +64,7 @@ def cancer(
     *,
     overrides: Sequence[str] = (),
     compute: Compute = AUTOMATIC,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> Found:
     """Carry out a run file; a second call resumes where the first was stopped.
 
@@ -137,7 +136,7 @@ def train_all(
     patches: Mapping[str, Patches],
     device: torch.device,
     precision: Precision,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> dict[Key, nn.Module]:
     """Train the classifier of every task and seed, or read it where it is trained already."""
     keys = [Key(*key) for key in itertools.product(patches["test"].tasks, run.seeds)]
@@ -148,9 +147,8 @@ def train_all(
         training = Training(run.classifier, key.task, key.seed, *sides, folder, device, precision)
 
         def report(step: int, key: Key = key, number: int = number) -> None:
-            if progress is not None:
-                share = (number + step / run.classifier.steps) / len(keys)
-                progress(f"training {key.task}, seed {key.seed}", share)
+            share = (number + step / run.classifier.steps) / len(keys)
+            progress(share, f"training {key.task}, seed {key.seed}")
 
         with writing(f"The folder {folder}"):
             networks[key] = training.run(report)
@@ -207,7 +205,7 @@ class Testing:
 
 
 def test_networks(
-    run: CancerRun, folder: ResultFolder[Prediction], testing: Testing, progress: Progress | None
+    run: CancerRun, folder: ResultFolder[Prediction], testing: Testing, progress: OnProgress
 ) -> None:
     """Test every classifier in every setting; predictions of an earlier call are kept."""
     settings_file = folder.path / SETTINGS
@@ -221,6 +219,5 @@ def test_networks(
         new = testing.predict(setting.name, block, done)
         folder.append(new)
         rows += new
-        if progress is not None:
-            progress(f"testing on {setting.name}", number / len(steps))
+        progress(number / len(steps), f"testing on {setting.name}")
     folder.finish(rows, describe_run(run))

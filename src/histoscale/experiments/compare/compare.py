@@ -20,9 +20,9 @@ from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_pr
 from histoscale.experiments.compare.report import latex, markdown
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.methods import BICUBIC, check_seeds, label_of, read_methods
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.results import ResultFolder, rows_as_text
 from histoscale.experiments.scoring import (
-    Progress,
     Score,
     digests_of,
     plan_jobs,
@@ -54,7 +54,7 @@ def compare(
     undertrained: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Score methods at the scales of some presets, and write scores, settings and tables into ``output``.
 
@@ -68,7 +68,7 @@ def compare(
         undertrained: labels of rows that are marked as having had too few steps.
         resume: add methods or scales to the rows in ``output``, of a stopped or of a finished comparison.
         overwrite: replace the results of an earlier comparison.
-        progress: called after every case with the number done and their total.
+        progress: called after every case.
 
     Raises:
         ConfigError: if methods, reference, degradation, device or precision are wrong.

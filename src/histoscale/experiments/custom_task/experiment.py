@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from histoscale.experiments.downstream.settings import (
     read_settings,
 )
 from histoscale.experiments.images import ImageSelection, make_pair, plan_cases
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.io.image_reader import read_rgb
@@ -32,8 +33,6 @@ from histoscale.resources import AUTOMATIC, Compute
 PROBE_PX = 16
 """Side of a small image that proves, before the work, that a model supports the scale."""
 RUN, SETTINGS, TABLES = "run.json", "settings.csv", "tables.md"
-Progress = Callable[[int, int], None]
-"""Called after every image with the number done and their total."""
 
 
 class Judged(NamedTuple):
@@ -63,7 +62,7 @@ def judge(
     scale: float = 4.0,
     compute: Compute = AUTOMATIC,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> Judged:
     """Run a task on every image in every setting; a second call resumes where the first was stopped.
 
@@ -101,8 +100,7 @@ def judge(
                 new = list(score_image(judged, record, recipe, facts.get(record.path, {}), selection.data))
                 folder.append(new)
                 rows += new
-            if progress is not None:
-                progress(number, len(records))
+            progress(number / len(records), "running the task")
         order = {name_of(record): i for i, record in enumerate(records)}
         rows = sorted((row for row in rows if row.image in order), key=lambda row: order[row.image])
         tables = tables_of(rows)

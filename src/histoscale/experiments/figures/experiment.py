@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 from histoscale.data.manifest import ImageRecord
 from histoscale.errors import ConfigError, ScaleError
@@ -22,6 +21,7 @@ from histoscale.experiments.figures.page import SHOWN, Saved, page
 from histoscale.experiments.figures.panels import DPI
 from histoscale.experiments.images import ImageSelection, plan_cases, spread
 from histoscale.experiments.methods import read_methods
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.tables import count
 from histoscale.files import atomic_files, refuse_existing
 from histoscale.resources import EXACT, Compute
@@ -40,8 +40,6 @@ FIGURES: tuple[Callable[[Material], Iterator[Drawn | LeftOut]], ...] = (
     gallery,
 )
 """Every figure of the page, in the order of the paper."""
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called after every image and figure with the number done and their total."""
 
 
 def figures(
@@ -54,7 +52,7 @@ def figures(
     mpp: float | None = None,
     compute: Compute = EXACT,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> list[Saved | LeftOut]:
     """Draw the figures and write them with ``index.html`` into ``output``.
 
@@ -92,7 +90,6 @@ def figures(
     loaded = Models(methods, precision, str(device))
     scenes = [open_scene(record, crop_px, mpp) for record in chosen]
     total = len(scenes) + len(FIGURES)
-    report = progress or (lambda _, __: None)
     earlier = images_of(output / INDEX)
     entries: list[Saved | LeftOut] = []
     with atomic_files(output) as folder:
@@ -100,11 +97,11 @@ def figures(
         for scene in scenes:
             pair = pair_of(scene, scale, degradation)
             examples.append(Example(scene, pair, loaded.upscaled(pair, scale)))
-            report(len(examples), total)
+            progress(len(examples) / total, "upscaling")
         material = Material(tuple(records), tuple(examples), loaded, scale, degradation)
         for done, figure in enumerate(FIGURES, start=len(scenes) + 1):
             entries += [save(one, folder) if isinstance(one, Drawn) else one for one in figure(material)]
-            report(done, total)
+            progress(done / total, "drawing")
         intro = introduction(material, selection.split, by_name=bool(images))
         text = page("Figures by histoscale", intro, entries, methods)
         (folder / INDEX).write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 
@@ -20,7 +20,7 @@ from histoscale.experiments.glands.segmentation import build_unet
 from histoscale.experiments.glands.statistics import parts_of
 from histoscale.experiments.glands.tables import markdown, tables_of
 from histoscale.experiments.glands.training import UNetTask, begin, task_of, train_unet, validated
-from histoscale.experiments.parallel import run_jobs
+from histoscale.experiments.parallel import OnProgress, ignore_progress, run_jobs
 from histoscale.experiments.results import ResultFolder, read_rows
 from histoscale.experiments.tables import latex_document
 from histoscale.files import writing
@@ -35,8 +35,6 @@ SCORED_BY, TABLES, LATEX, FIGURE, CURVES = (
     "fig11.png",
     "curves.png",
 )
-Progress: TypeAlias = Callable[[str, float], None]
-"""Called with the present stage and the share of it that is done."""
 
 
 def glands(
@@ -45,7 +43,7 @@ def glands(
     *,
     overrides: Sequence[str] = (),
     compute: Compute = AUTOMATIC,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> list[GlandScore]:
     """Carry out a run file; a second call resumes where the first was stopped.
 
@@ -68,15 +66,14 @@ def glands(
         torch.set_num_threads(compute.threads)
     build_unet(run.network).to(find_device(run.device))  # a missing package or device has to fail now
     records, images = find_glands(run.data), ImageStore(run, output / "images")
-    stage = progress or (lambda _, __: None)
     tasks = [task_of(run, seed, kind, output) for seed in run.seeds for kind in run.kinds]
     for task in tasks:
         begin(task, images, records)
     folder = ResultFolder(output, GlandScore, settings=SCORED_BY)
     with terminated_as_interrupted(), writing(output), folder.lock():
-        upscale_all(images, records, compute.workers, partial(stage, "upscaling"))
-        train_all(tasks, compute.workers, partial(stage, "training"))
-        scores = score_all(tasks, folder, images, records, compute.workers, partial(stage, "testing"))
+        upscale_all(images, records, compute.workers, progress)
+        train_all(tasks, compute.workers, progress)
+        scores = score_all(tasks, folder, images, records, compute.workers, progress)
         card = describe_run(run, records)
         folder.write({"card.json": json.dumps(card, indent=1) + "\n", "card.md": card_markdown(card)})
         draw_training_curves(tasks, output / CURVES)
@@ -118,9 +115,7 @@ class Upscaling(NamedTuple):
     label: str
 
 
-def upscale_all(
-    images: ImageStore, records: list[GlandImage], workers: int, progress: Callable[[float], None]
-) -> None:
+def upscale_all(images: ImageStore, records: list[GlandImage], workers: int, progress: OnProgress) -> None:
     """Make the missing images of all models."""
     used = [*of_part(records, TRAIN), *validated(records), *of_part(records, TEST)]
     jobs = [
@@ -130,16 +125,16 @@ def upscale_all(
         if not images.file(record, label).exists()
     ]
     for number, _ in enumerate(run_jobs(_upscale, jobs, workers), start=1):
-        progress(number / len(jobs))
+        progress(number / len(jobs), "upscaling")
 
 
-def train_all(tasks: Sequence[UNetTask], workers: int, progress: Callable[[float], None]) -> None:
+def train_all(tasks: Sequence[UNetTask], workers: int, progress: OnProgress) -> None:
     """Train the networks that are not trained yet."""
     total = sum(task.run.training.steps for task in tasks)
 
     def report(*_: object) -> None:
         done = sum(t.run.training.steps if t.is_finished else t.steps_done() for t in tasks)
-        progress(done / total)
+        progress(done / total, "training")
 
     waiting = [task for task in tasks if not task.is_finished]
     train = partial(_train, report=report if workers <= 1 else None)
@@ -153,7 +148,7 @@ def score_all(
     images: ImageStore,
     records: Sequence[GlandImage],
     workers: int,
-    progress: Callable[[float], None],
+    progress: OnProgress,
 ) -> list[GlandScore]:
     """Score every network, in order; the scores in the folder are kept if they depend on the same."""
     run, tests = tasks[0].run, of_part(records, TEST)
@@ -165,7 +160,7 @@ def score_all(
     for number, new in enumerate(run_jobs(_score, waiting, workers), start=1):
         folder.append(new)
         scores += new
-        progress((len(tasks) - len(waiting) + number) / len(tasks))
+        progress((len(tasks) - len(waiting) + number) / len(tasks), "testing")
     order = {setting: number for number, setting in enumerate(all_settings(run.kinds))}
     kept = [score for score in scores if score.seed in run.seeds]
     kept.sort(key=lambda score: (score.seed, order[score.setting]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from histoscale.errors import ConfigError, HistoscaleError
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.profile.measure import Call, Cost, Times, measure
 from histoscale.experiments.profile.report import (
     Machine,
@@ -61,7 +62,7 @@ def profile(
     compute: Compute = ONE_THREAD,
     repetitions: int = 2,
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> Profile:
     """Measure each model at each query size, and write `FILES` into ``output``.
 
@@ -71,7 +72,7 @@ def profile(
         lr_px: side of the low-resolution image, which is upscaled by 2.
         repetitions: of every measurement; the best is reported.
         overwrite: replace the results of an earlier call.
-        progress: called after every measurement with the number done and their total.
+        progress: called after every measurement.
 
     Raises:
         ConfigError: if device or precision is unknown or absent.
@@ -96,8 +97,7 @@ def profile(
         except HistoscaleError as error:
             model.failures.append((query, str(error)))
         _write(found, output)  # after every measurement, so that a stopped run keeps them
-        if progress is not None:
-            progress(done, len(measurements))
+        progress(done / len(measurements), "measuring")
     return found
 
 

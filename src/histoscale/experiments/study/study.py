@@ -10,7 +10,7 @@ from histoscale.experiments.compare.comparison import Comparison
 from histoscale.experiments.compare.frechet import FeatureChoice
 from histoscale.experiments.compare.paper_tables import find_presets
 from histoscale.experiments.images import ImageSelection
-from histoscale.experiments.scoring import Progress
+from histoscale.experiments.parallel import OnProgress, ignore_progress
 from histoscale.experiments.study.study_file import PlannedRun, Study, members, read_study
 from histoscale.experiments.study.trainings import Report, Trainings, account, is_undertrained
 from histoscale.files import write_text
@@ -33,7 +33,7 @@ def study(
     only: Sequence[str] = (),
     workers: int = 1,
     report: Report | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Train what a study file names and compare it; a second call goes on where the first was stopped.
 
