@@ -46,25 +46,22 @@ def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
         (["-m", "iste-fast", "--reference", "liif"], 1, "row liif"),
         (["-m", "x=iste-fast", "-m", "x=iste-fast"], 1, "row x"),
         (["--from", "nowhere.csv"], 1, "nowhere.csv"),
-        (["--from", "scores.csv", "-m", "iste-fast"], 2, "leave out --model"),
-        (["--from", "scores.csv", "--set", "glas", "--limit", "1"], 2, "--set, --limit"),
-        (
-            ["--from", "scores.csv", "--device", "cpu", "--precision", "bf16"],
-            2,
-            "--device, --precision",
-        ),
-        (
-            ["--from", "scores.csv", "--extractor", "inception", "--workers", "2"],
-            2,
-            "--workers, --extractor",
-        ),
-        (["--from", "scores.csv", "--patch", "60"], 2, "leave out --patch"),
+        (["--from", "scores.csv", "-m", "iste-fast"], 2, "leave out --model."),
+        (["--from", "scores.csv", "--split", "test", "--workers", "1"], 2, "leave out --split, --workers."),
         (["-m", "iste-fast", "--resume", "--overwrite"], 2, "not both"),
         ([], 2, "give --model"),
     ],
 )
-def test_mistakes(words: list[str], code: int, sentence: str, pictures: Path, tmp_path: Path) -> None:
-    result = call(*words, "--data", pictures, "-o", tmp_path / "out")
+def test_mistakes(
+    words: list[str],
+    code: int,
+    sentence: str,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", str(pictures))
+    result = call(*words, "-o", tmp_path / "out")
     assert result.exit_code == code
     assert sentence in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "out").exists()

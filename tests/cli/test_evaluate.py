@@ -1,5 +1,6 @@
 """``histoscale evaluate`` as a person meets it."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
+from histoscale.experiments.scoring import Score, ScoringJob, score_jobs
 
 
 @pytest.fixture
@@ -35,3 +37,17 @@ def test_evaluate_knows_the_devices_that_upscale_knows(source: Path) -> None:
     )
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "error: There is no device abacus here: try auto or cpu.\n"
+
+
+def test_ctrl_c_says_how_to_resume(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(jobs: Sequence[ScoringJob], *others: Any) -> Iterator[list[Score]]:
+        yield from score_jobs(jobs[:1], *others)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("histoscale.experiments.scoring.score_jobs", stop)
+    words = ["evaluate", "-m", "bicubic", "--data", source, "-o", tmp_path / "out", "--scale", 2]
+    result = call(*words)
+    assert result.exit_code == 130
+    assert "--resume" in result.stderr
+    monkeypatch.undo()
+    assert call(*words, "--resume").exit_code == 0

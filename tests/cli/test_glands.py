@@ -39,6 +39,7 @@ def test_tables_from_scores_alone(tmp_path: Path) -> None:
     [
         ([], 2, "RUN.toml or --from"),
         (["none.toml"], 1, "none.toml"),
+        (["none.toml", "--from", "none.csv", "--workers", "2"], 2, "leave out RUN.toml, --workers."),
         (["--from", "none.csv"], 1, "none.csv"),
         (["none.toml", "--workers", "0"], 2, "--workers"),
     ],

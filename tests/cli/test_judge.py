@@ -43,6 +43,12 @@ def test_a_task_or_scores_have_to_be_given(tmp_path: Path) -> None:
     assert "--task-model" in result.stderr
 
 
+def test_scores_need_no_task(tmp_path: Path) -> None:
+    result = call("--from", "none.csv", "--task-model", "nuclei", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "leave out --task-model." in " ".join(result.stderr.replace("│", " ").split())
+
+
 def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:
     task = tmp_path / "wrong.py"
     task.write_text("def predict(image, sample):\n    return image.median()\n")

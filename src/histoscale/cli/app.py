@@ -15,6 +15,7 @@ import typer
 import typer.core
 
 from histoscale.cli.console import complain, report_error
+from histoscale.cli.options import remember_given
 from histoscale.errors import explained
 
 INTERRUPTED = 130
@@ -43,6 +44,7 @@ class Verb(typer.core.TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; every exception becomes a sentence and an exit code here, and nowhere else."""
+        remember_given(ctx)
         try:
             with terminated_as_interrupted():
                 return super().invoke(ctx)

@@ -7,7 +7,16 @@ import typer
 
 from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, complain, say
-from histoscale.cli.options import OUTPUT, AlwaysResume, Device, Overrides, RunFolder
+from histoscale.cli.options import (
+    OUTPUT,
+    SAME_COMMAND,
+    AlwaysResume,
+    Device,
+    Overrides,
+    Precision,
+    RunFolder,
+    refuse_beside_from,
+)
 
 
 def cancer(
@@ -20,12 +29,13 @@ def cancer(
         Path | None,
         typer.Option(
             "--from",
-            metavar="FOLDER",
-            help="Make only the tables, from the CSV files of the finished run in this folder.",
+            metavar="PREDICTIONS.csv",
+            help="Make only the tables, from these predictions of a finished run.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     _resume: AlwaysResume = False,
     tables_only: Annotated[bool, typer.Option("--tables-only", hidden=True)] = False,
 ) -> None:
@@ -33,7 +43,7 @@ def cancer(
 
     Examples:
         histoscale cancer runs/cancer.toml -o out/cancer
-        histoscale cancer runs/cancer.toml --from out/cancer
+        histoscale cancer runs/cancer.toml --from out/cancer/predictions.csv
     """
     from histoscale.experiments.cancer import experiment
     from histoscale.experiments.cancer.predictions import STEM, TABLES
@@ -42,26 +52,22 @@ def cancer(
 
     folder = output or Path("out") / run_file.stem
     if tables_only:
-        complain(f"--tables-only is now --from {folder}.", "note")
-        finished = folder
+        finished = folder / f"{STEM}.csv"
+        complain(f"--tables-only is now --from {finished}.", "note")
+    elif finished is not None:
+        refuse_beside_from("RUN.toml", "--set", "--output")
     if finished is not None:
-        if output not in {None, finished}:
-            raise typer.BadParameter("--from writes the tables into its folder: leave out --output.")
-        folder = finished
-    with (
-        interrupted(lambda: "finished parts are kept; resume with the same command."),
-        bar() as shown,
-    ):
-        if finished is not None:
-            predictions = folder / f"{STEM}.csv"
-            found = experiment.cancer_again(run_file, predictions, folder, overrides=overrides or ())
-        else:
+        predictions = finished / f"{STEM}.csv" if finished.is_dir() else finished
+        folder = output or predictions.parent
+        found = experiment.cancer_again(run_file, predictions, folder, overrides=overrides or ())
+    else:
+        with interrupted(lambda: SAME_COMMAND), bar() as shown:
             found = experiment.cancer(
                 run_file,
                 folder,
                 overrides=overrides or (),
-                compute=Compute(device),
+                compute=Compute(device, precision),
                 progress=shown.advance,
             )
     typer.echo(overview(*found))
-    say(f"Predictions, tables and tests are in {folder}; the summary is {folder / TABLES}.")
+    say(f"Tables and tests are in {folder}: {TABLES}.")

@@ -17,16 +17,20 @@ from histoscale.cli.options import (
     Device,
     Extractor,
     InceptionWeights,
+    Latex,
     Limit,
+    OutputFolder,
     Overwrite,
     Precision,
-    ResultFolder,
     Resume,
     Scales,
     Scores,
     Sets,
     Split,
     Workers,
+    refuse_beside_from,
+    refuse_both,
+    scores_kept,
 )
 
 
@@ -61,7 +65,7 @@ def compare(
         ),
     ] = None,
     data: Data = None,
-    output: ResultFolder = Path("out/comparison"),
+    output: OutputFolder = Path("out/comparison"),
     sets: Sets = None,
     split: Split = "test",
     degradation: Degradations = None,
@@ -80,7 +84,7 @@ def compare(
     resume: Resume = False,
     overwrite: Overwrite = False,
     scores: Scores = None,
-    latex: Annotated[bool, typer.Option("--latex", help="Write the tables in LaTeX as well.")] = False,
+    latex: Latex = False,
 ) -> None:
     """Compare methods as in the paper's tables: PSNR, SSIM and paired significance tests.
 
@@ -88,38 +92,22 @@ def compare(
         histoscale compare -m liif=liif.safetensors -m iste --preset table1
         histoscale compare --from out/comparison/scores.csv -o out/again
     """
-    if resume and overwrite:
-        raise typer.BadParameter("give --resume or --overwrite, not both.")
-    from histoscale.experiments import results
+    refuse_both("--resume", "--overwrite")
     from histoscale.experiments.compare import compare as experiment
     from histoscale.experiments.compare.frechet import FeatureChoice
     from histoscale.experiments.compare.paper_tables import find_presets
     from histoscale.experiments.compare.report import overview
     from histoscale.experiments.images import ImageSelection
-    from histoscale.experiments.scoring import Score
     from histoscale.resources import Compute
 
     if scores is not None:
-        unused: dict[str, object] = {"--model": model, "--resume": resume, "--set": sets}
-        unused |= {"--split": split != "test", "--degradation": degradation, "--limit": limit}
-        unused |= {"--crop": crop, "--allow-resize": allow_resize, "--device": device != "auto"}
-        unused |= {"--precision": precision != "fp32", "--workers": workers > 1}
-        unused |= {"--extractor": extractor != "tissue", "--inception-weights": inception_weights}
-        unused |= {"--patch": patch != 96}
-        if given := [name for name, choice in unused.items() if choice]:
-            raise typer.BadParameter(
-                f"--from reads everything else from the scores: leave out {', '.join(given)}."
-            )
+        refuse_beside_from("--preset", "--scale", "--reference", "--output", "--overwrite", "--latex")
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
         found = experiment.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
     elif data is None or not model:
         raise typer.BadParameter("give --model, and --data or $HISTOSCALE_DATA; or give --from.")
     else:
-        kept = "the scores so far are kept; resume with --resume."
-        with (
-            interrupted(lambda: kept if results.ResultFolder(output, Score).is_unfinished else None),
-            bar() as shown,
-        ):
+        with interrupted(scores_kept(output)), bar() as shown:
             found = experiment.compare(
                 model,
                 ImageSelection(data, tuple(sets or ()), split, tuple(degradation or ("B",)), limit, crop),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar
 from histoscale.cli.options import (
     MODEL,
@@ -14,15 +15,17 @@ from histoscale.cli.options import (
     Degradations,
     Device,
     Limit,
+    OutputFolder,
     Overwrite,
     Precision,
-    ResultFolder,
     Resume,
     Scales,
     Sets,
     Split,
     Workers,
+    refuse_both,
     require_data,
+    scores_kept,
 )
 
 
@@ -38,7 +41,7 @@ def evaluate(
         ),
     ] = None,
     data: Data = None,
-    output: ResultFolder = Path("out/evaluation"),
+    output: OutputFolder = Path("out/evaluation"),
     sets: Sets = None,
     split: Split = "test",
     scale: Scales = None,
@@ -61,11 +64,12 @@ def evaluate(
         histoscale evaluate -m iste-fast --data images/ --scale 2 --scale 4
         histoscale evaluate -m mine.safetensors --data data/tma --split val
     """
+    refuse_both("--resume", "--overwrite")
     from histoscale.experiments import evaluate as experiment
     from histoscale.experiments.images import ImageSelection
     from histoscale.resources import Compute
 
-    with bar() as shown:
+    with interrupted(scores_kept(output)), bar() as shown:
         experiment.evaluate(
             model or ["iste-fast"],
             ImageSelection(

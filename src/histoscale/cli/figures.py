@@ -12,9 +12,9 @@ from histoscale.cli.options import (
     Degradation,
     Device,
     Models,
+    OutputFolder,
     Overwrite,
     Precision,
-    ResultFolder,
     Sets,
     Split,
     require_data,
@@ -24,7 +24,7 @@ from histoscale.cli.options import (
 def figures(
     model: Models = None,
     data: Data = None,
-    output: ResultFolder = Path("out/figures"),
+    output: OutputFolder = Path("out/figures"),
     image: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,18 @@ import typer
 
 from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say, show_table
-from histoscale.cli.options import COMPUTE, AlwaysResume, Overrides, RunFolder, Scores
+from histoscale.cli.options import (
+    COMPUTE,
+    SAME_COMMAND,
+    AlwaysResume,
+    Device,
+    Latex,
+    Overrides,
+    Precision,
+    RunFolder,
+    Scores,
+    refuse_beside_from,
+)
 
 
 def glands(
@@ -26,8 +37,10 @@ def glands(
             rich_help_panel=COMPUTE,
         ),
     ] = 2,
+    device: Device = "auto",
+    precision: Precision = "auto",
     scores: Scores = None,
-    latex: Annotated[bool, typer.Option("--latex", help="Write the tables in LaTeX as well.")] = False,
+    latex: Latex = False,
     _resume: AlwaysResume = False,
 ) -> None:
     """Train U-Nets to segment glands, on original, bicubic and super-resolved images.
@@ -39,24 +52,22 @@ def glands(
     from histoscale.experiments.glands import experiment, statistics, tables
     from histoscale.resources import Compute
 
-    if run_file is not None and scores is None:
+    if scores is not None:
+        refuse_beside_from("--output", "--latex")
+        folder = output or Path("out/glands-again")
+        found = experiment.glands_again(scores, folder)
+    elif run_file is None:
+        raise typer.BadParameter("give either RUN.toml or --from SCORES.csv.")
+    else:
         folder = output or Path("out") / run_file.stem
-        with (
-            interrupted(lambda: "finished parts are kept; resume with the same command."),
-            bar() as shown,
-        ):
+        with interrupted(lambda: SAME_COMMAND), bar() as shown:
             found = experiment.glands(
                 run_file,
                 folder,
                 overrides=overrides or (),
-                compute=Compute(workers=workers),
+                compute=Compute(device, precision, workers),
                 progress=shown.advance,
             )
-    elif scores is not None and run_file is None:
-        folder = output or Path("out/glands-again")
-        found = experiment.glands_again(scores, folder)
-    else:
-        raise typer.BadParameter("give either RUN.toml or --from SCORES.csv.")
     if latex:
         experiment.write_latex(found, folder)
     for part in statistics.parts_of(found):

@@ -9,6 +9,7 @@ from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say
 from histoscale.cli.options import (
     DATA,
+    SAME_COMMAND,
     AlwaysResume,
     Crop,
     Data,
@@ -16,12 +17,13 @@ from histoscale.cli.options import (
     Device,
     Limit,
     Models,
+    OutputFolder,
     Overwrite,
     Precision,
-    ResultFolder,
     Scores,
     Sets,
     Split,
+    refuse_beside_from,
     require_data,
 )
 
@@ -38,7 +40,7 @@ def judge(
     ] = None,
     data: Data = None,
     model: Models = None,
-    output: ResultFolder = Path("out/judged"),
+    output: OutputFolder = Path("out/judged"),
     scale: Annotated[
         float,
         typer.Option(
@@ -71,6 +73,7 @@ def judge(
     from histoscale.resources import Compute
 
     if scores is not None:
+        refuse_beside_from("--output")
         typer.echo(experiment.judge_again(scores, output).text)
         say(f"The tables are in {output}.")
         return
@@ -78,7 +81,7 @@ def judge(
         raise typer.BadParameter("give either --task-model or --from SCORES.csv.")
     selection = ImageSelection(require_data(data), tuple(sets or ()), split, (degradation,), limit, crop)
     with (
-        interrupted(lambda: "the scores so far are kept; resume with the same command."),
+        interrupted(lambda: SAME_COMMAND),
         bar() as shown,
     ):
         found = experiment.judge(

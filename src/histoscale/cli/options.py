@@ -1,7 +1,9 @@
 """Options that several verbs have: name, metavar and help, each written once."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -140,7 +142,7 @@ RunFolder: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-ResultFolder: TypeAlias = Annotated[
+OutputFolder: TypeAlias = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.", rich_help_panel=OUTPUT),
 ]
@@ -168,6 +170,55 @@ Scores: TypeAlias = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Latex: TypeAlias = Annotated[
+    bool, typer.Option("--latex", help="Write the tables in LaTeX as well.", rich_help_panel=OUTPUT)
+]
+SAME_COMMAND = "what is finished is kept; resume with the same command."
+"""What a verb that always resumes says after Ctrl-C."""
+
+
+def scores_kept(output: Path) -> Callable[[], str | None]:
+    """What a verb that resumes with ``--resume`` says after Ctrl-C; nothing where it has no scores yet."""
+    kept = "the scores so far are kept; resume with --resume."
+    return lambda: kept if (output / "scores.partial.csv").exists() else None
+
+
+GIVEN: ContextVar[tuple[str, ...]] = ContextVar("GIVEN", default=())
+"""The options and arguments on the command line, in the order of the help; see `remember_given`."""
+
+
+def remember_given(context: Any) -> None:
+    """Fill `GIVEN` from typer's context of a verb, before the verb runs."""
+    GIVEN.set(
+        tuple(
+            param.opts[0] if param.param_type_name == "option" else param.metavar
+            for param in context.command.params
+            if getattr(context.get_parameter_source(param.name), "name", "") == "COMMANDLINE"
+        )
+    )
+
+
+def refuse_both(first: str, second: str) -> None:
+    """Refuse two options of which one at most makes sense.
+
+    Raises:
+        typer.BadParameter: if both are on the command line.
+    """
+    if {first, second} <= set(GIVEN.get()):
+        raise typer.BadParameter(f"give {first} or {second}, not both.")
+
+
+def refuse_beside_from(*allowed: str) -> None:
+    """Refuse the options that have no effect where ``--from`` makes the tables again.
+
+    Args:
+        allowed: options that have one.
+
+    Raises:
+        typer.BadParameter: naming all others on the command line.
+    """
+    if unused := [name for name in GIVEN.get() if name not in ("--from", *allowed)]:
+        raise typer.BadParameter(f"--from needs only the scores: leave out {', '.join(unused)}.")
 
 
 def require_data(data: Path | None) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import bar, complain, say, show_table
-from histoscale.cli.options import COMPUTE, MODEL, Device, Overwrite, Precision, ResultFolder
+from histoscale.cli.options import COMPUTE, MODEL, Device, OutputFolder, Overwrite, Precision
 
 
 def profile(
@@ -26,7 +26,7 @@ def profile(
             metavar="NAME", help="`swinir` (as in Table 8), `edsr` or `rdn`.", rich_help_panel=MODEL
         ),
     ] = "swinir",
-    output: ResultFolder = Path("out/profile"),
+    output: OutputFolder = Path("out/profile"),
     device: Device = "auto",
     precision: Precision = "fp32",
     threads: Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say
-from histoscale.cli.options import COMPUTE, AlwaysResume, Overrides, RunFolder
+from histoscale.cli.options import COMPUTE, SAME_COMMAND, AlwaysResume, Overrides, RunFolder, refuse_both
 
 BUDGET = "Budget"
 
@@ -61,14 +61,13 @@ def study(
         histoscale study runs/study.toml --minutes-per-model 10 --workers 2
         histoscale study runs/study.toml --steps-per-model 500 --only iste
     """
-    if minutes and steps:
-        raise typer.BadParameter("give --minutes-per-model or --steps-per-model, not both.")
+    refuse_both("--minutes-per-model", "--steps-per-model")
     from histoscale.experiments.compare.report import overview
     from histoscale.experiments.study import study as experiment
 
     folder = output or Path("out") / study_file.stem
     with (
-        interrupted(lambda: "finished trainings are kept; resume with the same command."),
+        interrupted(lambda: SAME_COMMAND),
         bar() as shown,
     ):
         found = experiment.study(
