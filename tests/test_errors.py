@@ -12,6 +12,7 @@ from histoscale.errors import (
     UnexpectedError,
     explained,
     explaining,
+    printable,
 )
 
 
@@ -57,3 +58,16 @@ def test_a_bug_keeps_its_traceback_on_the_way_from_a_worker() -> None:
 def test_ctrl_c_is_no_error() -> None:
     with pytest.raises(KeyboardInterrupt), explaining("a.png"):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("µm, 3\u00a0000 px", "µm, 3\u00a0000 px"),
+        ("a\x1b[31m\r\nb", "a\\x1b[31m\\r\\nb"),
+        ("\u202eabc\u2028", "\\u202eabc\\u2028"),
+        ("\udce4", "\\udce4"),
+    ],
+)
+def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -32,3 +32,7 @@ def test_text_is_escaped_and_what_functions_return_too(package: str) -> None:
 def test_a_value_that_the_template_needs_is_not_forgotten(package: str) -> None:
     with pytest.raises(UndefinedError, match="found"):
         render(package, "page.html", name="x")
+
+
+def test_control_characters_are_shown_as_escapes(package: str) -> None:
+    assert "x\\x1b[31m" in render(package, "page.html", name="x\x1b[31m", found=[])

@@ -6,6 +6,7 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unicodedata import category
 
 LONGEST_REASON = 160
 """Characters of another library's words that a sentence repeats."""
@@ -104,6 +105,13 @@ def explained(error: Exception, what: object) -> HistoscaleError:
                 "".join(traceback.format_exception(error)),
             )
     return found
+
+
+def printable(text: str) -> str:
+    """Write control characters as escapes such as ``\\x1b``, since texts of files could steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or category(c) == "Zs" else ascii(c)[1:-1] for c in text)
 
 
 def reason_of(error: Exception) -> str:

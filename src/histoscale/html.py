@@ -5,12 +5,15 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from histoscale.errors import printable
+
 ENVIRONMENT = Environment(
     autoescape=True,
     undefined=StrictUndefined,  # a value that the template needs and nobody gave is an error
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    finalize=lambda value: printable(value) if type(value) is str else value,  # markup is left as it is
 )
 
 

@@ -81,7 +81,7 @@ def test_sixteen_bits_are_read_as_eight_and_said_so(tmp_path: Path) -> None:
     image = read(path)
     assert np.array_equal(image.colour[..., 0], RGB[..., 0])
     assert describe(path).bits == 16
-    assert describe(path).notes == ("16 bits a channel are read as 8",)
+    assert "16 bits" in describe(path).notes[0]
 
 
 def test_rotation_is_applied_and_swaps_the_mpp(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Micrometres per pixel out of strings and numbers that scanners, ImageJ, OME and we write."""
+"""Micrometres per pixel and power from the fields of scanners, ImageJ, OME and histoscale."""
 
 import pytest
 
 from histoscale.io.metadata import (
+    OmeImage,
     Resolution,
     contradiction,
     first_known,
@@ -12,7 +13,7 @@ from histoscale.io.metadata import (
     parse_aperio,
     parse_ome,
     positive,
-    um_per,
+    possible_power,
 )
 from histoscale.io.slide import Mpp
 
@@ -21,6 +22,12 @@ OME = """<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/
 <Instrument ID="Instrument:0"><Objective ID="Objective:0" NominalMagnification="40"/></Instrument>
 <Image ID="Image:0"><Pixels PhysicalSizeX="{x}" PhysicalSizeXUnit="{unit}" PhysicalSizeY="{y}"
 PhysicalSizeYUnit="{unit}"><Channel ID="Channel:0" {channel}/></Pixels></Image></OME>"""
+
+
+def ome_images(xml: str) -> tuple[OmeImage, ...]:
+    document = parse_ome(xml)
+    assert document is not None
+    return document.images
 
 
 def test_aperio_description() -> None:
@@ -34,28 +41,14 @@ def test_other_descriptions_say_nothing(text: str) -> None:
 
 @pytest.mark.parametrize(("x", "y", "unit"), [(0.25, 0.26, "µm"), (250, 260, "nm"), (0.00025, 0.00026, "mm")])
 def test_ome_units(x: float, y: float, unit: str) -> None:
-    record = parse_ome(OME.format(x=x, y=y, unit=unit, channel=""))
-    assert record is not None
-    assert record.resolution.mpp == pytest.approx((0.25, 0.26))
-    assert (record.power, record.channels, record.is_fluorescence) == (40, 1, False)
+    (image,) = ome_images(OME.format(x=x, y=y, unit=unit, channel=""))
+    assert image.resolution.mpp == pytest.approx((0.25, 0.26))
+    assert (image.power, image.channels, image.is_fluorescence) == (40, 1, False)
 
 
 def test_ome_in_pixels_has_no_mpp() -> None:
-    record = parse_ome(OME.format(x=1, y=1, unit="pixel", channel=""))
-    assert record is not None
-    assert record.resolution == Resolution()
-
-
-@pytest.mark.parametrize(
-    ("unit", "um"),
-    [
-        *[("µm", 1), ("μm", 1), ("um", 1), ("\\u00B5m", 1), ("\\u03BCm", 1), ("microns", 1), ("Micron", 1)],
-        *[("micrometers", 1), ("Micrometre", 1), (" micrometer ", 1), ("nm", 1e-3), ("MM", None)],
-        *[("mm", 1e3), ("millimetres", 1e3), ("cm", 1e4), ("Å", 1e-4), ("furlong", None), (None, None)],
-    ],
-)
-def test_units_in_any_spelling(unit: str | None, um: float | None) -> None:
-    assert um_per(unit) == um
+    (image,) = ome_images(OME.format(x=1, y=1, unit="pixel", channel=""))
+    assert image.resolution == Resolution()
 
 
 def test_an_unknown_unit_is_worth_a_remark() -> None:
@@ -78,10 +71,31 @@ def test_a_number_of_thousands_of_digits_is_none() -> None:
     assert positive(10**400) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "power"), [("40", 40), (1.25, 1.25), (1e300, None), ("-1", None), ("x", None)]
+)
+def test_a_power_is_that_of_an_objective(value: object, power: float | None) -> None:
+    assert possible_power(value) == power
+
+
 def test_ome_tells_fluorescence() -> None:
-    record = parse_ome(OME.format(x=1, y=1, unit="µm", channel='EmissionWavelength="525"'))
-    assert record is not None
-    assert record.is_fluorescence
+    (image,) = ome_images(OME.format(x=1, y=1, unit="µm", channel='EmissionWavelength="525"'))
+    assert image.is_fluorescence
+
+
+def test_every_image_has_its_own_sizes_and_objective() -> None:
+    objectives = (
+        "<Objective ID='O:0' NominalMagnification='1'/><Objective ID='O:1' NominalMagnification='20'/>"
+    )
+    settings = ("<ObjectiveSettings ID='O:0'/>", "<ObjectiveSettings ID='O:1'/>")
+    images = "".join(
+        f"<Image Name='i{n}'>{setting}<Pixels SizeX='{n + 5}' SizeZ='{'9' * 50}'/></Image>"
+        for n, setting in enumerate(settings)
+    )
+    macro, scan = ome_images(f"<OME><Instrument>{objectives}</Instrument>{images}</OME>")
+    assert (macro.name, macro.power, macro.sizes["X"]) == ("i0", 1, 5)
+    assert (scan.name, scan.power, scan.sizes["X"]) == ("i1", 20, 6)
+    assert scan.sizes["Z"] == 1, "a number of fifty digits counts no planes"
 
 
 @pytest.mark.parametrize("xml", ["", "<OME", "<OME></OME>", "no xml"])
@@ -111,7 +125,10 @@ def test_no_density_is_no_reason_for_a_remark(density: tuple[float, float]) -> N
 
 def test_the_first_that_knows_wins_and_remarks_are_kept_otherwise() -> None:
     known, remark = Resolution(Mpp(1, 1), "a"), Resolution(note="b")
-    assert first_known(Resolution(), remark, known) == known
+    assert first_known(Resolution(), known, remark) == known
+    assert first_known(Resolution(), remark, known) == known._replace(note="b"), (
+        "a field before it is unknown"
+    )
     assert first_known(Resolution(), remark) == remark
 
 
@@ -146,4 +163,4 @@ def test_our_own_record_in_ome_xml() -> None:
     )
     found = parse_ome(xml)
     assert found is not None
-    assert from_provenance(found.provenance).mpp == (0.25, 0.26)
+    assert from_provenance(found.provenance.record).mpp == (0.25, 0.26)

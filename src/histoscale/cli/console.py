@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from histoscale.errors import HistoscaleError, UnexpectedError
+from histoscale.errors import HistoscaleError, UnexpectedError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def say(sentence: str) -> None:
     """A line on standard output, never wrapped, so that programs can read it."""
-    typer.echo(in_one_line(sentence))
+    typer.echo(printable(sentence))
 
 
 def complain(sentence: str, kind: str = "error") -> None:
     """A line on standard error."""
     colour = {"error": typer.colors.RED, "note": typer.colors.BLUE}.get(kind, typer.colors.YELLOW)
-    typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {in_one_line(sentence)}", err=True)
+    typer.echo(f"{typer.style(f'{kind}:', fg=colour)} {printable(sentence)}", err=True)
 
 
 def report_error(error: HistoscaleError) -> None:
@@ -39,11 +39,6 @@ def report_error(error: HistoscaleError) -> None:
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
     complain(f"{error} This is a bug of histoscale: please send its authors the log {log}.")
-
-
-def in_one_line(sentence: str) -> str:
-    """The sentence with control characters as escapes: names and tags of files could steer a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in sentence)
 
 
 def console(stderr: bool = False) -> "Console":

@@ -8,14 +8,14 @@ from PIL.ImageFile import ImageFile
 
 from histoscale.io.metadata import (
     Resolution,
-    contradiction,
     first_known,
     from_density,
     from_provenance,
-    positive,
+    notes_on,
+    possible_power,
 )
 from histoscale.io.provenance import parse_provenance
-from histoscale.io.samples import TRANSPOSING, upright_size
+from histoscale.io.samples import SIXTEEN_BITS, TRANSPOSING, upright_size
 from histoscale.io.slide import Description
 
 ORIENTATION, DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 270, 282, 283, 296
@@ -36,7 +36,7 @@ def describe_image(path: Path, image: ImageFile, file: BinaryIO) -> Description:
     """
     exif, form = exif_of(image), str(image.format)
     text = image.info.get("Description") or exif.get(DESCRIPTION)
-    provenance = parse_provenance(text if isinstance(text, str) else None)
+    provenance, damage = parse_provenance(text if isinstance(text, str) else None)
     found = first_known(from_provenance(provenance), _exif_resolution(exif), _density(image))
     mpp, orientation = found.mpp, exif.get(ORIENTATION, 1)
     if mpp and orientation in TRANSPOSING:
@@ -45,10 +45,7 @@ def describe_image(path: Path, image: ImageFile, file: BinaryIO) -> Description:
     if image.has_transparency_data and "alpha" not in channels:
         channels += " + alpha"
     bits = _bits(image, file)
-    power = positive((provenance or {}).get("power"))
-    notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
-    if bits == 16:
-        notes.append("16 bits a channel are read as 8")
+    power = possible_power((provenance or {}).get("power"))
     return Description(
         path=path,
         format=NAMES.get(form, form),
@@ -63,7 +60,7 @@ def describe_image(path: Path, image: ImageFile, file: BinaryIO) -> Description:
         icc_profile=image.info.get("icc_profile") or None,
         provenance=provenance,
         refusal=_refusal(image),
-        notes=tuple(notes),
+        notes=notes_on(found._replace(mpp=mpp), power, damage, SIXTEEN_BITS if bits == 16 else None),
     )
 
 

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from histoscale.io.decoding import decoding
-from histoscale.io.metadata import Resolution, contradiction, first_known, positive
+from histoscale.io.metadata import Resolution, first_known, notes_on, positive, possible_power
 from histoscale.io.provenance import parse_provenance
 from histoscale.io.slide import Description, Mpp, Slide
 from histoscale.io.tiff_metadata import compression_of
@@ -155,7 +155,8 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
     vendor = str(known.get("openslide.vendor"))
     profile = slide.color_profile
     found = first_known(Resolution(Mpp(x, y) if x and y else None, "slide metadata"))
-    power = positive(known.get("openslide.objective-power"))
+    power = possible_power(known.get("openslide.objective-power"))
+    provenance, damage = parse_provenance(known.get("dicom.ImageComments"))
     return Description(
         path=path,
         format=f"{'DICOM' if vendor == 'dicom' else vendor.capitalize()} slide",
@@ -170,8 +171,8 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
         study={word: known[f"dicom.{word}"] for word in STUDY if f"dicom.{word}" in known},
-        provenance=parse_provenance(known.get("dicom.ImageComments")),
-        notes=(*([found.note] if found.note else []), *contradiction(found.mpp, power)),
+        provenance=provenance,
+        notes=notes_on(found, power, damage),
     )
 
 

@@ -1,16 +1,20 @@
-"""The record that goes into every file we write: made by what, from what, and what it is not for."""
+"""The provenance record in every written file: program, model, source and intended use."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from histoscale.errors import printable, reason_of
+from histoscale.io.parsing import parse_json
 from histoscale.io.slide import Mpp
 
 SUPER_RESOLVED = "super-resolved, not for primary diagnosis"
 REDUCED = "reduced by antialiased bicubic, no model"
 COPIED = "same size, pixels unchanged"
 NAMESPACE = "histoscale/provenance"
-"""Marks the record where a format holds annotations of many origins."""
+"""Namespace of the record in formats with annotations by several programs."""
+LONGEST_RECORD = 2**20
+"""Characters; each generation of a file adds some 500."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,9 @@ class Provenance:
         source_digest: of that file's content.
         region: the part of it that was taken, as left, top, width and height in pixels of level 0.
         scale_xy: output side / source side.
-        mpp, power: of the output, where known.
-        model, weights_sha256, precision: None where no model took part.
-        earlier: the record found in the source, if that was written by us too.
+        mpp, power: of the output, if known.
+        model, weights_sha256, precision: None if no model was used.
+        earlier: the record of the source, if histoscale wrote that too.
     """
 
     version: str
@@ -44,11 +48,11 @@ class Provenance:
 
     @property
     def software(self) -> str:
-        """Program and version, for fields of that name."""
+        """Program and version, for fields of that meaning."""
         return f"histoscale {self.version}"
 
     def to_json(self) -> str:
-        """One line of ASCII; unknown fields left out."""
+        """Write the record as one line of ASCII, without unknown fields."""
         record: dict[str, Any] = {
             "histoscale": self.version,
             "note": self.note,
@@ -66,27 +70,29 @@ class Provenance:
         return json.dumps({key: value for key, value in record.items() if value is not None})
 
 
-def parse_provenance(text: str | None) -> dict[str, Any] | None:
-    """Read the record out of a description; None if the text is another.
+class ParsedRecord(NamedTuple):
+    """A record as it was found in a file, and a remark if it was damaged."""
 
-    What other files say in its place is not trusted: control characters, which could steer a terminal, are
-    written as escapes.
-    """
+    record: dict[str, Any] | None = None
+    note: str | None = None
+
+
+def parse_provenance(text: str | None) -> ParsedRecord:
+    """Read the record out of a description, which may hold any other text instead."""
     if not text or not text.startswith('{"histoscale"'):
-        return None
+        return ParsedRecord()
     try:
-        record = json.loads(text)
-        return {str(key): _printable(value) for key, value in record.items()}
-    except (ValueError, RecursionError):  # cut off, nested without end, a number of thousands of digits
-        return None
+        return ParsedRecord(_printable(parse_json(text, LONGEST_RECORD)))
+    except ValueError as error:
+        return ParsedRecord(note=f"the provenance record was ignored: {reason_of(error)}")
 
 
 def _printable(value: Any) -> Any:
-    """A value of JSON with its texts on one line, control characters as escapes."""
+    """A value of JSON whose texts have no control characters."""
     if isinstance(value, str):
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+        return printable(value)
     if isinstance(value, dict):
-        return {_printable(key): _printable(item) for key, item in value.items()}
+        return {printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_printable(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""From the samples of a file to upright pixels with eight bits a channel: arrays in, arrays out."""
+"""Convert the samples of a file to upright pixels of eight bits per channel: arrays in, arrays out."""
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -8,7 +8,9 @@ from histoscale.errors import InputError
 TRANSPOSING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 DARKEST_FULL_RANGE = 4096
-"""A camera of 12 bits leaves 16-bit samples below this: made eight bits they would be nearly black."""
+"""16-bit samples of a 12-bit camera stay below this value, and would be nearly black in eight bits."""
+SIXTEEN_BITS = "16 bits per channel are read as 8"
+"""Remark on an image of such samples."""
 
 
 def upright(array: Shaped[np.ndarray, "h w *c"], orientation: int) -> Shaped[np.ndarray, "H W *c"]:
@@ -61,7 +63,7 @@ def unpremultiplied(
 def over_white(
     colour: UInt8[np.ndarray, "h w c"], alpha: UInt8[np.ndarray, "h w"] | None
 ) -> UInt8[np.ndarray, "h w c"]:
-    """Lay what is transparent on white; the colours are not multiplied by the opacity."""
+    """Blend transparent pixels with white; the colours are not multiplied by the opacity."""
     if alpha is None or bool((alpha == 255).all()):
         return colour
     opacity = alpha[..., None].astype(np.uint16)
@@ -69,5 +71,5 @@ def over_white(
 
 
 def three_channels(colour: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB from one or three channels: grey becomes three equal ones."""
+    """Make RGB from one or three channels: grey becomes three equal channels."""
     return np.ascontiguousarray(np.broadcast_to(colour, (*colour.shape[:2], 3)))

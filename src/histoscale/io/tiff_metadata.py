@@ -6,19 +6,19 @@ from pathlib import Path
 import tifffile
 
 from histoscale.io.metadata import (
-    OmeRecord,
+    OmeImage,
     Resolution,
-    contradiction,
     first_known,
     from_density,
     from_lengths,
     from_provenance,
+    notes_on,
     parse_aperio,
     parse_ome,
-    positive,
+    possible_power,
 )
 from histoscale.io.provenance import parse_provenance
-from histoscale.io.samples import TRANSPOSING, upright_size
+from histoscale.io.samples import SIXTEEN_BITS, TRANSPOSING, upright_size
 from histoscale.io.slide import Description, Mpp
 
 PLANE_NAMES = {"Z": "focal planes", "T": "time points", "C": "separate channels (fluorescence or multiplex)"}
@@ -48,9 +48,10 @@ def describe_tiff(
         refusal: why the file is refused whatever its tags say, if it is.
     """
     series, page = tiff.series[0], tiff.series[0].keyframe
-    ome = parse_ome(tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else None
+    document = parse_ome(tiff.ome_metadata) if tiff.is_ome and tiff.ome_metadata else None
+    ome = document.images[0] if document else None
     aperio_mpp, aperio_power = parse_aperio(page.description)
-    provenance = parse_provenance(page.description) or (ome.provenance if ome else None)
+    provenance, damage = document.provenance if document else parse_provenance(page.description)
     found = first_known(
         from_provenance(provenance),
         ome.resolution if ome else Resolution(),
@@ -62,10 +63,8 @@ def describe_tiff(
     if mpp and orientation in TRANSPOSING:
         mpp = Mpp(mpp.y, mpp.x)
     profile = page.tags.valueof(ICC_PROFILE)
-    power = (ome.power if ome else None) or aperio_power or positive((provenance or {}).get("power"))
-    notes = [*([found.note] if found.note else []), *contradiction(mpp, power)]
-    if page.bitspersample == 16:
-        notes.append("16 bits a channel are read as 8")
+    power = (ome.power if ome else None) or aperio_power or possible_power((provenance or {}).get("power"))
+    sixteen_bits = SIXTEEN_BITS if page.bitspersample == 16 else None
     return Description(
         path=path,
         format="OME-TIFF" if ome else "TIFF",
@@ -81,7 +80,7 @@ def describe_tiff(
         associated=associated,
         provenance=provenance,
         refusal=_refusal(tiff, ome) or refusal,
-        notes=tuple(notes),
+        notes=notes_on(found._replace(mpp=mpp), power, damage, sixteen_bits),
     )
 
 
@@ -124,7 +123,7 @@ def _is_reduction(page: tifffile.TiffPage, full: tifffile.TiffPage) -> bool:
     return across > 1.5 and abs(across / down - 1) < 0.02 + rounding
 
 
-def _refusal(tiff: tifffile.TiffFile, ome: OmeRecord | None) -> str | None:
+def _refusal(tiff: tifffile.TiffFile, ome: OmeImage | None) -> str | None:
     """Why the first image is not one RGB or grey plane, or None."""
     series = tiff.series[0]
     for axis, length in zip(series.axes, series.shape, strict=True):

@@ -1,6 +1,7 @@
 """OME-Zarr 0.4 and 0.5 as slides: a folder of arrays, one a level, read chunk by chunk."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,15 +12,16 @@ from jaxtyping import UInt8
 from histoscale.errors import InputError
 from histoscale.io.decoding import decoding
 from histoscale.io.metadata import (
-    OmeRecord,
+    OmeImage,
     Resolution,
-    contradiction,
     first_known,
     from_lengths,
     from_provenance,
+    notes_on,
     parse_ome,
-    positive,
+    possible_power,
 )
+from histoscale.io.provenance import parse_provenance
 from histoscale.io.samples import three_channels
 from histoscale.io.slide import BYTES_PER_PX, Description, Pixels, Slide
 
@@ -104,7 +106,7 @@ class _Image(NamedTuple):
     multiscale: dict[str, Any]
     record: dict[str, Any]
     associated: tuple[str, ...]
-    companion: OmeRecord | None
+    companion: OmeImage | None
 
 
 def _opened(folder: Path) -> _Image:
@@ -127,7 +129,8 @@ def _opened(folder: Path) -> _Image:
             raise InputError(f"{folder} has arrays that do not fit the axes {letters} of its metadata.")
         version = _ome(attributes).get("version") or scales[0].get("version") or "0.4"
         xml = folder / "OME" / "METADATA.ome.xml"
-        companion = parse_ome(xml.read_text("utf-8")) if xml.is_file() else None
+        document = parse_ome(xml.read_text("utf-8")) if xml.is_file() else None
+        companion = document.images[0] if document else None
         others = group.get(ASSOCIATED)
         associated = tuple(sorted(others.group_keys())) if isinstance(others, zarr.Group) else ()
         return _Image(folder, str(version), letters, levels, scales[0], attributes, associated, companion)
@@ -146,14 +149,14 @@ def _description(image: _Image) -> Description:
         levels = tuple((level.shape[axes.index("x")], level.shape[axes.index("y")]) for level in image.levels)
         channels = lengths.get("c", 1)
         record = image.record.get("histoscale")
-        provenance = record if isinstance(record, dict) else None
+        provenance, damage = parse_provenance(json.dumps(record) if isinstance(record, dict) else None)
         companion = image.companion
         found = first_known(
             from_provenance(provenance),
             _scale(image),
             companion.resolution if companion else Resolution(),
         )
-        power = positive((provenance or {}).get("power")) or (companion.power if companion else None)
+        power = possible_power((provenance or {}).get("power")) or (companion.power if companion else None)
         return Description(
             path=image.folder,
             format=f"OME-Zarr {image.version}",
@@ -169,7 +172,7 @@ def _description(image: _Image) -> Description:
             associated=image.associated,
             provenance=provenance,
             refusal=_refusal(lengths, first, companion),
-            notes=(*([found.note] if found.note else []), *contradiction(found.mpp, power)),
+            notes=notes_on(found, power, damage),
         )
 
 
@@ -193,7 +196,7 @@ def _scale(image: _Image) -> Resolution:
     return from_lengths((sides["x"], sides["y"]), (units.get("x"), units.get("y")), "OME-Zarr scale")
 
 
-def _refusal(lengths: dict[str, int], first: "zarr.Array[Any]", companion: OmeRecord | None) -> str | None:
+def _refusal(lengths: dict[str, int], first: "zarr.Array[Any]", companion: OmeImage | None) -> str | None:
     for axis, length in lengths.items():
         if axis not in "cyx" and length > 1:
             return f"holds {length} {PLANE_NAMES.get(axis, 'planes')}, and only files with one image are read"

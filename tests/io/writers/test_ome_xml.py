@@ -13,9 +13,10 @@ OME = f"{{{SCHEMA}}}"
 def test_our_reader_finds_everything(finished_slide: OutputSlide) -> None:
     found = parse_ome(ome_xml(finished_slide).decode("utf-8"))
     assert found is not None
-    assert (found.resolution.mpp, found.power, found.is_fluorescence) == ((0.25, 0.2600001), 40, False)
-    assert found.provenance is not None
-    assert found.provenance["source"] == "a & b.svs"
+    image = found.images[0]
+    assert (image.resolution.mpp, image.power, image.is_fluorescence) == ((0.25, 0.2600001), 40, False)
+    assert found.provenance.record is not None
+    assert found.provenance.record["source"] == "a & b.svs"
 
 
 def test_there_is_no_character_reference(finished_slide: OutputSlide) -> None:
