@@ -39,7 +39,7 @@ class FixedTwice(SuperResolver):
 
 
 class Bicubic(SuperResolver):
-    """Any size at once; counts the windows it was given."""
+    """Supports any size of whole images; counts its windows."""
 
     halo_px = 3
     windows = 0
@@ -50,7 +50,7 @@ class Bicubic(SuperResolver):
 
 
 class Aligned(FixedTwice):
-    """Subtracts the mean of 8 x 8 blocks: right only where windows start at multiples of 8."""
+    """Subtracts the mean of 8 x 8 blocks, which is correct only if windows start at multiples of 8."""
 
     alignment_px = 8
 
@@ -63,7 +63,7 @@ class Aligned(FixedTwice):
 
 
 def lively(blocks: int = 2, channels: int = 8) -> FastISTE:
-    """A random model whose head speaks up (a fresh one starts near bicubic)."""
+    """Build a random model whose head has large weights, because an untrained one is nearly bicubic."""
     model = FastISTE(blocks, channels).eval()
     nn.init.normal_(model.head.coefficients.weight, std=0.02)
     return model
@@ -71,7 +71,7 @@ def lively(blocks: int = 2, channels: int = 8) -> FastISTE:
 
 @pytest.fixture(scope="module")
 def real_image(request: pytest.FixtureRequest) -> np.ndarray:
-    """A real image, uint8 [h, w, 3]."""
+    """Read a real image, uint8 [h, w, 3]."""
     root: Path = request.getfixturevalue("data_root")
     path = min((root / "glas" / "images").glob("*.webp"))
     return np.asarray(Image.open(path).convert("RGB"))
@@ -79,13 +79,13 @@ def real_image(request: pytest.FixtureRequest) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def tissue(real_image: np.ndarray) -> np.ndarray:
-    """A crop of it."""
+    """Crop the real image."""
     return real_image[100:160, 100:164]
 
 
 @pytest.fixture(scope="module")
 def strip(real_image: np.ndarray) -> np.ndarray:
-    """A long crop of few pixels: several tiles, none of which sees all of it."""
+    """Crop a long strip, which has several tiles but few pixels."""
     return real_image[100:116, 100:200]
 
 
@@ -103,7 +103,7 @@ def test_tiles_give_the_whole_images_pixels(tile_px: int, scale: float, seed: in
     assert float((tiled - whole).abs().max()) < 1e-4
 
 
-def test_the_halo_is_what_makes_tiles_agree() -> None:
+def test_without_the_halo_tiles_differ() -> None:
     model, image = lively(), torch.rand(1, 3, 60, 60)
     model.halo_px = 0
     tiled = upscale(model, image, scale=2, tile_px=20)
@@ -145,7 +145,7 @@ def test_shipped_weights_within_one_grey_level(strip: np.ndarray, name: str, pre
     assert np.abs(tiled - whole).max() <= 1
 
 
-def test_every_weights_that_ship_are_tested() -> None:
+def test_all_shipped_weights_are_tested() -> None:
     assert weights.shipped() == ["iste", "iste-fast"]
 
 
@@ -156,13 +156,13 @@ def test_a_fixed_scale_model_is_tiled_too(model_type: type[FixedTwice]) -> None:
     assert torch.allclose(tiled, model(image, (90, 140)), atol=1e-6)
 
 
-def test_a_fixed_scale_model_says_what_it_cannot_make() -> None:
+def test_a_fixed_scale_model_refuses_other_scales() -> None:
     with pytest.raises(ScaleError, match="only x2"):
         upscale(FixedTwice(), torch.rand(1, 3, 20, 20), scale=3)
 
 
 @pytest.mark.parametrize(("size", "windows"), [((100, 80), 4), ((101, 83), 1), ((60, 48), 4)])
-def test_whole_image_models_get_windows_only_where_pixels_line_up(
+def test_whole_image_models_get_windows_with_borders_on_output_pixels(
     size: tuple[int, int], windows: int
 ) -> None:
     model, image = Bicubic(), torch.rand(1, 3, 50, 40)
@@ -171,7 +171,7 @@ def test_whole_image_models_get_windows_only_where_pixels_line_up(
     assert model.windows == windows
 
 
-def test_large_tiles_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tiles_are_rendered_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("histoscale.inference.BLOCK_SIDE_PX", 20)
     model, image = lively(), torch.rand(1, 3, 16, 16)
     blocks = list(upscale_blocks(model, pixel_reader(image), (16, 16), (43, 48)))
@@ -183,7 +183,7 @@ def test_large_tiles_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.allclose(output, model(image, (43, 48)), atol=1e-5)
 
 
-def test_parts_cover_exactly_what_is_asked_for() -> None:
+def test_parts_cover_exactly_the_given_rectangle() -> None:
     model, image = FastISTE(blocks=1, channels=8, hidden=16, waves=7), torch.rand(1, 3, 40, 50)
     size, part = (100, 133), (slice(13, 88), slice(31, 133))
     whole, found = upscale(model, image, size), torch.full((1, 3, *size), torch.nan)
@@ -216,7 +216,7 @@ def test_progress_counts_output_pixels_to_the_end() -> None:
     assert seen[-1] == (3600, 3600)
 
 
-def test_no_mode_leaks_while_blocks_are_awaited() -> None:
+def test_torch_modes_are_off_between_blocks() -> None:
     model = lively().train()
     blocks = upscale_blocks(
         model, pixel_reader(torch.rand(1, 3, 30, 30)), (30, 30), (60, 60), precision="bf16"
@@ -228,7 +228,7 @@ def test_no_mode_leaks_while_blocks_are_awaited() -> None:
     assert model.training
 
 
-def test_kernels_are_laid_out_as_the_images_are_and_can_still_be_trained() -> None:
+def test_kernels_are_channels_last_and_can_still_be_trained() -> None:
     model, image = lively(), torch.rand(1, 3, 20, 20)
     with torch.inference_mode():
         upscale(model, image, scale=2)
@@ -270,7 +270,7 @@ def test_read_only_and_strided_arrays_are_fine() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
-def test_tensors_come_back_as_they_went_in(dtype: torch.dtype) -> None:
+def test_tensors_keep_their_type(dtype: torch.dtype) -> None:
     image = torch.rand(3, 8, 9).to(dtype)
     output = upscale(lively(), image, scale=1.5)
     assert (output.shape, output.dtype) == ((3, 12, 14), dtype)
@@ -280,10 +280,10 @@ def test_tensors_come_back_as_they_went_in(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((4, 4), np.uint8), r"height x width x 3, got shape \(4, 4\)"),
-        (np.zeros((4, 4, 4), np.uint8), "got shape"),
-        (np.zeros((0, 4, 3), np.uint8), "got shape"),
-        (np.zeros((4, 4, 3), np.float32), "uint8, got float32"),
+        (np.zeros((4, 4), np.uint8), r"height x width x 3, found shape \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), "found shape"),
+        (np.zeros((0, 4, 3), np.uint8), "found shape"),
+        (np.zeros((4, 4, 3), np.float32), "uint8, found float32"),
         (torch.zeros(4, 4, 3), r"\[3, h, w\]"),
         (torch.zeros(3, 4, 4, dtype=torch.uint8), "float tensor"),
         (torch.full((3, 4, 4), 255.0), "from 255 to 255"),
@@ -318,11 +318,11 @@ def test_values_that_are_not_finite_are_refused() -> None:
 
 
 def test_another_precision_is_refused() -> None:
-    with pytest.raises(HistoscaleError, match="got fp16"):
+    with pytest.raises(HistoscaleError, match="found fp16"):
         check_precision("fp16")
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_an_unknown_device_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
     with pytest.raises(HistoscaleError, match="cuda"):

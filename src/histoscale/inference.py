@@ -1,4 +1,4 @@
-"""Upscale an image with any model, tile by tile: beside the two pictures, tiles bound the memory."""
+"""Upscale an image with any model, tile by tile; beside the two images only one tile is in memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,9 +16,9 @@ from histoscale.imaging.arrays import (
     ReadWindow,
     check_image,
     empty_like,
+    output_size,
     pixel_reader,
     to_uint8,
-    wanted_size,
 )
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.tiles import Tile, plan_tiles, span_over, split_output
@@ -26,11 +26,11 @@ from histoscale.models.base import CoordinateSuperResolver, SuperResolver, moved
 from histoscale.resources import Precision
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called after every block with the output pixels done so far and their total."""
+"""Called after each block with the number of finished output pixels and their total."""
 AUTOMATIC_TILE_PX = 240
-"""Side of a core, in low-resolution pixels, when nobody names one."""
+"""Default side of a core in low-resolution pixels."""
 BLOCK_SIDE_PX = 2048
-"""Longest side of a block of output pixels rendered at once."""
+"""Longest side of a block of output pixels that is rendered at once."""
 
 
 class Block(NamedTuple):
@@ -52,28 +52,28 @@ def upscale(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Image:
-    """Upscale an image to a size, or by a scale.
+    """Upscale an image to a size or by a scale.
 
-    The result does not depend on the tiles, within rounding.
+    Up to rounding, the result does not depend on the tiles.
 
     Args:
         model: any model of this package.
         image: uint8 array [h, w, 3], or float tensor [3, h, w] or [b, 3, h, w] in [0, 1].
         size: height and width of the output in pixels.
         scale: instead of ``size``; each side becomes floor(side * scale + 1/2).
-        tile_px: side of a tile's core in low-resolution pixels; by default chosen for speed.
-        precision: ``"bf16"`` computes in bfloat16 where that is safe, over the same weights.
-        device: where to compute; the model is moved there. By default where the model is.
-        progress: called after every block with output pixels done and their total.
+        tile_px: side of a tile's core in low-resolution pixels. Default: 240.
+        precision: ``"bf16"`` computes in bfloat16 with the same weights where autocast permits it.
+        device: the device to compute on; the model is moved to it. Default: the device of the model.
+        progress: called after each block with the number of finished output pixels and their total.
 
     Returns:
-        The same kind of image as given: uint8 rounded and clipped, floats of the same type and not clipped.
+        An image of the same type as the input: uint8 rounded and clipped, or floats that are not clipped.
 
     Raises:
-        InputError: if the image is of another shape, type or range.
-        ScaleError: if the output would be smaller than the image, or the model cannot make it.
+        InputError: if the image has another shape, type or range.
+        ScaleError: if the size is smaller than the image or the model does not support it.
         WeightsError: if the model gives a value that is not finite.
-        HistoscaleError: if the device is not there.
+        HistoscaleError: if the device cannot be used.
 
     Example:
         >>> import numpy as np, histoscale
@@ -83,7 +83,7 @@ def upscale(
     """
     check_image(image)
     h, w = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
-    size = wanted_size((h, w), size, scale)
+    size = output_size((h, w), size, scale)
     output = empty_like(image, size)
     blocks = upscale_blocks(
         model, pixel_reader(image), (h, w), size,
@@ -108,22 +108,22 @@ def upscale_blocks(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Block]:
-    """Yield the output in blocks that cover it exactly once, tile after tile in reading order.
+    """Yield the output in blocks that cover it exactly once, tile by tile in reading order.
 
     **Convention.** (height, width); pixels are float32, not clipped, on the device that computed them.
 
     Args:
-        read: gives a window of the low-resolution image, which thus need not be in memory as floats.
+        read: returns a window of the low-resolution image, so that the image need not be in memory as floats.
         lr_size: height and width of the whole low-resolution image.
         size: height and width of the whole output.
         model, tile_px, precision, device, progress: as in `upscale`.
 
     Raises:
-        ScaleError: if the output would be smaller than the image, or the model cannot make it.
+        ScaleError: if the size is smaller than the image or the model does not support it.
         WeightsError: if the model gives a value that is not finite.
-        HistoscaleError: if the device is not there.
+        HistoscaleError: if the device cannot be used.
     """
-    wanted_size(lr_size, size, None)
+    output_size(lr_size, size, None)  # checks the size
     check_precision(precision)
     tile_px = AUTOMATIC_TILE_PX if tile_px is None else tile_px
     place = moved_to(model, device)
@@ -151,17 +151,18 @@ def upscale_part(
 ) -> Iterator[Block]:
     """Yield one rectangle of the output in blocks that cover it exactly once, from one window of the image.
 
-    The pixels are those of `upscale_blocks`, within rounding, however the output is cut into rectangles.
+    Up to rounding, the pixels equal those of `upscale_blocks`, for any division of the output.
 
     Args:
         part: rows and columns of the output.
-        block_px: longest side of a block; a smaller one takes less memory.
+        block_px: longest side of a block; smaller blocks need less memory.
         model, read, lr_size, size, precision, device: as in `upscale_blocks`.
 
     Raises:
         ScaleError, WeightsError, HistoscaleError: as `upscale_blocks` does.
     """
     place = moved_to(model, device)
+    # The smallest core of aligned cells that covers the rectangle, with its halo.
     spans = (
         span_over(n_in, n_out, out, model.halo_px, unit)
         for n_in, n_out, out, unit in zip(
@@ -172,6 +173,7 @@ def upscale_part(
     with evaluating(model):
         window = as_input(read(tile.rows.window, tile.cols.window), place)
         for block in _tile_blocks(model, window, tile, lr_size, size, precision, block_px):
+            # The blocks may extend beyond the rectangle: keep what lies inside it.
             rows, cols = (_common(a, b) for a, b in zip((block.rows, block.cols), part, strict=True))
             if rows.start < rows.stop and cols.start < cols.stop:
                 inside = _moved(rows, -block.rows.start), _moved(cols, -block.cols.start)
@@ -179,23 +181,25 @@ def upscale_part(
 
 
 def as_input(window: Float[Tensor, "b 3 h w"], place: torch.device) -> Float[Tensor, "b 3 h w"]:
-    """The window where it is computed; channels last, as `evaluating` lays out the kernels."""
+    """Move a window to the device, as float32 and channels last like the kernels in `evaluating`."""
     return window.to(place, torch.float32).contiguous(memory_format=torch.channels_last)
 
 
 def _common(a: slice, b: slice) -> slice:
+    """Intersect two ranges."""
     return slice(max(a.start, b.start), min(a.stop, b.stop))
 
 
 def _moved(part: slice, by: int) -> slice:
+    """Shift a range."""
     return slice(part.start + by, part.stop + by)
 
 
 def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.device:
-    """Move the model, if a device is named, and say where it is.
+    """Move the model to ``device``, if one is given, and return the device of the model.
 
     Raises:
-        HistoscaleError: if the device is not there.
+        HistoscaleError: if the device cannot be used.
     """
     if device is not None:
         moved(model, device)
@@ -205,20 +209,21 @@ def moved_to(model: SuperResolver, device: torch.device | str | None) -> torch.d
 def tiles_for(
     model: SuperResolver, lr_size: tuple[int, int], size: tuple[int, int], tile_px: int
 ) -> tuple[Tile, ...]:
-    """The tiles that give ``model`` the context it needs."""
+    """Return tiles with the context that ``model`` needs."""
     if tile_px < 1:
-        raise ScaleError(f"Wanted a tile of at least 1 pixel, got {tile_px}.")
+        raise ScaleError(f"Expected a tile of at least 1 pixel, found {tile_px}.")
     return plan_tiles(lr_size, size, tile_px, model.halo_px, alignment_for(model, lr_size, size))
 
 
 def alignment_for(model: SuperResolver, lr_size: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns that windows start at multiples of.
+    """Return the numbers of rows and columns whose multiples windows start at.
 
-    A model that only makes whole images gets windows whose borders fall on output pixels; at a scale that has
-    no such borders inside the image, the one window is the image.
+    A model that only upscales whole images needs windows whose borders are also borders of output pixels. If
+    the scale has no such borders inside the image, the only window is the image.
     """
     rows, cols = model.alignment_px, model.alignment_px
     if not isinstance(model, CoordinateSuperResolver):
+        # n_in / gcd(n_in, n_out) cells are the fewest that a whole number of output pixels covers.
         rows = math.lcm(rows, lr_size[0] // math.gcd(lr_size[0], size[0]))
         cols = math.lcm(cols, lr_size[1] // math.gcd(lr_size[1], size[1]))
     return rows, cols
@@ -233,12 +238,17 @@ def _tile_blocks(
     precision: Precision,
     block_px: int,
 ) -> Iterator[Block]:
-    """The output of one tile, cut into blocks where it is large; no torch mode is left on between blocks."""
+    """Yield the output of one tile, in blocks of at most ``block_px``.
+
+    Between two blocks the torch modes of `computing` are off, because the caller runs then.
+    """
+    # A model without coordinates upscales the window as a whole.
     if not isinstance(model, CoordinateSuperResolver):
         with computing(window.device, precision):
             pixels = _whole_window(model, window, tile, lr_size, size)
         yield Block(tile.rows.out, tile.cols.out, finite(pixels))
         return
+    # Encode the window once, then render its blocks; positions count from the first pixel of the window.
     cell = (lr_size[0] / size[0], lr_size[1] / size[1])
     with computing(window.device, precision):
         features = model.encode(window)
@@ -258,7 +268,8 @@ def _whole_window(
     lr_size: tuple[int, int],
     size: tuple[int, int],
 ) -> Float[Tensor, "b 3 H W"]:
-    """Super-resolve a window whose borders fall on output pixels, and keep its core."""
+    """Super-resolve a window whose borders are borders of output pixels, and crop to its core."""
+    # The first output pixel of the window, and the size of its output: exact divisions by `alignment_for`.
     row_start, col_start = (
         span.window_start * n_out // n_in
         for span, n_in, n_out in zip((tile.rows, tile.cols), lr_size, size, strict=True)
@@ -275,7 +286,7 @@ def _whole_window(
 
 @contextmanager
 def computing(device: torch.device, precision: Precision) -> Iterator[None]:
-    """No gradients; in bf16, autocast."""
+    """Compute without gradients; in bf16 with autocast."""
     with (
         torch.inference_mode(),
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
@@ -285,11 +296,11 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: SuperResolver) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode it was in; its kernels stay channels last."""
+    """Set the model to evaluation mode and restore its mode at the end; its kernels stay channels last."""
     training = model.training
     model.eval()
     frozen = any(weight.is_inference() for weight in model.parameters())
-    with torch.inference_mode(frozen):  # weights that can be trained can be trained afterwards
+    with torch.inference_mode(frozen):  # converted in inference mode, weights could not be trained afterwards
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         yield
@@ -298,11 +309,17 @@ def evaluating(model: SuperResolver) -> Iterator[None]:
 
 
 def finite(pixels: Float[Tensor, "b 3 r c"]) -> Float[Tensor, "b 3 r c"]:
-    """``pixels`` as float32, having made sure that every value is a number."""
+    """Convert ``pixels`` to float32 and check that all values are finite.
+
+    Raises:
+        WeightsError: if a value is NaN or infinite.
+    """
     pixels = pixels.float()
-    if not bool(torch.isfinite(pixels.sum())):  # one pass and no mask; a sum of sane pixels cannot overflow
+    # The sum is NaN or infinite if a value is; this needs no mask, and valid pixels cannot overflow.
+    if not bool(torch.isfinite(pixels.sum())):
         raise WeightsError(
-            "The model gives values that are not finite: its weights are damaged or untrained."
+            "The model gives values that are not finite, so its weights are damaged or untrained: "
+            "use other weights."
         )
     return pixels
 
@@ -310,4 +327,4 @@ def finite(pixels: Float[Tensor, "b 3 r c"]) -> Float[Tensor, "b 3 r c"]:
 def check_precision(precision: str) -> None:
     """Raise `HistoscaleError` unless ``precision`` is one of `Precision`."""
     if precision not in get_args(Precision):
-        raise HistoscaleError(f"Wanted precision fp32 or bf16, got {precision}.")
+        raise HistoscaleError(f"Expected precision fp32 or bf16, found {precision}.")

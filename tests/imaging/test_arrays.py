@@ -1,4 +1,4 @@
-"""Pictures as arrays and tensors: levels by hand, and sizes that cannot be."""
+"""Images as arrays and tensors: grey levels by hand, and impossible sizes."""
 
 from inspect import unwrap
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from histoscale.errors import ScaleError
-from histoscale.imaging.arrays import to_uint8, wanted_size
+from histoscale.imaging.arrays import output_size, to_uint8
 
 
 def test_to_uint8_by_hand() -> None:
@@ -33,4 +33,4 @@ def test_impossible_sizes_are_refused_in_one_sentence(
     size: tuple[int, int] | None, scale: float | None, message: str
 ) -> None:
     with pytest.raises(ScaleError, match=message):
-        unwrap(wanted_size)((4, 4), size, scale)  # without the tests' own type checks
+        unwrap(output_size)((4, 4), size, scale)  # without the tests' own type checks

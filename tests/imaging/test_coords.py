@@ -1,4 +1,4 @@
-"""Where the pixels of one grid lie in another."""
+"""Positions of the pixels of one grid in another."""
 
 import math
 

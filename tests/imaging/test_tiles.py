@@ -1,4 +1,4 @@
-"""Tiles share out image and output exactly, whatever the sizes."""
+"""Tiles partition image and output exactly, for all sizes."""
 
 import math
 from fractions import Fraction
@@ -68,7 +68,7 @@ def test_windows_hold_the_halo_or_reach_the_border(n: int, tile_px: int, halo: i
 
 @quick
 @given(n=sides, tile_px=tile_sides, alignment=alignments)
-def test_cores_are_no_larger_than_asked_and_about_equal(n: int, tile_px: int, alignment: int) -> None:
+def test_cores_are_no_larger_than_the_limit_and_about_equal(n: int, tile_px: int, alignment: int) -> None:
     side = core_side(n, tile_px, alignment)
     assert side % alignment == 0
     assert side <= max(tile_px, alignment)

@@ -25,7 +25,7 @@ PREDICTED = SCORES >= 0.5
 
 
 def random_cases(n: int = 60, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Classes, and scores that have something to do with them and many ties."""
+    """Draw classes, and correlated scores with many ties."""
     rng = np.random.default_rng(seed)
     truth = rng.random(n) < 0.4
     return truth, np.round(rng.normal(size=n) + truth, 1)
@@ -65,7 +65,7 @@ def test_clusters_are_drawn_whole() -> None:
 
 
 def test_the_bootstrap_finds_the_spread_of_a_share() -> None:
-    """Of a share p of n cases it is sqrt(p (1 - p) / n); of clusters of four like cases, twice that."""
+    """The spread of a share p is sqrt(p (1 - p) / n); with clusters of four equal cases twice that."""
     truth, right = np.ones(400, bool), np.arange(400) % 4 != 0
     shares = accuracy(truth, right, bootstrap_weights([str(i) for i in range(400)], 2000))
     assert shares.std() == pytest.approx(math.sqrt(0.75 * 0.25 / 400), rel=0.1)
@@ -112,7 +112,7 @@ def test_delong_of_the_same_scores() -> None:
 
 
 def test_delong_needs_two_of_each() -> None:
-    with pytest.raises(InputError, match="two cases of each class, got 1 and 3"):
+    with pytest.raises(InputError, match="two cases of each class: found 1 and 3"):
         delong_interval(np.array([True, False, False, False]), np.arange(4.0))
 
 

@@ -1,4 +1,4 @@
-"""The Frechet distance against its formula, against published arithmetic, and where both get into trouble."""
+"""The Frechet distance against its formula, against published code, and for singular covariances."""
 
 import numpy as np
 import pytest
@@ -40,21 +40,21 @@ def test_equals_the_printed_formula(shift: float) -> None:
 def test_equals_monai() -> None:
     published = pytest.importorskip("monai.metrics.fid", reason="monai is not installed")
     first, second = features(3), features(4)
-    wanted = published.get_fid_score(torch.from_numpy(first), torch.from_numpy(second))
-    assert frechet_distance(moments(first), moments(second)) == pytest.approx(float(wanted), rel=1e-6)
+    expected = published.get_fid_score(torch.from_numpy(first), torch.from_numpy(second))
+    assert frechet_distance(moments(first), moments(second)) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_equals_torch_fidelity() -> None:
     published = pytest.importorskip(
-        "torch_fidelity.metric_fid", reason="torch-fidelity is not installed, or torchvision that it wants"
+        "torch_fidelity.metric_fid", reason="torch-fidelity is not installed, or its dependency torchvision"
     )
     first, second = features(3), features(4)
     statistics = [{"mu": m.mean, "sigma": m.covariance} for m in (moments(first), moments(second))]
-    wanted = published.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    assert frechet_distance(moments(first), moments(second)) == pytest.approx(wanted, rel=1e-7)
+    expected = published.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert frechet_distance(moments(first), moments(second)) == pytest.approx(expected, rel=1e-7)
 
 
-def test_of_one_dimension_is_that_of_two_bells() -> None:
+def test_one_dimension_equals_the_distance_of_two_normal_distributions() -> None:
     one, other = np.array([[2.0]]), np.array([[9.0]]) ** 2
     found = distance_of_gaussians(np.array([1.0]), one, np.array([4.0]), other)
     assert found == pytest.approx(3**2 + (np.sqrt(2) - 9) ** 2)
@@ -72,9 +72,9 @@ def test_singular_covariances() -> None:
     # By an orthonormal basis of both row spaces the same problem has full rank on each side's own directions.
     basis = linalg.orth(np.concatenate([first, second]).T)
     small = [basis.T @ c @ basis for c in covariances]
-    wanted = sum(map(np.trace, small)) - 2 * np.sqrt(np.abs(np.linalg.eigvals(small[0] @ small[1]))).sum()
+    expected = sum(map(np.trace, small)) - 2 * np.sqrt(np.abs(np.linalg.eigvals(small[0] @ small[1]))).sum()
     assert distance_of_gaussians(none, covariances[0], none, covariances[1]) == pytest.approx(
-        wanted, rel=1e-6
+        expected, rel=1e-6
     )
 
 
@@ -100,17 +100,17 @@ def test_memory_does_not_grow() -> None:
     assert before == sum(value.nbytes for value in vars(found).values() if isinstance(value, np.ndarray))
 
 
-def test_too_few_pictures_are_refused() -> None:
+def test_too_few_images_are_refused() -> None:
     enough, few = moments(features(9, n=17)), moments(features(9, n=16))
     assert frechet_distance(enough, enough) == pytest.approx(0, abs=1e-9)
-    with pytest.raises(InputError, match=r"16 features needs more than 16 .* got 16\.$"):
+    with pytest.raises(InputError, match=r"16 features needs more than 16 .* found 16\.$"):
         frechet_distance(enough, few)
 
 
 def test_features_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="length 16, got 15"):
+    with pytest.raises(InputError, match="length 16, found 15"):
         moments(features(1)).add(features(1, d=15))
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="NaN or infinity"):
         moments(np.full((3, 4), np.nan))
-    with pytest.raises(InputError, match="one length, got 16 and 15"):
+    with pytest.raises(InputError, match="one length, found 16 and 15"):
         frechet_distance(moments(features(1)), moments(features(1, d=15)))

@@ -59,7 +59,7 @@ def figures(found: Labels, true: Labels) -> tuple[float, float, float]:
     return result.f1, result.dice, result.hausdorff
 
 
-def test_the_same_objects_agree_whatever_they_are_called() -> None:
+def test_the_same_objects_agree_with_any_labels() -> None:
     true = boxes((2, 10, 2, 10), (20, 30, 20, 50))
     renamed = np.where(true == 1, 907, np.where(true == 2, 5, 0))
     assert figures(renamed, true) == (1.0, 1.0, 0.0)
@@ -175,7 +175,7 @@ def test_equals_the_definition_written_out(seed: int) -> None:
 
 
 def test_many_images_are_pooled_object_by_object() -> None:
-    """As if the images lay side by side, too far apart for objects to meet: sums, not means of the images."""
+    """Equal to one large image with the images far apart from each other: sums, not means over images."""
     true, found = boxes((0, 10, 0, 10)), boxes((0, 10, 0, 12))
     more, missed = boxes((0, 20, 0, 20), (25, 35, 0, 10)), boxes((0, 20, 0, 20))
     both = pooled([agreement(found, true), agreement(missed, more)])
@@ -201,5 +201,5 @@ def test_detection_gland_by_gland() -> None:
 
 
 def test_negative_labels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"0 for background and above for objects, got -1\."):
+    with pytest.raises(InputError, match=r"0 for background and above for objects, found -1\."):
         agreement(boxes() - 1, boxes())

@@ -64,7 +64,7 @@ def test_two_sizes_are_refused() -> None:
         psnr_whole(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8))
 
 
-def test_an_image_that_the_border_swallows_is_refused() -> None:
-    with pytest.raises(InputError, match=r"more than 16 pixels, got 16 x 40"):
+def test_an_image_no_larger_than_the_border_is_refused() -> None:
+    with pytest.raises(InputError, match=r"more than 16 pixels, found 16 x 40"):
         psnr_shaved(np.zeros((16, 40, 3)), np.zeros((16, 40, 3)), 2.0)
     assert psnr_shaved(np.zeros((17, 40, 3)), np.zeros((17, 40, 3)), 2.0) == math.inf

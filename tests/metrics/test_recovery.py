@@ -1,4 +1,4 @@
-"""What is recovered, by hand."""
+"""The recovered share, by hand."""
 
 import math
 
@@ -23,7 +23,7 @@ def test_an_error_that_falls_is_recovered_as_well() -> None:
     assert share == pytest.approx((0.75, 0.75, 0.75))
 
 
-def test_nothing_lost_nothing_to_recover() -> None:
+def test_without_a_loss_there_is_no_share() -> None:
     same = figure(0.5, 0.4, 0.6)
     assert all(map(math.isnan, recovered_share(figure(0.7, 0.7, 0.7), same, same)))
 

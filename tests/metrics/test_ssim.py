@@ -57,7 +57,7 @@ def test_equal_images_score_one(measure, pair: tuple[np.ndarray, np.ndarray]) ->
 @pytest.mark.parametrize(("measure", "window"), [(ssim, 7), (ssim_gaussian, 11)])
 def test_an_image_smaller_than_the_window_is_refused(measure, window: int) -> None:  # type: ignore[no-untyped-def]
     small = np.zeros((window - 1, 30, 3), np.uint8)
-    with pytest.raises(InputError, match=f"window of {window} x {window} pixels.*got {window - 1} x 30"):
+    with pytest.raises(InputError, match=f"window of {window} x {window} pixels.*found {window - 1} x 30"):
         measure(small, small)
     fits = np.zeros((window, 30, 3), np.uint8)
     assert measure(fits, fits) == 1

@@ -1,1 +1,1 @@
-"""Coordinates, interpolation, degradation and tiles: tensors and integers only."""
+"""Coordinates, interpolation, degradation and tiles, on tensors and integers only."""

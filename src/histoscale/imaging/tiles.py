@@ -1,8 +1,8 @@
-"""Which tiles cover an image, and which output pixels belong to each: integers only.
+"""Divide an image into tiles and assign output pixels to them, with integers only.
 
-An axis of ``n_in`` low-resolution pixels is cut into **cores**; around each core lies a **window**, the core
-with its halo, clipped at the image's borders. An output pixel belongs to the core whose low-resolution cells
-hold its centre, so the cores share out the output exactly, whatever the scale.
+An axis of ``n_in`` low-resolution pixels is cut into **cores**. Each core lies in a **window**: the core and
+its halo, clipped at the borders of the image. An output pixel belongs to the core whose low-resolution cells
+contain its centre, so each output pixel belongs to exactly one core at any scale.
 """
 
 import math
@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 PREFERRED_UNIT_PX = 48
-"""Cores are multiples of this where they can be: it holds the denominators of most scales people use (x2.5,
-x8/3, x3.75, ...), so that there the pattern of output pixels inside the cells starts anew with every core."""
+"""If possible, the sides of cores are multiples of this. It is a multiple of the denominators of common
+scales (x2.5, x8/3, x3.75, ...), so that output pixels have the same positions within the cells of each core.
+"""
 
 SIMPLE_PERIOD_PX = 4
-"""Where that pattern starts anew every so few cells, models compute it faster."""
+"""Models are faster if the positions of output pixels within cells repeat after at most 4 cells."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """One core along one axis: its low-resolution cells, its window and its output pixels (all half-open)."""
+    """A core along one axis: half-open ranges of low-resolution cells, of its window and of output pixels."""
 
     core_start: int
     core_stop: int
@@ -48,27 +49,31 @@ class Tile:
 
 
 def first_output(cell: int, n_in: int, n_out: int) -> int:
-    """The first output pixel whose centre lies at or beyond the low edge of low-resolution ``cell``.
+    """Compute the first output pixel whose centre is at or after the lower edge of low-resolution ``cell``.
 
-    The centre of output ``o`` is at ``(o + 1/2) n_in / n_out - 1/2`` and the edge at ``cell - 1/2``; hence
-    ``o = ceil(cell n_out / n_in - 1/2)``, which is ``cell n_out / n_in`` wherever that is whole.
+    The centre of output ``o`` is at ``(o + 1/2) n_in / n_out - 1/2`` and the edge is at ``cell - 1/2``. Thus
+    ``o = ceil(cell n_out / n_in - 1/2)``, which equals ``cell n_out / n_in`` if that is a whole number.
     """
+    # Ceiling of (2 cell n_out - n_in) / (2 n_in) in integers.
     return -((n_in - 2 * cell * n_out) // (2 * n_in))
 
 
 def core_side(n_in: int, tile_px: int, alignment_px: int = 1) -> int:
-    """The side of the cores of an axis: about equal, at most ``tile_px`` if the alignment allows it.
+    """Compute the side of the cores of an axis, at most ``tile_px`` if the alignment permits it.
 
     Args:
         n_in: low-resolution pixels of the axis.
-        tile_px: the largest core wanted.
+        tile_px: the largest side of a core.
         alignment_px: cores start at multiples of this many low-resolution pixels.
     """
+    # The side is a multiple of `unit`: preferably of both, of the alignment alone if that is too large or if
+    # one core covers the axis.
     unit = math.lcm(alignment_px, PREFERRED_UNIT_PX)
     if unit > tile_px or n_in <= tile_px:
         unit = alignment_px
     largest = max(tile_px // unit, 1) * unit
     count = -(-n_in // largest)
+    # The fewest cores of at most `largest`, about equal: divide the axis by their number, round up to `unit`.
     return -(-n_in // (count * unit)) * unit
 
 
@@ -79,8 +84,8 @@ def split_axis(
 
     Args:
         n_in, n_out: low-resolution and output pixels of the whole axis.
-        tile_px: the largest core wanted (see `core_side`).
-        halo_px: low-resolution pixels a core needs on either side; the window is widened to the alignment.
+        tile_px: the largest side of a core (see `core_side`).
+        halo_px: low-resolution pixels that a core needs on each side, rounded up to the alignment.
         alignment_px: windows and cores start at multiples of this.
     """
     side = core_side(n_in, tile_px, alignment_px)
@@ -95,20 +100,24 @@ def split_axis(
 
 
 def cell_under(output: int, n_in: int, n_out: int) -> int:
-    """The low-resolution cell that holds the centre of an output pixel."""
+    """Return the low-resolution cell that contains the centre of an output pixel."""
     return (2 * output + 1) * n_in // (2 * n_out)
 
 
 def span_over(n_in: int, n_out: int, out: slice, halo_px: int = 0, alignment_px: int = 1) -> Span:
-    """The smallest core of whole aligned cells that holds given output pixels, and its window.
+    """Find the smallest core of aligned cells that contains given output pixels, and its window.
 
-    Its own output pixels may begin before them and end after.
+    The output pixels of the core may start before the given ones and end after them.
 
     Args:
-        out: the output pixels wanted; the rest as in `split_axis`.
+        n_in, n_out: low-resolution and output pixels of the whole axis.
+        out: the output pixels to cover.
+        halo_px, alignment_px: see `split_axis`.
     """
+    # Positions of output pixels within cells repeat every `period` cells; start there if that is cheap.
     period = n_in // math.gcd(n_in, n_out)
     unit = math.lcm(alignment_px, period) if period <= SIMPLE_PERIOD_PX else alignment_px
+    # From the cell of the first pixel, rounded down, to that of the last one, rounded up.
     start = cell_under(out.start, n_in, n_out) // unit * unit
     stop = min(-(-(cell_under(out.stop - 1, n_in, n_out) + 1) // unit) * unit, n_in)
     halo = -(-halo_px // unit) * unit
@@ -121,9 +130,11 @@ def split_output(
 ) -> Iterator[tuple[int, int]]:
     """Cut the output pixels of ``span`` into ranges of at most ``limit_px``, each over whole aligned cells.
 
-    So a model that works by blocks of cells finds the same blocks as in one piece; only where one such block
-    is longer than the limit is a range longer too. Ranges start on `PREFERRED_UNIT_PX` where they can.
+    A model that works in aligned blocks of cells thus has the same blocks as without cutting. A range is
+    longer than the limit only if a single block is. If possible, ranges start at multiples of
+    `PREFERRED_UNIT_PX`.
     """
+    # The limit in low-resolution cells, rounded down to a multiple of `unit`, but at least one unit.
     most = limit_px * n_in // n_out
     preferred = math.lcm(alignment_px, PREFERRED_UNIT_PX)
     unit = preferred if preferred <= most else alignment_px
@@ -140,7 +151,7 @@ def plan_tiles(
     halo_px: int = 0,
     alignment_px: tuple[int, int] = (1, 1),
 ) -> tuple[Tile, ...]:
-    """All tiles of an image in reading order; arguments as in `split_axis`, (height, width) where pairs."""
+    """Return all tiles of an image in reading order; see `split_axis`, pairs are (height, width)."""
     rows = split_axis(lr_size[0], size[0], tile_px, halo_px, alignment_px[0])
     cols = split_axis(lr_size[1], size[1], tile_px, halo_px, alignment_px[1])
     return tuple(Tile(r, c) for r in rows for c in cols)

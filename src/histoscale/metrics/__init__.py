@@ -1,1 +1,1 @@
-"""How good is an image: PSNR, SSIM and paired statistics."""
+"""Measures of images, of segmented objects and of classifications, and statistical tests."""

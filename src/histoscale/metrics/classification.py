@@ -1,8 +1,10 @@
-"""How well are two classes told apart: accuracy, F1, area under the ROC curve, and tests between classifiers.
+"""Measures of a classification into two classes, and tests between two classifiers.
+
+The measures are accuracy, F1 and the area under the ROC curve.
 
 **Convention.** True is the positive class; a higher score means more likely positive. Every measure takes
-weights of the cases in any number of rows, and gives one figure a row: the rows of `bootstrap_weights` give
-the figures of resampled cases, from which `percentile_interval` is read.
+weights of the cases in any number of rows and returns one value per row. With the rows of
+`bootstrap_weights` these are the values of resampled cases, for `percentile_interval`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ Weights = Float[np.ndarray, "*rows n"]
 
 @dataclass(frozen=True)
 class DifferenceTest:
-    """A difference ``first - second`` with its confidence interval and two-sided p."""
+    """A difference ``first - second`` with its confidence interval and two-sided p-value."""
 
     difference: float
     low: float
@@ -29,11 +31,12 @@ class DifferenceTest:
 
 @dataclass(frozen=True)
 class McNemarTest:
-    """Cases that only one of two classifiers gets right, and how likely so unequal a split is by chance.
+    """Cases that only one of two classifiers predicts correctly, and p-values of equal accuracy.
 
     Attributes:
-        exact: p of the binomial test, two-sided.
-        corrected: p of the chi-square with Edwards' continuity correction.
+        only_first, only_second: cases that only the first or only the second predicts correctly.
+        exact: two-sided p-value of the binomial test.
+        corrected: p-value of the chi-square test with Edwards' continuity correction.
     """
 
     only_first: int
@@ -45,7 +48,7 @@ class McNemarTest:
 def accuracy(
     truth: Bool[np.ndarray, " n"], predicted: Bool[np.ndarray, " n"], weights: Weights | None = None
 ) -> Float[np.ndarray, "*rows"]:
-    """Share of the cases whose class is the predicted one."""
+    """Compute the share of cases whose predicted class is correct."""
     w = _weights(weights, truth)
     return np.asarray(w @ (truth == predicted) / w.sum(-1))
 
@@ -53,8 +56,9 @@ def accuracy(
 def f1_score(
     truth: Bool[np.ndarray, " n"], predicted: Bool[np.ndarray, " n"], weights: Weights | None = None
 ) -> Float[np.ndarray, "*rows"]:
-    """Harmonic mean of precision and recall; 0 where nothing is positive, in truth or predicted."""
+    """Compute the harmonic mean of precision and recall; 0 if no case is positive or predicted positive."""
     w = _weights(weights, truth)
+    # F1 = 2 TP / (2 TP + FP + FN); `tiny` avoids 0 / 0.
     hits, mistakes = w @ (truth & predicted), w @ (truth ^ predicted)
     return np.asarray(2 * hits / np.maximum(2 * hits + mistakes, np.finfo(float).tiny))
 
@@ -62,13 +66,18 @@ def f1_score(
 def roc_auc(
     truth: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], weights: Weights | None = None
 ) -> Float[np.ndarray, "*rows"]:
-    """Chance that a positive case scores above a negative one, a tie counting half; NaN for one class."""
+    """Compute the probability that a positive case scores above a negative one; a tie counts half.
+
+    NaN if one of the classes has no cases.
+    """
     w = _weights(weights, truth)
+    # 1. The weights of both classes at each distinct score, in ascending order.
     order = np.argsort(scores, kind="stable")
     starts = np.unique(scores[order], return_index=True)[1]
     positive, negative = (
         np.add.reduceat(w[..., order] * kind[order], starts, axis=-1) for kind in (truth, ~truth)
     )
+    # 2. The weight of the negatives below each score; those at the same score are ties and count half.
     below = np.cumsum(negative, axis=-1) - negative
     pairs = positive.sum(-1) * negative.sum(-1)
     won = (positive * (below + negative / 2)).sum(-1)
@@ -76,10 +85,15 @@ def roc_auc(
 
 
 def bootstrap_weights(clusters: Sequence[str], draws: int, seed: int = 0) -> Float[np.ndarray, "draws n"]:
-    """How often each case is drawn, when whole clusters are drawn with replacement.
+    """Draw whole clusters with replacement and count how often each case is drawn.
 
-    Cases of one image or patient are alike, so they are drawn together (Davison and Hinkley, Bootstrap
-    Methods and their Application, 1997, sec. 3.8); clusters of one case each give the ordinary bootstrap.
+    Cases of one image or patient are correlated, so they are drawn together (Davison and Hinkley, Bootstrap
+    Methods and their Application, 1997, sec. 3.8). Clusters of one case each give the ordinary bootstrap.
+
+    Args:
+        clusters: the cluster of each case.
+        draws: number of resamplings.
+        seed: seed of the random numbers.
     """
     names, member_of = np.unique(np.asarray(clusters), return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -90,7 +104,7 @@ def bootstrap_weights(clusters: Sequence[str], draws: int, seed: int = 0) -> Flo
 def percentile_interval(
     figures: Float[np.ndarray, " draws"], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """The middle ``confidence`` of resampled figures; NaN where one of them is none."""
+    """Compute the interval of the middle ``confidence`` of resampled figures; NaN if a figure is NaN."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(figures, (tail, 1 - tail))
     return float(low), float(high)
@@ -99,21 +113,23 @@ def percentile_interval(
 def delong_covariance(
     truth: Bool[np.ndarray, " n"], scores: Float[np.ndarray, "k n"]
 ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k k"]]:
-    """Areas under the curves of k classifiers on the same cases, and the covariance of these estimates.
+    """Compute the areas under the ROC curves of k classifiers on the same cases, and their covariance.
 
-    E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44, 1988; by midranks as X. Sun, W. Xu, IEEE Signal
-    Process. Lett. 21, 2014.
+    E. DeLong, D. DeLong, D. Clarke-Pearson, Biometrics 44, 1988; computed from midranks as in X. Sun, W. Xu,
+    IEEE Signal Process. Lett. 21, 2014.
 
     Raises:
-        InputError: if there are fewer than two cases of a class.
+        InputError: if a class has fewer than two cases.
     """
     m, n = int(truth.sum()), int((~truth).sum())
     if min(m, n) < 2:
-        raise InputError(f"DeLong's variance needs two cases of each class, got {m} and {n}.")
+        raise InputError(f"DeLong's variance needs at least two cases of each class: found {m} and {n}.")
+    # The rank of a case among all cases minus its rank within its class is the number of cases of the other
+    # class below it; midranks count ties as half.
     ranks = stats.rankdata(scores, axis=1)
     inner = [stats.rankdata(scores[:, kind], axis=1) for kind in (truth, ~truth)]
-    of_positive = (ranks[:, truth] - inner[0]) / n  # share of negatives below each positive
-    of_negative = 1 - (ranks[:, ~truth] - inner[1]) / m
+    of_positive = (ranks[:, truth] - inner[0]) / n  # share of negatives below each positive, [k, m]
+    of_negative = 1 - (ranks[:, ~truth] - inner[1]) / m  # share of positives above each negative, [k, n]
     covariance = np.cov(of_positive) / m + np.cov(of_negative) / n
     return of_positive.mean(axis=1), covariance.reshape(len(scores), len(scores))
 
@@ -121,7 +137,7 @@ def delong_covariance(
 def delong_interval(
     truth: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of an area under the curve, by DeLong's variance, cut at 0 and 1.
+    """Compute the confidence interval of an area under the curve from DeLong's variance, within 0 and 1.
 
     Raises:
         InputError: as `delong_covariance`.
@@ -137,7 +153,7 @@ def delong_test(
     second: Float[np.ndarray, " n"],
     confidence: float = 0.95,
 ) -> DifferenceTest:
-    """DeLong's test of equal areas under the curves of two classifiers on the same cases.
+    """Test with DeLong's test whether two classifiers have equal areas under the curve on the same cases.
 
     Raises:
         InputError: as `delong_covariance`.
@@ -146,7 +162,7 @@ def delong_test(
     contrast = np.array([1.0, -1.0])
     difference = float(contrast @ areas)
     spread = float(np.sqrt(max(0.0, contrast @ covariance @ contrast)))
-    if spread == 0:  # the curves rank every pair alike, or separate the classes without fail
+    if spread == 0:  # equal ranks for every pair, or perfect separation
         return DifferenceTest(difference, difference, difference, 1.0 if difference == 0 else 0.0)
     p = float(2 * stats.norm.sf(abs(difference) / spread))
     margin = _z(confidence) * spread
@@ -156,7 +172,8 @@ def delong_test(
 def mcnemar_test(
     truth: Bool[np.ndarray, " n"], first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]
 ) -> McNemarTest:
-    """McNemar's test of equal accuracy of two classifiers on the same cases (Psychometrika 12, 1947)."""
+    """Test with McNemar's test whether two classifiers are equally accurate (Psychometrika 12, 1947)."""
+    # b and c: cases that only the first, or only the second, predicts correctly.
     b = int(((first == truth) & (second != truth)).sum())
     c = int(((first != truth) & (second == truth)).sum())
     if b + c == 0:
@@ -167,8 +184,10 @@ def mcnemar_test(
 
 
 def _weights(weights: Weights | None, truth: Bool[np.ndarray, " n"]) -> Weights:
+    """Return the weights, or 1 for each case."""
     return np.ones(truth.size) if weights is None else weights
 
 
 def _z(confidence: float) -> float:
+    """Return the quantile of the normal distribution of a two-sided interval, 1.96 for 95 %."""
     return float(stats.norm.ppf((1 + confidence) / 2))

@@ -1,12 +1,13 @@
-"""How well segmented objects agree with the true ones: object F1, object Dice, object Hausdorff of GlaS.
+"""Agreement of segmented objects with the ground truth: object F1, object Dice and object Hausdorff of GlaS.
 
-The three measures of the gland segmentation challenge (K. Sirinukunwattana et al., Medical Image Analysis
-35:489-502, 2017; glas.grand-challenge.org/Evaluation). Objects are labels, so that touching ones stay two.
+These are the three measures of the gland segmentation challenge (K. Sirinukunwattana et al., Medical Image
+Analysis 35:489-502, 2017; glas.grand-challenge.org/Evaluation). Objects are labels, so that touching objects
+stay separate.
 
-**Convention.** Label maps hold 0 for background. An object's counterpart is the one of the other map that it
-overlaps most, of two equal overlaps the one with the lower label. The challenge sums over all objects of all
-images of a test part; `Agreement` thus holds sums that can be added, and an image's own figures are those of
-its sums.
+**Convention.** Label maps hold 0 for background. The counterpart of an object is the object of the other map
+that it overlaps most; of two equal overlaps the one with the lower label. The challenge sums over all objects
+of all images of a test part. `Agreement` therefore holds sums, which can be added over images; the measures
+of one image are computed from its own sums.
 """
 
 import math
@@ -24,13 +25,13 @@ from histoscale.errors import InputError
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the measures are made of, of one image or of several added up.
+    """The sums of the measures, of one image or of several images together.
 
     Attributes:
         true_positives: found objects that cover more than half of their counterpart.
         false_positives: the other found objects.
-        false_negatives: true objects that no true positive stands for.
-        found_px, true_px: area of all found and of all true objects.
+        false_negatives: true objects that are not the counterpart of a true positive.
+        found_px, true_px: total area of the found and of the true objects in pixels.
         found_dice, true_dice: sum over the found or true objects of area times Dice with the counterpart.
         found_hausdorff, true_hausdorff: the same with the Hausdorff distance, in pixels.
     """
@@ -47,28 +48,28 @@ class Agreement:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall of whole objects; 1 where there is nothing on either side."""
+        """Harmonic mean of precision and recall of objects; 1 if both maps are empty."""
         objects = 2 * self.true_positives + self.false_positives + self.false_negatives
         return 2 * self.true_positives / objects if objects else 1.0
 
     @property
     def dice(self) -> float:
-        """Object Dice: both directions weighted by area; 1 where there is nothing on either side."""
+        """Object Dice: mean of both directions, weighted by area; 1 if both maps are empty."""
         return self._both_ways(self.found_dice, self.true_dice, nothing=1.0)
 
     @property
     def hausdorff(self) -> float:
-        """Object Hausdorff distance in pixels: both directions weighted by area; 0 where there is nothing."""
+        """Object Hausdorff distance in pixels: mean of both directions by area; 0 if both maps are empty."""
         return self._both_ways(self.found_hausdorff, self.true_hausdorff, nothing=0.0)
 
     def _both_ways(self, found: float, true: float, nothing: float) -> float:
-        """Mean of the two directions, or the only one that has objects."""
+        """Compute the mean of the two directions, or the value of the only map that has objects."""
         sides = [total / px for total, px in ((found, self.found_px), (true, self.true_px)) if px]
         return sum(sides) / len(sides) if sides else nothing
 
 
 def pooled(agreements: Iterable[Agreement]) -> Agreement:
-    """The agreement over the objects of many images, as the challenge reports a test part."""
+    """Sum the agreement over the objects of many images, as the challenge does for a test part."""
     rows = list(agreements)
     return Agreement(**{f.name: sum(getattr(row, f.name) for row in rows) for f in fields(Agreement)})
 
@@ -81,8 +82,8 @@ def agreement(
     Args:
         found: segmented objects.
         true: objects of the annotation.
-        nothing_to_compare: Hausdorff distance of an object where the other map has none at all. That of the
-            challenge's code is infinite; a table over many images needs a finite one.
+        nothing_to_compare: Hausdorff distance of an object if the other map has no objects. It is infinite in
+            the challenge's code; a table over many images needs a finite value.
 
     Raises:
         InputError: if a label is negative.
@@ -95,10 +96,12 @@ def agreement(
         0.6666666666666666
     """
     overlap = _overlaps(found, true)
+    # Without the row and the column of the background: pixels that pairs of objects share.
     shared = overlap[1:, 1:]
     found_px, true_px = overlap[1:].sum(axis=1), overlap[:, 1:].sum(axis=0)
     hits = len(_detected(overlap))
     of_found, of_true = _objects(found), _objects(true)
+    # Dice and Hausdorff are summed in both directions: found to true, and with `shared.T` true to found.
     return Agreement(
         true_positives=hits,
         false_positives=len(found_px) - hits,
@@ -115,7 +118,7 @@ def agreement(
 def detected(
     found: Integer[np.ndarray, "h w"], true: Integer[np.ndarray, "h w"]
 ) -> tuple[Int[np.ndarray, " objects"], Bool[np.ndarray, " objects"]]:
-    """Area of each true object, in the order of the labels, and whether a true positive stands for it."""
+    """Return the area of each true object, in the order of labels, and whether it was detected."""
     overlap = _overlaps(found, true)
     is_detected = np.zeros(overlap.shape[1] - 1, bool)
     is_detected[_detected(overlap)] = True
@@ -125,27 +128,32 @@ def detected(
 def _overlaps(
     found: Integer[np.ndarray, "h w"], true: Integer[np.ndarray, "h w"]
 ) -> Int[np.ndarray, "found_and_background true_and_background"]:
-    """Pixels that each found object, by row, shares with each true one; first row and column: background."""
+    """Count the pixels that each found object (row) shares with each true object (column).
+
+    The first row and the first column are the background.
+    """
     rows, columns = _numbered(found), _numbered(true)
     n_rows, n_columns = int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1
+    # A two-dimensional histogram: each pair of numbers is one bin.
     counts = np.bincount((rows * n_columns + columns).ravel(), minlength=n_rows * n_columns)
     return counts.reshape(n_rows, n_columns)
 
 
 def _numbered(labels: Integer[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
-    """The same objects in the same order as 1, 2, 3, ..."""
+    """Renumber objects as 1, 2, 3, ... in the order of their labels."""
     values, numbers = np.unique(labels, return_inverse=True)
     if values.size and values[0] < 0:
-        raise InputError(f"Wanted labels of 0 for background and above for objects, got {values[0]}.")
+        raise InputError(f"Expected labels of 0 for background and above for objects, found {values[0]}.")
+    # Numbers start at 0, which is right only if a background exists.
     without_background = values.size and values[0] != 0
     return (numbers.reshape(labels.shape) + (1 if without_background else 0)).astype(np.int64)
 
 
 def _detected(overlap: Int[np.ndarray, "_ _"]) -> list[int]:
-    """Indices of true objects, each the counterpart of a found one that covers more than half of it.
+    """Return the indices of true objects of which more than half is covered by a found object.
 
-    More than half, as in the challenge's code; by its text ("at least 50 %") two halves of one gland would
-    both be true positives.
+    More than half as in the challenge's code. By its text ("at least 50 %") both halves of a gland would be
+    true positives.
     """
     shared, true_px = overlap[1:, 1:], overlap[:, 1:].sum(axis=0)
     if 0 in shared.shape:
@@ -158,36 +166,37 @@ def _dice(
     areas: Int[np.ndarray, " objects"],
     other_areas: Int[np.ndarray, " others"],
 ) -> float:
-    """Sum over objects of area times Dice with the counterpart; 0 for one that overlaps nothing."""
+    """Sum area times Dice with the counterpart over objects; Dice is 0 without an overlap."""
     if 0 in shared.shape:
         return 0.0
     partner = shared.argmax(axis=1)
+    # Area times Dice: |A| * 2 |A & B| / (|A| + |B|). Without an overlap |A & B| is 0.
     both = np.take_along_axis(shared, partner[:, None], axis=1)[:, 0]
     return float((areas * 2 * both / (areas + other_areas[partner])).sum())
 
 
 @dataclass(frozen=True)
 class _Object:
-    """The pixels of one object, (row, column), and which are its edge: those with a 4-neighbour outside."""
+    """The pixels (row, column) of one object, and which of them have a 4-neighbour outside it."""
 
     pixels: Int[np.ndarray, "n 2"]
     is_edge: Bool[np.ndarray, " n"]
 
     @cached_property
     def edge(self) -> cKDTree:
-        """Whoever is outside is nearest to a pixel of the edge."""
+        """Search tree of the edge: for a point outside the object the nearest pixel is on the edge."""
         return cKDTree(self.pixels[self.is_edge])
 
     @cached_property
     def box(self) -> tuple[Int[np.ndarray, "2"], Int[np.ndarray, "2"]]:
-        """Lowest and highest row and column."""
+        """Bounding box: lowest and highest (row, column)."""
         return self.pixels.min(axis=0), self.pixels.max(axis=0)
 
     def farthest_from(self, other: "_Object") -> float:
-        """The distance to ``other`` of the pixel that is farthest from it.
+        """Compute the largest distance of a pixel to ``other``.
 
-        Outside the other's box, a step away from the box leads away from all of it: the farthest pixel there
-        is on the edge, and others need not be looked at.
+        Outside the bounding box of ``other``, a step away from the box increases the distance to all of its
+        pixels. The farthest pixel there is thus on the edge, and inner pixels are skipped.
         """
         low, high = other.box
         in_box = ((self.pixels >= low) & (self.pixels <= high)).all(axis=1)
@@ -197,8 +206,9 @@ class _Object:
 
 
 def _contains(shape: _Object, pixels: Int[np.ndarray, "m 2"]) -> Bool[np.ndarray, " m"]:
-    """Which pixels are the object's."""
+    """Tell which pixels belong to the object."""
     low, high = shape.box
+    # A mask of the bounding box; pixels outside the box are outside the object.
     mask = np.zeros(high - low + 1, bool)
     mask[tuple((shape.pixels - low).T)] = True
     inside = np.asarray(((pixels >= low) & (pixels <= high)).all(axis=1))
@@ -207,12 +217,12 @@ def _contains(shape: _Object, pixels: Int[np.ndarray, "m 2"]) -> Bool[np.ndarray
 
 
 def _objects(labels: Integer[np.ndarray, "h w"]) -> list[_Object]:
-    """Every object of a label map, in the order of the labels."""
+    """Return the objects of a label map in the order of labels."""
     numbers = _numbered(labels)
     objects = []
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         mask = numbers[box] == number
-        # Outside its box, hence also outside the image, nothing is the object's.
+        # The border of the image is an edge: outside, nothing belongs to the object.
         edge = mask & ~ndimage.binary_erosion(mask, border_value=0)
         pixels = np.argwhere(mask) + [side.start for side in box]
         objects.append(_Object(pixels.astype(np.int64), edge[mask]))
@@ -225,9 +235,9 @@ def _hausdorff(
     others: list[_Object],
     nothing_to_compare: float,
 ) -> float:
-    """Sum over objects of area times Hausdorff distance to the counterpart.
+    """Sum area times Hausdorff distance to the counterpart over objects.
 
-    Where an object overlaps none, its counterpart is the nearest by that distance.
+    The counterpart of an object without an overlap is the nearest object by that distance.
     """
     total = 0.0
     for row, one in zip(shared, objects, strict=True):
@@ -242,5 +252,5 @@ def _hausdorff(
 
 
 def _hausdorff_distance(a: _Object, b: _Object) -> float:
-    """Between the pixel centres of two objects."""
+    """Compute the Hausdorff distance of two objects between pixel centres."""
     return max(a.farthest_from(b), b.farthest_from(a))

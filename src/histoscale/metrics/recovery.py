@@ -1,4 +1,4 @@
-"""What super-resolution brings back: the share of the way from a low-resolution figure to the original's."""
+"""The share of a loss that super-resolution recovers, between low-resolution images and the originals."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,19 @@ from jaxtyping import Float
 from histoscale.metrics.classification import percentile_interval
 
 UNCERTAIN = 0.025
-"""Share of resampled draws without the loss above which a share of that loss has no interval."""
+"""If more than this share of the resampled draws shows no loss, no interval is computed."""
 NAN = float("nan")
 
 
 class Figure(NamedTuple):
-    """A mean over all images, and the means over resampled ones."""
+    """A mean over all images, and the means over resampled images."""
 
     mean: float
     drawn: Float[np.ndarray, " draws"]
 
 
 class Share(NamedTuple):
-    """A share with its 95 % interval; NaN where there is none."""
+    """A share with its 95 % interval; NaN if there is none."""
 
     mean: float
     low: float
@@ -28,15 +28,16 @@ class Share(NamedTuple):
 
 
 def recovered_share(own: Figure, original: Figure, low: Figure) -> Share:
-    """(own - low) / (original - low), whichever of both is the greater.
+    """Compute (own - low) / (original - low), for measures that increase or decrease with quality.
 
-    All three are resampled alike, draw by draw. Draws in which nothing is lost tell nothing of a share of the
-    loss; where they are more than `UNCERTAIN` there is no interval, where nothing was lost at all no share.
+    All three figures are resampled in the same way, draw by draw. Draws without a loss are left out. If they
+    are more than `UNCERTAIN` of all draws, there is no interval; without any loss there is no share.
     """
     lost = original.mean - low.mean
     if lost == 0:
         return Share(NAN, NAN, NAN)
     share = (own.mean - low.mean) / lost
+    # A draw is usable if it has a loss of the same sign as the loss over all images.
     drawn_lost = original.drawn - low.drawn
     usable = drawn_lost * np.sign(lost) > 0
     if 1 - usable.mean() > UNCERTAIN:
@@ -45,7 +46,7 @@ def recovered_share(own: Figure, original: Figure, low: Figure) -> Share:
 
 
 def share_of(own: Figure, original: Figure) -> Share:
-    """own / original; NaN where the original's figure is 0, no interval where resampling makes it so."""
+    """Compute own / original; NaN if original is 0, no interval if it is 0 in a resampled draw."""
     if original.mean == 0:
         return Share(NAN, NAN, NAN)
     if (original.drawn == 0).any():

@@ -1,7 +1,7 @@
-"""Structural similarity through scikit-image: on bytes, mean over the three colours.
+"""Structural similarity by scikit-image: on bytes, mean over the three colours.
 
-Two windows are in use and give different figures: the 7 x 7 box that scikit-image takes unless told (very
-probably the paper's) and the 11 x 11 Gaussian of Z. Wang et al., IEEE TIP 13(4), 2004.
+Two windows are common and give different values: the 7 x 7 box, the default of scikit-image and very probably
+that of the paper, and the 11 x 11 Gaussian of Z. Wang et al., IEEE TIP 13(4), 2004.
 """
 
 import numpy as np
@@ -22,13 +22,13 @@ def ssim(prediction: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "H W 3
 
 
 def ssim_gaussian(prediction: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarray, "H W 3"]) -> float:
-    """SSIM with Wang's window: Gaussian of sigma 1.5 on 11 x 11 pixels, population covariance.
+    """Compute SSIM with Wang's window: a Gaussian of sigma 1.5 on 11 x 11 pixels, population covariance.
 
     Raises:
         InputError: if the sizes differ or the window does not fit.
     """
     _check(prediction, truth, window_px=11)
-    # scikit-image cuts the Gaussian at 3.5 sigma, which is the 11 x 11 window.
+    # scikit-image truncates the Gaussian at 3.5 sigma, which gives 11 x 11 pixels.
     return float(
         structural_similarity(  # type: ignore[no-untyped-call]
             truth,
@@ -43,10 +43,11 @@ def ssim_gaussian(prediction: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.ndarra
 
 
 def _check(prediction: np.ndarray, truth: np.ndarray, window_px: int) -> None:
+    """Raise `InputError` if the images differ in size or are smaller than the window."""
     if prediction.shape != truth.shape:
-        raise InputError(f"Two images of one size are compared: got {prediction.shape} and {truth.shape}.")
+        raise InputError(f"Expected two images of one size, found {prediction.shape} and {truth.shape}.")
     if min(truth.shape[:2]) < window_px:
         raise InputError(
-            f"SSIM with a window of {window_px} x {window_px} pixels needs at least that many: "
-            f"got {truth.shape[0]} x {truth.shape[1]}."
+            f"SSIM with a window of {window_px} x {window_px} pixels needs an image of at least that size: "
+            f"found {truth.shape[0]} x {truth.shape[1]}."
         )
