@@ -56,6 +56,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
             ('root = "/somewhere"', 'root = "$NO_SUCH_VARIABLE"'),
             "NO_SUCH_VARIABLE names a variable that is not set",
         ),
+        (('root = "/somewhere"', 'root = "$EMPTY/x"'), "EMPTY/x names a variable that is not set"),
         (('root = "/somewhere"', 'root = "/x"\nscale_per = "sample"'), "needs queries"),
         (('root = "/somewhere"', 'root = "/x"\nscales = [0.5]'), "scales start at 1"),
         (('root = "/somewhere"', 'root = "/x"\ndegradations = {E = 1}'), "'B', 'C', 'D' or 'none'"),
@@ -73,7 +74,10 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
         (("[training]", "[trianing]"), "training: field required"),
     ],
 )
-def test_one_sentence_says_what_is_wrong(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+def test_one_sentence_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], message: str
+) -> None:
+    monkeypatch.setenv("EMPTY", "")
     with pytest.raises(ConfigError, match=message) as caught:
         read_run(write(tmp_path, GOOD.replace(*change)))
     assert "\n" not in str(caught.value)

@@ -20,15 +20,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def expanded(path: Path) -> Path:
-    """A path with its ``$VARIABLES`` replaced.
+    """A path with its ``$VARIABLES`` replaced; an empty one counts as not set.
 
     Raises:
         ValueError: if one is not set.
     """
-    whole = os.path.expandvars(path)
-    if "$" in whole:
-        raise ValueError(f"{path} names a variable that is not set")
-    return Path(whole)
+
+    def value(variable: re.Match[str]) -> str:
+        if not (found := os.environ.get(variable[1] or variable[2])):
+            raise ValueError(f"{path} names a variable that is not set")
+        return found
+
+    return Path(re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, str(path)))
 
 
 ExpandedPath = Annotated[Path, AfterValidator(expanded)]

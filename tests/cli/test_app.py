@@ -130,3 +130,27 @@ def test_a_console_that_lacks_letters(tmp_path: Path, encoding: str) -> None:
     assert target.exists()
     if encoding != "ascii":  # which typer takes for a mistake: it writes UTF-8
         assert rb"\u540d" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["upscale", "a.png", "--scale", "2", "-o", ""], "-o"),
+        (["upscale", "a.png", "--scale", "2", "--output="], "--output"),
+        (["upscale", "", "--scale", "2", "-o", "b.png"], "argument"),
+        (["train", "run.toml", "--output", ""], "--output"),
+        (["evaluate", "-m", "bicubic", "--data", ""], "--data"),
+        (["info", ""], "argument"),
+    ],
+)
+def test_an_empty_word_is_refused(words: list[str], named: str) -> None:
+    result = call(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "empty" in result.stderr
+    assert named in result.stderr
+
+
+def test_an_empty_split_means_all_splits() -> None:
+    result = call("evaluate", "-m", "bicubic", "--data", "/nowhere", "--split", "")
+    assert "empty" not in result.stderr
+    assert "nowhere" in result.stderr

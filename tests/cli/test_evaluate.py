@@ -24,8 +24,11 @@ def call(*words: Any) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_evaluate_asks_for_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HISTOSCALE_DATA", raising=False)
+@pytest.mark.parametrize("value", [None, ""])
+def test_evaluate_asks_for_data(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.setenv("HISTOSCALE_DATA", value or "")
+    if value is None:
+        monkeypatch.delenv("HISTOSCALE_DATA")
     result = call("evaluate")
     assert result.exit_code == 2
     assert "HISTOSCALE_DATA" in result.stderr

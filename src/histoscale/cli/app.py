@@ -20,6 +20,8 @@ from histoscale.errors import explained
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
+MAY_BE_EMPTY = ("--split",)
+"""Options for which an empty value has a meaning."""
 EXAMPLES = "\n\nExamples:\n"
 """Heading of the part of a verb's docstring that stands at the end of its help."""
 
@@ -41,6 +43,20 @@ class Verb(typer.core.TyperCommand):
         for param in params:
             param.hidden = getattr(param, "hidden", False) or param.name == "help"
         return params
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line.
+
+        Raises:
+            typer.BadParameter: if a word is empty, as a variable of the shell that is not set leaves it: an
+                empty path would mean the working folder.
+        """
+        for before, word in zip(["", *args], args, strict=False):
+            option, is_assigned, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+            if is_assigned and not value and option not in MAY_BE_EMPTY:
+                named = f"the value of {option}" if option.startswith("-") else "an argument"
+                raise typer.BadParameter(f"{named} is empty: give a value or leave the option out.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; every exception becomes a sentence and an exit code here, and nowhere else."""
