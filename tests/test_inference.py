@@ -1,5 +1,9 @@
 """Tiled inference: the same pixels as untiled, for every kind of model, image and size."""
 
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -327,3 +331,59 @@ def test_an_unknown_device_is_refused() -> None:
         pytest.skip("this machine has the device")
     with pytest.raises(HistoscaleError, match="cuda"):
         upscale(lively(), torch.rand(3, 8, 8), scale=2, device="cuda")
+
+
+MISTAKES = """
+import numpy as np, torch, histoscale
+model = histoscale.build("iste-fast", blocks=1, channels=8, hidden=8, waves=4)
+image = np.zeros((8, 9, 3), np.uint8)
+before = [(tensor.clone(), tensor.device) for tensor in model.state_dict().values()]
+for mistake in (
+    dict(scale="2"), dict(scale=b"2"), dict(scale=[2]), dict(scale=1e308), dict(scale=10**400),
+    dict(scale=2j),
+    dict(scale=float("nan")), dict(size=20), dict(size="20x30"), dict(size=("20", "30")), dict(size=None),
+    dict(scale=2, tile_px=1.5), dict(scale=2, tile_px="8"), dict(scale=2, tile_px=float("nan")),
+    dict(scale=2, device="meta"), dict(scale=2, device="abacus"), dict(scale=2, device=1.5),
+    dict(scale=2, precision=None), dict(scale=2, image="a.png"), dict(scale=2, model="iste-fast"),
+):
+    try:
+        histoscale.upscale(mistake.pop("model", model), mistake.pop("image", image), **mistake)
+    except histoscale.HistoscaleError as error:
+        print(type(error).__name__, error)
+    else:
+        print("no error", mistake)
+for (tensor, device), now in zip(before, model.state_dict().values(), strict=True):
+    assert now.device == device and torch.equal(now, tensor)
+"""
+
+
+def test_wrong_arguments_are_one_sentence_and_leave_the_model_alone() -> None:
+    """In a process of its own, because the tests' type checks would come first."""
+    done = subprocess.run([sys.executable, "-c", MISTAKES], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    kinds = [line.split()[0] for line in lines]
+    assert kinds == ["ScaleError"] * 14 + ["HistoscaleError"] * 4 + ["InputError"] * 2, lines
+    assert all(line.endswith(".") for line in lines)
+
+
+def test_every_part_of_a_model_is_in_its_mode_afterwards() -> None:
+    model, image = lively().train(), torch.rand(1, 3, 20, 20)
+    model.encoder.eval()
+    upscale(model, image, scale=2)
+    assert model.training
+    assert model.head.training
+    assert not model.encoder.training
+
+
+def test_four_threads_leave_the_mode_as_it_was() -> None:
+    model, image, started = lively().train(), torch.rand(1, 3, 12, 12), threading.Barrier(4)
+    expected = upscale(model, image, scale=2)
+
+    def use(_: int) -> bool:
+        started.wait()
+        return all(torch.equal(upscale(model, image, scale=2), expected) for _ in range(5))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(use, range(4)))
+    assert all(part.training for part in model.modules())

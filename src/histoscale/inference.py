@@ -1,6 +1,7 @@
 """Upscale an image with any model, tile by tile; beside the two images only one tile is in memory."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias, cast, get_args
@@ -8,14 +9,15 @@ from typing import NamedTuple, TypeAlias, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from histoscale.errors import HistoscaleError, ScaleError, WeightsError
+from histoscale.errors import HistoscaleError, InputError, ScaleError, WeightsError
 from histoscale.imaging.arrays import (
     Image,
     ReadWindow,
     check_image,
     empty_like,
+    is_whole,
     output_size,
     pixel_reader,
     to_uint8,
@@ -81,6 +83,8 @@ def upscale(
         >>> histoscale.upscale(model, np.zeros((10, 20, 3), np.uint8), scale=2.7).shape
         (27, 54, 3)
     """
+    if not isinstance(model, SuperResolver):
+        raise InputError(f"The model must come from histoscale.load or build, but is {type(model).__name__}.")
     check_image(image)
     h, w = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
     size = output_size((h, w), size, scale)
@@ -210,8 +214,8 @@ def tiles_for(
     model: SuperResolver, lr_size: tuple[int, int], size: tuple[int, int], tile_px: int
 ) -> tuple[Tile, ...]:
     """Return tiles with the context that ``model`` needs."""
-    if tile_px < 1:
-        raise ScaleError(f"Expected a tile of at least 1 pixel, found {tile_px}.")
+    if not is_whole(tile_px) or tile_px < 1:
+        raise ScaleError(f"Expected a tile of a whole number of pixels, at least 1, found {tile_px!r}.")
     return plan_tiles(lr_size, size, tile_px, model.halo_px, alignment_for(model, lr_size, size))
 
 
@@ -294,18 +298,36 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
         yield
 
 
+_in_use: dict[nn.Module, tuple[int, dict[nn.Module, bool]]] = {}
+"""Of each model in use: by how many callers, and the mode that each of its parts was in before."""
+_in_use_lock = threading.Lock()
+
+
 @contextmanager
 def evaluating(model: SuperResolver) -> Iterator[None]:
-    """Set the model to evaluation mode and restore its mode at the end; its kernels stay channels last."""
-    training = model.training
-    model.eval()
-    frozen = any(weight.is_inference() for weight in model.parameters())
-    with torch.inference_mode(frozen):  # converted in inference mode, weights could not be trained afterwards
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Set the model to evaluation mode and restore each part's mode at the end; kernels stay channels last.
+
+    Several threads may use one model: the last of them restores the modes.
+    """
+    with _in_use_lock:
+        callers, modes = _in_use.get(model, (0, {}))
+        if not callers:
+            modes = {part: part.training for part in model.modules()}
+            model.eval()
+            frozen = any(weight.is_inference() for weight in model.parameters())
+            with torch.inference_mode(frozen):  # else they could not be trained again
+                model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _in_use[model] = callers + 1, modes
     try:
         yield
     finally:
-        model.train(training)
+        with _in_use_lock:
+            callers, modes = _in_use.pop(model)
+            if callers > 1:
+                _in_use[model] = callers - 1, modes
+            else:
+                for part, was_training in modes.items():
+                    part.training = was_training
 
 
 def finite(pixels: Float[Tensor, "b 3 r c"]) -> Float[Tensor, "b 3 r c"]:

@@ -1,8 +1,8 @@
 """Images as arrays and tensors: check them, read windows, allocate the output."""
 
-import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Collection
+from numbers import Real
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -50,8 +50,8 @@ def output_size(
     """Compute the height and width of the output from exactly one of ``size`` and ``scale``.
 
     Raises:
-        ScaleError: if both or neither are given, if the scale is not finite, or if the output is smaller than
-            the image.
+        ScaleError: if both or neither are given, if they are no numbers, if the output is smaller than the
+            image, or if it has more pixels than can be counted.
     """
     if (size is None) == (scale is None):
         raise ScaleError(
@@ -59,21 +59,35 @@ def output_size(
         )
     h, w = lr_size
     if size is None:
-        if not math.isfinite(cast(float, scale)):
-            raise ScaleError(f"Expected a finite scale, found {scale}.")
-        if cast(float, scale) < 1:
-            raise ScaleError(
-                f"Expected a scale of at least 1, found {scale:g}: downsample with Pillow instead."
-            )
-        size = rounded_size(h, cast(float, scale)), rounded_size(w, cast(float, scale))
-    if len(size) != 2 or not all(isinstance(side, int | np.integer) for side in size):
-        raise ScaleError(f"Expected a size of two whole numbers, height and width, found {size}.")
+        size = _scaled((h, w), scale)
+    if not isinstance(size, Collection) or len(size) != 2 or not all(map(is_whole, size)):
+        raise ScaleError(f"Expected a size of two whole numbers, height and width, found {size!r}.")
     if size[0] < h or size[1] < w:
         raise ScaleError(
             f"Expected at least the image's {h} x {w} pixels, found {size[0]} x {size[1]}: "
             "downsample with Pillow instead."
         )
     return int(size[0]), int(size[1])
+
+
+def _scaled(lr_size: tuple[int, int], scale: object) -> tuple[int, int]:
+    """The output's height and width at a scale."""
+    if not isinstance(scale, Real):
+        raise ScaleError(f"Expected a number as scale, found {scale!r}.")
+    try:
+        factor = float(scale)
+        if factor < 1:
+            raise ScaleError(
+                f"Expected a scale of at least 1, found {factor:g}: downsample with Pillow instead."
+            )
+        return rounded_size(lr_size[0], factor), rounded_size(lr_size[1], factor)
+    except (OverflowError, ValueError) as error:  # an infinite number of pixels, or NaN
+        raise ScaleError(f"Expected a finite scale and fewer pixels: {error}.") from None
+
+
+def is_whole(number: object) -> bool:
+    """Whether a number counts pixels."""
+    return isinstance(number, int | np.integer)
 
 
 def empty_like(image: NDArray[Any] | Tensor, size: tuple[int, int]) -> NDArray[Any] | Tensor:

@@ -128,7 +128,9 @@ def moved(model: AnyModule, device: torch.device | str) -> AnyModule:
         HistoscaleError: if the device cannot be used.
     """
     try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers, and the weights would be lost")
         return model.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA raises AssertionError
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch without CUDA raises AssertionError
         reason = str(error).splitlines()[0].rstrip(".")
         raise HistoscaleError(f"Device {device} cannot be used: {reason}.") from None
