@@ -22,8 +22,10 @@ import histoscale
 from histoscale.errors import ConfigError, HistoscaleError, InputError, OutputError, ScaleError
 from histoscale.io.formats import describe, open_slide
 from histoscale.io.tile_store import TileStore
+from histoscale.io.writers.base import Encoding
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import ThisProcess, executor_for
+from histoscale.upscaling.memory import disk_bytes
 from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.results import SlideOutcome
@@ -413,3 +415,16 @@ def test_a_source_that_changes_during_the_run_is_refused(tmp_path: Path, small: 
             ThisProcess(),
             announce=replace_source,
         )
+
+
+@pytest.mark.parametrize("name", ["a.ome.tiff", "a.ome.zarr"])
+def test_the_announced_size_is_an_upper_bound(
+    slide: Path, tmp_path: Path, small: Engine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Label, macro and thumbnail take more than the pixels of a small region."""
+    announced: list[int] = []
+    monkeypatch.setattr("histoscale.upscaling.slide.ensure_disk", lambda _, needed: announced.append(needed))
+    upscale_slide(slide, tmp_path / name, options(scale=1.5, compression=None), small, ThisProcess())
+    written = [tmp_path / name, *(tmp_path / name).rglob("*")]
+    size = sum(path.stat().st_size for path in written if path.is_file())
+    assert 300_000 < size < announced[0] - disk_bytes((150, 135), 64, Encoding("jpeg", 90))[0]

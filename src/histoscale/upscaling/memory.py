@@ -27,6 +27,8 @@ LIBRARY_SLACK = 3.0
 """Convolutions keep rearranged copies that are not counted, and freed memory is kept and used in pieces."""
 BEGUN_BYTES = 64 * 2**20
 """What the libraries add to a worker with its first tiles."""
+HEADER_BYTES = 64 * 2**10
+"""Metadata of an output: the record, OME-XML, a colour profile."""
 BYTES_PER_OUTPUT_PX = 3 * 4
 """A finished tile, its cheap counterpart, and both on their way to the disk."""
 
@@ -139,9 +141,16 @@ def choose_tile(
     )
 
 
-def disk_bytes(size_xy: tuple[int, int], tile_px: int, encoding: Encoding) -> tuple[int, int]:
-    """Bytes of temporary files (tiles and lower levels), and of the output, estimated from above."""
-    return stored_bytes(size_xy, tile_px) + scratch_bytes(size_xy), estimate_bytes(size_xy, encoding)
+def disk_bytes(
+    size_xy: tuple[int, int], tile_px: int, encoding: Encoding, associated_bytes: int = 0
+) -> tuple[int, int]:
+    """Bytes of temporary files (tiles and lower levels), and of the output, estimated from above.
+
+    Args:
+        associated_bytes: of the pixels of label, macro and thumbnail.
+    """
+    temporary = stored_bytes(size_xy, tile_px) + scratch_bytes(size_xy)
+    return temporary, estimate_bytes(size_xy, encoding) + associated_bytes + HEADER_BYTES
 
 
 def ensure_disk(folder: Path, needed_bytes: int) -> None:

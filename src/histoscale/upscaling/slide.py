@@ -1,7 +1,7 @@
 """Upscale a slide: plan it, compute it tile by tile, and write it while it is computed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from histoscale.upscaling.options import Options
 from histoscale.upscaling.plan import TileJob, TileResult
 from histoscale.upscaling.planning import PlannedSlide, plan_slide
 from histoscale.upscaling.record import remarks
-from histoscale.upscaling.request import Request, read_request
+from histoscale.upscaling.request import read_request
 from histoscale.upscaling.results import SlideOutcome, Work
 from histoscale.upscaling.resume import earlier_manifest, manifest_of, refuse_changed
 from histoscale.upscaling.stream import TileStream
@@ -47,17 +47,18 @@ class Totals:
     """The results of all workers, summed.
 
     Attributes:
+        done: output pixels.
+        encode_s: seconds of the writer, less those in which it waited for tiles.
         halved: tiles that were computed in parts because memory ran out.
-        lost: names of associated images that are damaged.
     """
 
-    done: int
+    done: int = 0
     read_s: float = 0.0
     model_s: float = 0.0
     interpolate_s: float = 0.0
     store_s: float = 0.0
+    encode_s: float = 0.0
     halved: list[int] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
 
     def add(self, result: TileResult) -> None:
         """Count a tile."""
@@ -68,6 +69,11 @@ class Totals:
         self.store_s += result.store_s
         if result.parts > 1:
             self.halved.append(result.index)
+
+    @property
+    def work(self) -> Work:
+        """The seconds by kind of work."""
+        return Work(self.read_s, self.model_s, self.interpolate_s, self.encode_s + self.store_s)
 
 
 def upscale_slide(
@@ -91,7 +97,8 @@ def upscale_slide(
         ConfigError: if memory is too small, or the run that is resumed had other settings.
     """
     started = time.perf_counter()
-    refuse_impossible_slide(target, _encoding(target, options), options.overwrite)
+    encoding = encoding_for(target, options.compression, options.quality, options.layout)
+    refuse_impossible_slide(target, encoding, options.overwrite)
     store = TileStore.beside(target)
     with store.locked(), measure_peak_memory() as peak, open_slide(source) as slide:
         earlier = earlier_manifest(store, options)
@@ -105,162 +112,138 @@ def upscale_slide(
             plan = planned.plan
             store.keep_whole({index: plan.tile(index).part for index in range(plan.tile_count)})
             remove_leftovers(target)
-        _announce(planned, target, options, store, announce)
+        run = SlideRun(slide, target, options, encoding, planned, store, executor)
+        run.announce(announce)
         if not earlier:
             if planned.plan.tissue:
                 executor.call(save_tissue, source, request, options.tissue, store.tissue)
             store.create(planned.plan.size_xy[::-1], planned.plan.tile_px, manifest)
-        totals, waited_s = _compute_and_write(slide, planned, store, target, options, executor, progress)
+        run.compute_and_write(progress)
         seconds = time.perf_counter() - started
-        found = measure_written(slide, request.region, planned.plan, store, target)
+        outcome = run.outcome(source, seconds)
         store.clear()
-    outcome = _outcome(source, target, planned, options, executor, totals, waited_s, seconds, found)
     # The memory of other machines cannot be measured here.
     return replace(outcome, peak_mib=peak.mib) if options.cluster in {None, "local"} else outcome
 
 
-def _announce(
-    planned: PlannedSlide, target: Path, options: Options, store: TileStore, announce: Announce | None
-) -> None:
-    """Check that the disk has enough space, and announce the size of the work.
+@dataclass
+class SlideRun:
+    """A slide under way: what is planned, where its tiles are, and what came of it so far.
 
-    Raises:
-        OutputError: if it has not.
+    Attributes:
+        associated: label, macro and thumbnail of the source.
+        lost: names of those that are damaged.
     """
-    plan, budget = planned.plan, planned.budget
-    stored, written = disk_bytes(plan.size_xy, plan.tile_px, _encoding(target, options))
-    done = len(store.done())
-    ensure_disk(store.folder, int(stored * (1 - done / plan.tile_count)) + written)
-    if announce is not None:
-        width, height = plan.size_xy
-        resumed = f" ({done} of them finished earlier)" if done else ""
-        announce(
-            f"computing {width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px} px"
-            f"{resumed} with {_counted(budget.workers, 'worker')}; needs up to "
-            f"{format_bytes(budget.peak_bytes)} of memory, {format_bytes(stored)} of temporary files and "
-            f"{format_bytes(written)} for the output"
+
+    slide: Slide
+    target: Path
+    options: Options
+    encoding: Encoding
+    planned: PlannedSlide
+    store: TileStore
+    executor: Executor
+    totals: Totals = field(default_factory=Totals)
+    associated: dict[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in self.slide.description.associated:
+            try:
+                self.associated[name] = self.slide.associated_image(name)
+            except InputError:
+                self.lost.append(name)
+
+    def announce(self, announce: Announce | None) -> None:
+        """Check that the disk has enough space, and announce the size of the work.
+
+        Raises:
+            OutputError: if it has not.
+        """
+        plan, budget = self.planned.plan, self.planned.budget
+        further = sum(image.nbytes for image in self.associated.values())
+        stored, written = disk_bytes(plan.size_xy, plan.tile_px, self.encoding, further)
+        done = len(self.store.done())
+        ensure_disk(self.store.folder, int(stored * (1 - done / plan.tile_count)) + written)
+        if announce is not None:
+            width, height = plan.size_xy
+            resumed = f" ({done} of them finished earlier)" if done else ""
+            announce(
+                f"computing {width} x {height} px in {_counted(plan.tile_count, 'tile')} of {plan.tile_px} px"
+                f"{resumed} with {_counted(budget.workers, 'worker')}; needs up to "
+                f"{format_bytes(budget.peak_bytes)} of memory, {format_bytes(stored)} of temporary files and "
+                f"{format_bytes(written)} for the output"
+            )
+
+    def compute_and_write(self, progress: Progress | None) -> None:
+        """Write the slide while workers compute."""
+        plan, done = self.planned.plan, self.store.done()
+        self.totals.done = sum(plan.tile(index).pixels for index in done)
+
+        def count(result: TileResult) -> None:
+            self.totals.add(result)
+            if progress is not None:
+                progress(self.totals.done, plan.size_xy[0] * plan.size_xy[1])
+
+        job = TileJob(plan, self.store.folder.absolute(), self.planned.record.source_digest or "")
+        missing = [index for index in range(plan.tile_count) if index not in done]
+        stream = TileStream(plan, self.store, self.executor.run(job, missing), count)
+        started = time.perf_counter()
+        output = self._output(stream)
+        write_slide(self.target, output, self.encoding, self.store.scratch, self.options.overwrite)
+        self.totals.encode_s = time.perf_counter() - started - stream.waited_s
+
+    def _output(self, stream: TileStream) -> OutputSlide:
+        """The output for the writer, which reads the pixels from the stream."""
+        header, output = self.planned.request.header, self.planned.request.output
+        return OutputSlide(
+            size_xy=output.size_xy,
+            read=stream.read,
+            provenance=self.planned.record,
+            mpp=output.mpp,
+            power=output.power,
+            icc_profile=header.icc_profile,
+            associated=self.associated,
+            study=header.study,
         )
+
+    def outcome(self, source: Path, seconds: float) -> SlideOutcome:
+        """Measure the written slide and say what came of it."""
+        planned, request, plan = self.planned, self.planned.request, self.planned.plan
+        found = measure_written(self.slide, request.region, plan, self.store, self.target)
+        return SlideOutcome(
+            source,
+            self.target,
+            request.region.size_xy,
+            plan.size_xy,
+            request.mpp,
+            request.output.mpp,
+            planned.method,
+            seconds,
+            tuple(self._remarks(found)),
+            provenance=planned.record,
+            power_before=request.header.power,
+            device=plan.setting.processor if plan.setting else None,
+            workers=self.executor.workers,
+            tile_px=plan.tile_px,
+            work=self.totals.work,
+            tissue_share=found.tissue_share,
+            views=found.views,
+        )
+
+    def _remarks(self, found: Findings) -> Iterator[str]:
+        """Everything a person should know beside the line of sizes."""
+        request, options = self.planned.request, self.options
+        yield from remarks(request.header, request.output, self.planned.used, options.source_mpp)
+        form, has_quality = format_of(self.target).name, self.encoding.compression in {"jpeg", "jpeg2000"}
+        yield from options.without_effect(form, is_slide=True, is_lossless=not has_quality)
+        yield from request.roi.notes if request.roi else ()
+        if self.lost:
+            yield f"damaged in the source and left out: {', '.join(self.lost)}"
+        if self.totals.halved:
+            yield f"memory ran out in {len(self.totals.halved)} tiles, which were computed in parts"
+        if found.tissue_share == 0:
+            yield "no tissue was found, so the model was not used: give --tissue all to use it everywhere"
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _compute_and_write(
-    slide: Slide,
-    planned: PlannedSlide,
-    store: TileStore,
-    target: Path,
-    options: Options,
-    executor: Executor,
-    progress: Progress | None,
-) -> tuple[Totals, float]:
-    """Write the slide while workers compute; return the totals and the seconds of the writer alone."""
-    plan = planned.plan
-    done = store.done()
-    totals = Totals(sum(plan.tile(index).pixels for index in done))
-
-    def count(result: TileResult) -> None:
-        totals.add(result)
-        if progress is not None:
-            progress(totals.done, plan.size_xy[0] * plan.size_xy[1])
-
-    missing = [index for index in range(plan.tile_count) if index not in done]
-    results = executor.run(
-        TileJob(plan, store.folder.absolute(), planned.record.source_digest or ""), missing
-    )
-    stream = TileStream(plan, store, results, count)
-    started = time.perf_counter()
-    write_slide(
-        target,
-        _finished(slide, planned, stream, totals),
-        _encoding(target, options),
-        store.scratch,
-        options.overwrite,
-    )
-    return totals, time.perf_counter() - started - stream.waited_s
-
-
-def _finished(slide: Slide, planned: PlannedSlide, stream: TileStream, totals: Totals) -> OutputSlide:
-    """The output for the writer, with the associated images of the source."""
-    header, output = planned.request.header, planned.request.output
-    return OutputSlide(
-        size_xy=output.size_xy,
-        read=stream.read,
-        provenance=planned.record,
-        mpp=output.mpp,
-        power=output.power,
-        icc_profile=header.icc_profile,
-        associated=_associated(slide, totals),
-        study=header.study,
-    )
-
-
-def _associated(slide: Slide, totals: Totals) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
-    """Label, macro and thumbnail; a damaged one is left out and noted."""
-    found = {}
-    for name in slide.description.associated:
-        try:
-            found[name] = slide.associated_image(name)
-        except InputError:
-            totals.lost.append(name)
-    return found
-
-
-def _encoding(target: Path, options: Options) -> Encoding:
-    return encoding_for(target, options.compression, options.quality, options.layout)
-
-
-def _outcome(
-    source: Path,
-    target: Path,
-    planned: PlannedSlide,
-    options: Options,
-    executor: Executor,
-    totals: Totals,
-    encoding_s: float,
-    seconds: float,
-    found: Findings,
-) -> SlideOutcome:
-    request, plan = planned.request, planned.plan
-    return SlideOutcome(
-        source,
-        target,
-        request.region.size_xy,
-        plan.size_xy,
-        request.mpp,
-        request.output.mpp,
-        planned.method,
-        seconds,
-        _remarks(request, target, planned, options, totals, found),
-        provenance=planned.record,
-        power_before=request.header.power,
-        device=plan.setting.processor if plan.setting else None,
-        workers=executor.workers,
-        tile_px=plan.tile_px,
-        work=Work(totals.read_s, totals.model_s, totals.interpolate_s, encoding_s + totals.store_s),
-        tissue_share=found.tissue_share,
-        views=found.views,
-    )
-
-
-def _remarks(
-    request: Request,
-    target: Path,
-    planned: PlannedSlide,
-    options: Options,
-    totals: Totals,
-    found: Findings,
-) -> tuple[str, ...]:
-    """Everything a person should know beside the line of sizes."""
-    noted = [*remarks(request.header, request.output, planned.used, options.source_mpp)]
-    has_quality = _encoding(target, options).compression in {"jpeg", "jpeg2000"}
-    noted += options.without_effect(format_of(target).name, is_slide=True, is_lossless=not has_quality)
-    noted += request.roi.notes if request.roi else ()
-    if totals.lost:
-        noted.append(f"damaged in the source and left out: {', '.join(totals.lost)}")
-    if totals.halved:
-        noted.append(f"memory ran out in {len(totals.halved)} tiles, which were computed in parts")
-    if found.tissue_share == 0:
-        noted.append("no tissue was found, so the model was not used: give --tissue all to use it everywhere")
-    return tuple(noted)
