@@ -235,11 +235,11 @@ def writing(what: object, advice: str = "") -> Iterator[None]:
         raise OutputError(f"{what} cannot be written: {reason}{advice and '; '}{advice}.") from error
 
 
-def refuse_existing(*targets: Path) -> None:
+def refuse_existing(*targets: Path, advice: str = "pass --overwrite to replace it") -> None:
     """Raise `OutputError` if there is something under one of these names, be it a dangling link."""
     for target in targets:
         if os.path.lexists(target):
-            raise OutputError(f"{target} exists already: pass --overwrite to replace it.")
+            raise OutputError(f"{target} exists already: {advice}.")
 
 
 def refuse_links(folder: Path) -> None:

@@ -10,7 +10,7 @@ from histoscale.cli import app
 from histoscale.experiments.glands.config import all_settings
 from histoscale.experiments.glands.data import GlandImage
 from histoscale.experiments.glands.scores import GlandScore
-from histoscale.experiments.results import write_rows
+from histoscale.experiments.results import rows_as_text
 from histoscale.metrics.objects import Agreement
 
 
@@ -26,7 +26,7 @@ def test_tables_from_scores_alone(tmp_path: Path) -> None:
         for setting in all_settings(("original", "lr", "bicubic", "m"))
         for image in "ab"
     ]
-    write_rows(path, GlandScore, scores)
+    path.write_text(rows_as_text(GlandScore, scores))
     result = call("--from", path, "-o", tmp_path / "out", "--latex")
     assert result.exit_code == 0, result.output
     assert "0.900" in result.stdout

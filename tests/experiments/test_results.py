@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from histoscale.errors import DataError, OutputError
-from histoscale.experiments.results import ResultFolder, append_rows, read_rows, write_rows
+from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 
 
 class Tuple(NamedTuple):
@@ -31,22 +31,24 @@ ROWS = [("plain", True, 1 / 3, 1), ('a "b", c\nd', False, math.inf, -2), ("", Tr
 
 @pytest.mark.parametrize("kind", [Tuple, Record])
 def test_rows_read_back_exactly(kind: type, tmp_path: Path) -> None:
-    rows, path = [kind(*row) for row in ROWS], tmp_path / "rows.csv"
-    write_rows(path, kind, rows[:1])
-    append_rows(path, rows[1:])
-    assert read_rows(path, kind) == rows
-    assert path.read_text().splitlines()[:2] == ["name,is_good,figure,n", "plain,1,0.3333333333333333,1"]
+    rows, folder = [kind(*row) for row in ROWS], ResultFolder(tmp_path, kind)
+    folder.begin(rows[:1], {})
+    folder.append(rows[1:])
+    assert folder.read() == rows
+    assert folder.partial_file.read_text().splitlines()[:2] == [
+        "name,is_good,figure,n",
+        "plain,1,0.3333333333333333,1",
+    ]
 
 
 def test_no_rows_are_a_heading(tmp_path: Path) -> None:
-    write_rows(tmp_path / "rows.csv", Tuple, [])
+    (tmp_path / "rows.csv").write_text(rows_as_text(Tuple, []))
     assert read_rows(tmp_path / "rows.csv", Tuple) == []
 
 
 def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
     rows, path = [Tuple("a", True, 0.25), Tuple("b", False, 12.5)], tmp_path / "rows.csv"
-    write_rows(path, Tuple, rows)
-    path.write_text(path.read_text()[:-3])
+    path.write_text(rows_as_text(Tuple, rows)[:-3])
     assert read_rows(path, Tuple) == rows[:1]
 
 
@@ -78,44 +80,51 @@ def test_a_missing_file_is_not_called_something_else(tmp_path: Path) -> None:
 # A folder of results: what a stopped run leaves, and what may be resumed.
 
 
-SETTINGS = {"data": "here", "scales": (2, 3)}
+SETTINGS: dict[str, object] = {"data": "here", "scales": (2, 3)}
 
 
 def test_rows_of_a_stopped_run_come_back_and_a_finished_one_keeps_no_partial_file(tmp_path: Path) -> None:
     folder = ResultFolder(tmp_path / "out", Tuple)
-    assert folder.is_empty
-    assert folder.read() == []
-    folder.begin([Tuple(*ROWS[0])], SETTINGS)
-    folder.append([Tuple(*ROWS[1])])
-    assert folder.is_unfinished
-    assert folder.read() == [Tuple(*row) for row in ROWS[:2]]
-    folder.finish([Tuple(*row) for row in ROWS], SETTINGS, {"tables.md": "| a |"})
+    with folder.opened(SETTINGS, resume=True) as rows:
+        assert rows == []
+        folder.begin([Tuple(*ROWS[0])], SETTINGS)
+        folder.append([Tuple(*ROWS[1])])
+        with pytest.raises(OutputError, match="Another run"), folder.opened(SETTINGS, resume=True):
+            pass
+    with folder.opened(SETTINGS, resume=True) as rows:
+        assert rows == [Tuple(*row) for row in ROWS[:2]]
+        folder.finish([Tuple(*row) for row in ROWS], SETTINGS, {"tables.md": "| a |"})
     assert {path.name for path in folder.path.iterdir()} == {"scores.csv", "settings.json", "tables.md"}
+    with folder.opened(SETTINGS, resume=False, overwrite=True) as rows:
+        assert rows == []
     assert folder.read() == [Tuple(*row) for row in ROWS]
 
 
-def test_results_are_refused_and_removed_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["scores.csv", "scores.partial.csv", "tables.md"])
+def test_results_are_neither_replaced_nor_resumed_unasked(name: str, tmp_path: Path) -> None:
     folder = ResultFolder(tmp_path, Tuple)
-    folder.refuse_existing("tables.md")
-    folder.write({"tables.md": "mine", "other.txt": "stays"})
-    with pytest.raises(OutputError, match=r"tables\.md exists already: .*--overwrite.*--resume"):
-        folder.refuse_existing("tables.md")
-    folder.finish([], SETTINGS)
-    with pytest.raises(OutputError, match=r"scores\.csv exists already"):
-        folder.refuse_existing()
-    folder.clear("tables.md")
-    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+    folder.write({name: "mine"})
+    with (
+        pytest.raises(OutputError, match=rf"{name} exists already: .*--overwrite.*--resume"),
+        folder.opened(SETTINGS, resume=False, others=("tables.md",)),
+    ):
+        pass
+
+
+def resume(folder: ResultFolder[Tuple], settings: dict[str, object], shared: list[str] | None = None) -> None:
+    with folder.opened(settings, shared, resume=True):
+        pass
 
 
 def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
     folder = ResultFolder(tmp_path, Tuple)
-    folder.refuse_changes(SETTINGS)  # nothing to resume
+    resume(folder, SETTINGS)  # nothing to resume
     folder.begin([], SETTINGS)
-    folder.refuse_changes(SETTINGS)
-    folder.refuse_changes(SETTINGS | {"scales": (4,)}, ["data"])
+    resume(folder, SETTINGS)
+    resume(folder, SETTINGS | {"scales": (4,)}, ["data"])
     with pytest.raises(OutputError, match=r"was made with scales \[2, 3\], not \[4\]"):
-        folder.refuse_changes(SETTINGS | {"scales": (4,)})
+        resume(folder, SETTINGS | {"scales": (4,)})
     for damaged in ("{", "[]"):
         (tmp_path / "settings.json").write_text(damaged)
         with pytest.raises(OutputError, match=r"settings\.json is missing or damaged"):
-            folder.refuse_changes(SETTINGS)
+            resume(folder, SETTINGS)

@@ -8,7 +8,7 @@ import pytest
 
 from histoscale.errors import DataError
 from histoscale.experiments.methods import BICUBIC
-from histoscale.experiments.results import write_rows
+from histoscale.experiments.results import rows_as_text
 from histoscale.experiments.scoring import Score, read_scores
 
 
@@ -30,7 +30,7 @@ def scores() -> list[Score]:
 
 def test_csv_gives_back_every_figure_exactly(scores: list[Score], tmp_path: Path) -> None:
     scores.append(replace(scores[0], model="net, the 2nd", psnr_whole=1 / 3, psnr_shaved=math.inf, scale=3.3))
-    write_rows(tmp_path / "scores.csv", Score, scores)
+    (tmp_path / "scores.csv").write_text(rows_as_text(Score, scores))
     assert read_scores(tmp_path / "scores.csv") == scores
 
 
@@ -46,7 +46,7 @@ def test_another_file_is_refused_in_one_sentence(text: str | None, tmp_path: Pat
 
 def test_tables_of_before_a_column_was_added_are_read(scores: list[Score], tmp_path: Path) -> None:
     later = [replace(s, weights="abc", through=3) for s in scores]
-    write_rows(tmp_path / "new.csv", Score, later)
+    (tmp_path / "new.csv").write_text(rows_as_text(Score, later))
     old = [",".join(line.split(",")[:-2]) for line in (tmp_path / "new.csv").read_text().splitlines()]
     (tmp_path / "old.csv").write_text("\n".join(old) + "\n")
     assert read_scores(tmp_path / "old.csv") == scores

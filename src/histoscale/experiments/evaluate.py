@@ -35,8 +35,8 @@ SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
 DEGRADATIONS = ("B", "none")
 TABLES = "tables.md"
 """What is written beside scores and settings, made from the scores alone."""
-LASTING = ("data", "device", "precision")
-"""Settings that all rows of an evaluation share."""
+SHARED = ("data", "device", "precision")
+"""Settings that all rows of an evaluation have in common."""
 
 
 def evaluate(
@@ -89,14 +89,10 @@ def evaluate(
         "device": str(device),
         "precision": precision,
     }
-    if not (resume or overwrite):
-        folder.refuse_existing(TABLES)
-    with folder.lock():
-        if resume:
-            folder.refuse_changes(settings, LASTING)
+    with folder.opened(settings, SHARED, resume=resume, overwrite=overwrite, others=(TABLES,)) as earlier:
         jobs = plan_jobs(cases, methods, allow_resize)
-        earlier = still_valid(folder.read(), jobs, methods) if resume else []
-        scores = score_remaining(folder, settings, earlier, jobs, compute, progress=progress)
+        valid = still_valid(earlier, jobs, methods)
+        scores = score_remaining(folder, settings, valid, jobs, compute, progress=progress)
         folder.finish(scores, settings, {TABLES: markdown(scores)})
     return scores
 

@@ -7,8 +7,9 @@ import pytest
 
 from histoscale.errors import ConfigError, DataError, OutputError, WeightsError
 from histoscale.experiments.cancer.experiment import cancer, cancer_again
-from histoscale.experiments.cancer.predictions import read_predictions
+from histoscale.experiments.cancer.predictions import Prediction
 from histoscale.experiments.downstream.settings import SettingImages
+from histoscale.experiments.results import read_rows
 from histoscale.files import lock
 
 pytest.importorskip("monai", reason="MONAI is not installed")
@@ -35,7 +36,7 @@ def test_two_tasks_on_every_setting(finished: Path) -> None:
     assert [table.task for table in found.results] == ["striped", "light"]
     assert (striped.patches, light.patches, striped.pictures, striped.patients) == (14, 14, 2, 2)
     assert [row.setting for row in striped.rows] == ["original", "low resolution", "bicubic", "fast"]
-    assert len(read_predictions(finished / "out" / "predictions.csv")) == 2 * 2 * 4 * 14
+    assert len(read_rows(finished / "out" / "predictions.csv", Prediction)) == 2 * 2 * 4 * 14
     trained = {f"{task}-seed{seed}" for task in ("striped", "light") for seed in (1, 2)}
     files = {"run.json", "predictions.csv", "settings.csv", "tables.md"}
     assert {path.name for path in (finished / "out").iterdir()} == trained | files

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from histoscale.errors import DataError
-from histoscale.experiments.cancer.predictions import Prediction, read_predictions
+from histoscale.experiments.cancer.predictions import Prediction, check_single
 from histoscale.experiments.cancer.statistics import results_of
 from histoscale.experiments.cancer.tables import markdown, overview
 from histoscale.experiments.downstream.settings import Setting
-from histoscale.experiments.results import write_rows
 
 N = 20
 RIGHT = {"original": 18, "low resolution": 10, "bicubic": 14, "iste": 16}
@@ -87,18 +86,8 @@ def test_markdown_says_what_was_learnt_from() -> None:
     assert "### tissue: tests of each seed against iste" in text
 
 
-def test_predictions_read_back(tmp_path: Path) -> None:
-    rows, path = predictions(), tmp_path / "p.csv"
-    write_rows(path, Prediction, rows)
-    assert read_predictions(path) == rows
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="not a table of results"):
-        read_predictions(path)
-
-
 def test_predictions_that_two_runs_wrote_at_once_are_refused(tmp_path: Path) -> None:
     rows, path = predictions(), tmp_path / "p.csv"
-    write_rows(path, Prediction, [*rows, rows[3]])
-    said = r"p\.csv has two predictions for p3 \(tissue, seed 1, original\)"
-    with pytest.raises(DataError, match=said):
-        read_predictions(path)
+    check_single(rows, path)
+    with pytest.raises(DataError, match=r"p\.csv has two predictions for p3 \(tissue, seed 1, original\)"):
+        check_single([*rows, rows[3]], path)

@@ -23,7 +23,7 @@ from histoscale.experiments.compare.report import frechet_markdown, latex
 from histoscale.experiments.frechet_distance import compare_images, load_extractor
 from histoscale.experiments.images import make_pair, plan_cases, upscale_each
 from histoscale.experiments.methods import read_methods
-from histoscale.experiments.results import write_rows
+from histoscale.experiments.results import rows_as_text
 from histoscale.experiments.scoring import ScoringJob, plan_jobs, score_jobs
 from histoscale.io.image_reader import read_rgb
 from histoscale.models.extractors.base import FeatureExtractor
@@ -149,7 +149,7 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
         distance("liif*", 2.4, math.nan),
         replace(distance("bicubic", 2.0, 0.7), dataset="monuseg"),
     ]
-    write_rows(tmp_path / "frechet.csv", Distance, rows)
+    (tmp_path / "frechet.csv").write_text(rows_as_text(Distance, rows))
     read = read_distances(tmp_path / "frechet.csv")
     np.testing.assert_equal([vars(one) for one in read], [vars(one) for one in rows])
     printed = frechet_markdown(read)

@@ -18,7 +18,7 @@ from histoscale.experiments.downstream.settings import (
     name_models,
     read_settings,
 )
-from histoscale.experiments.results import write_rows
+from histoscale.experiments.results import rows_as_text
 from histoscale.inference import upscale
 from histoscale.models.catalog import build
 
@@ -33,7 +33,7 @@ def test_what_models_learnt_from() -> None:
 
 def test_they_read_back(tmp_path: Path) -> None:
     settings = describe_settings({"fast": "iste-fast"})
-    write_rows(tmp_path / "settings.csv", Setting, settings)
+    (tmp_path / "settings.csv").write_text(rows_as_text(Setting, settings))
     assert read_settings(tmp_path / "settings.csv") == settings
     with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
         read_settings(tmp_path / "none.csv")

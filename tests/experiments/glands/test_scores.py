@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from histoscale.errors import DataError
-from histoscale.experiments.downstream import NamedWeights
+from histoscale.experiments.downstream.config import NamedWeights
 from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands import scores as module
 from histoscale.experiments.glands.config import LR, GlandRun, UNetSetting
@@ -15,7 +15,7 @@ from histoscale.experiments.glands.scores import GlandScore, score_image, segmen
 from histoscale.experiments.glands.segmentation import build_unet
 from histoscale.experiments.glands.training import task_of
 from histoscale.experiments.methods import BICUBIC
-from histoscale.experiments.results import read_rows, write_rows
+from histoscale.experiments.results import read_rows, rows_as_text
 from histoscale.metrics.objects import Agreement
 from histoscale.run_file import read_tables
 
@@ -25,7 +25,7 @@ SUMS = Agreement(3, 1, 2, 900, 1000, 850.123456789, 940.0, 4000.5, 1 / 3)
 
 def test_round_trip(tmp_path: Path) -> None:
     score = GlandScore.of(RECORD, 1, UNetSetting("original", "fast"), "no", SUMS, (1, 2, 2, 0, 1, 2))
-    write_rows(tmp_path / "scores.csv", GlandScore, [score])
+    (tmp_path / "scores.csv").write_text(rows_as_text(GlandScore, [score]))
     assert read_rows(tmp_path / "scores.csv", GlandScore) == [score]
     assert score.agreement == SUMS
     assert (score.f1, score.dice, score.hausdorff) == (SUMS.f1, SUMS.dice, SUMS.hausdorff)

@@ -18,10 +18,9 @@ from histoscale.experiments.cancer.predictions import (
     SETTINGS,
     TABLES,
     Prediction,
+    check_single,
     describe_run,
     open_folder,
-    read_earlier,
-    read_predictions,
 )
 from histoscale.experiments.cancer.statistics import TaskResult, results_of
 from histoscale.experiments.cancer.tables import markdown
@@ -36,7 +35,7 @@ from histoscale.experiments.downstream.settings import (
 )
 from histoscale.experiments.images import make_pair
 from histoscale.experiments.parallel import OnProgress, ignore_progress
-from histoscale.experiments.results import ResultFolder, rows_as_text
+from histoscale.experiments.results import ResultFolder, read_rows, rows_as_text
 from histoscale.files import writing
 from histoscale.resources import AUTOMATIC, Compute, Precision
 from histoscale.run_file import read_tables
@@ -88,12 +87,12 @@ def cancer(
     low_px = low_side(test.side_px, run.scale)
     models = load_models(run.sources, (low_px, low_px), (test.side_px, test.side_px), device)
     folder = open_folder(output)
-    with folder.lock():
-        folder.refuse_changes(describe_run(run))
+    with folder.opened(describe_run(run), resume=True) as earlier:
+        check_single(earlier, output)
         folder.write_settings(describe_run(run))
         networks = train_all(run, output, patches, device, precision, progress)
         testing = Testing(test, run.scale, networks, settings, SettingImages(models, device, precision))
-        test_networks(run, folder, testing, progress)
+        test_networks(run, folder, earlier, testing, progress)
         return cancer_again(run_file, folder.rows_file, output, overrides=overrides)
 
 
@@ -106,7 +105,8 @@ def cancer_again(run_file: Path, predictions: Path, output: Path, *, overrides: 
         OutputError: if the tables cannot be written.
     """
     run = read_tables(run_file, CancerRun, overrides)
-    rows, settings = read_predictions(predictions), read_settings(predictions.with_name(SETTINGS))
+    rows, settings = read_rows(predictions, Prediction), read_settings(predictions.with_name(SETTINGS))
+    check_single(rows, predictions)
     order = {setting.name: i for i, setting in enumerate(settings)}
     if run.tested_against not in order:
         raise DataError(
@@ -205,12 +205,17 @@ class Testing:
 
 
 def test_networks(
-    run: CancerRun, folder: ResultFolder[Prediction], testing: Testing, progress: OnProgress
+    run: CancerRun,
+    folder: ResultFolder[Prediction],
+    earlier: Sequence[Prediction],
+    testing: Testing,
+    progress: OnProgress,
 ) -> None:
-    """Test every classifier in every setting; predictions of an earlier call are kept."""
+    """Test every classifier in every setting; predictions of an earlier call are kept, if still valid."""
     settings_file = folder.path / SETTINGS
-    before = read_settings(settings_file) if settings_file.exists() else []
-    rows = read_earlier(folder, testing.settings, before)
+    before = {one.name: one.digest for one in read_settings(settings_file)} if settings_file.exists() else {}
+    same = {one.name for one in testing.settings if before.get(one.name) == one.digest}
+    rows = [row for row in earlier if row.setting in same]
     done = {(row.task, row.seed, row.setting, row.patch) for row in rows}
     folder.begin(rows, describe_run(run))
     folder.write({SETTINGS: rows_as_text(Setting, testing.settings)})

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from histoscale.errors import DataError
 from histoscale.experiments.cancer.config import CancerRun
-from histoscale.experiments.downstream.settings import Setting
-from histoscale.experiments.results import ResultFolder, read_rows
+from histoscale.experiments.results import ResultFolder
 
 STEM, RUN, SETTINGS, TABLES = "predictions", "run.json", "settings.csv", "tables.md"
 FREE: dict[str, bool | set[str]] = {
@@ -48,34 +47,16 @@ def describe_run(run: CancerRun) -> dict[str, object]:
     return run.model_dump(mode="json", exclude=FREE)
 
 
-def read_predictions(path: Path) -> list[Prediction]:
-    """Read the predictions of a run.
+def check_single(predictions: Sequence[Prediction], where: Path) -> None:
+    """Make sure that every patch has one prediction by each classifier in each setting.
 
     Raises:
-        DataError: if the file is missing or damaged, or has a prediction twice.
+        DataError: naming a patch that has two.
     """
-    rows = read_rows(path, Prediction)
-    counts = Counter((row.task, row.seed, row.setting, row.patch) for row in rows)
+    counts = Counter((row.task, row.seed, row.setting, row.patch) for row in predictions)
     if twice := [key for key, n in counts.items() if n > 1]:
         task, seed, setting, patch = twice[0]
         raise DataError(
-            f"{path} has two predictions for {patch} ({task}, seed {seed}, {setting}), probably because two "
-            "runs wrote it at the same time: delete it and start one run again."
+            f"{where} has two predictions for {patch} ({task}, seed {seed}, {setting}), probably because two "
+            "runs wrote there at the same time: delete it and start one run again."
         )
-    return rows
-
-
-def read_earlier(
-    folder: ResultFolder[Prediction], settings: Sequence[Setting], before: Sequence[Setting]
-) -> list[Prediction]:
-    """Read the predictions of an earlier call, without those on settings whose weights have changed since.
-
-    Args:
-        settings, before: of this call and of the earlier one.
-    """
-    source = folder.partial_file if folder.is_unfinished else folder.rows_file
-    if not source.exists():
-        return []
-    digests = {one.name: one.digest for one in before}
-    same = {one.name for one in settings if digests.get(one.name) == one.digest}
-    return [row for row in read_predictions(source) if row.setting in same]

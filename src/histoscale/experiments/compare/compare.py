@@ -37,8 +37,8 @@ TABLES, LATEX, DISTANCES, FEATURES = "tables.md", "tables.tex", "frechet.csv", "
 """What lies beside scores and settings; the LaTeX only where it was asked for."""
 FIGURES_OF_BEFORE = "tables.json"
 """Figures, presets and reference as earlier versions wrote them."""
-LASTING = ("data", "split", "limit", "crop_px", "device", "precision")
-"""Settings that all rows of a comparison share."""
+SHARED = ("data", "split", "limit", "crop_px", "device", "precision")
+"""Settings that all rows of a comparison have in common."""
 
 
 def compare(
@@ -87,12 +87,8 @@ def compare(
         **_columns(presets),
     }
     folder = ResultFolder(output, Score)
-    if not (resume or overwrite):
-        folder.refuse_existing(TABLES)
-    with folder.lock():
-        if resume:
-            folder.refuse_changes(settings, LASTING)
-        rows = still_valid(folder.read(), jobs, methods) if resume else []
+    with folder.opened(settings, SHARED, resume=resume, overwrite=overwrite, others=(TABLES,)) as earlier:
+        rows = still_valid(earlier, jobs, methods)
         names = [BICUBIC, *(row.model for row in rows), *(method.name for method in methods)]
         settings["reference"] = find_reference([label_of(name) for name in names], reference)
         settings["undertrained"] = _marked(folder.read_settings(), rows, undertrained)

@@ -87,11 +87,9 @@ def judge(
     recipe = ImageRecipe(scale, degradation, selection.crop_px, settings, images)
     run = describe_run(judged, selection.data, recipe)
     folder = ResultFolder(output, TaskScore, settings=RUN)
-    with folder.lock():
-        if overwrite:
-            folder.clear(SETTINGS, TABLES)
-        folder.refuse_changes(run, [key for key in run if key != "name"])  # which 0.1 did not write
-        rows = _complete(folder.read(), len(settings))
+    shared = [key for key in run if key != "name"]  # which 0.1 did not write
+    with folder.opened(run, shared, resume=not overwrite, overwrite=overwrite) as earlier:
+        rows = _complete(earlier, len(settings))
         folder.begin(rows, run)
         folder.write({SETTINGS: rows_as_text(Setting, settings)})
         finished, facts = {row.image for row in rows}, read_facts(selection.data)

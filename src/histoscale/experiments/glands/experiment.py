@@ -23,7 +23,7 @@ from histoscale.experiments.glands.training import UNetTask, begin, task_of, tra
 from histoscale.experiments.parallel import OnProgress, ignore_progress, run_jobs
 from histoscale.experiments.results import ResultFolder, read_rows
 from histoscale.experiments.tables import latex_document
-from histoscale.files import writing
+from histoscale.files import lock, writing
 from histoscale.resources import AUTOMATIC, Compute, find_device
 from histoscale.run_file import read_tables
 from histoscale.training.signals import terminated_as_interrupted
@@ -70,7 +70,7 @@ def glands(
     for task in tasks:
         begin(task, images, records)
     folder = ResultFolder(output, GlandScore, settings=SCORED_BY)
-    with terminated_as_interrupted(), writing(output), folder.lock():
+    with terminated_as_interrupted(), writing(output), lock(output):
         upscale_all(images, records, compute.workers, progress)
         train_all(tasks, compute.workers, progress)
         scores = score_all(tasks, folder, images, records, compute.workers, progress)
