@@ -19,7 +19,7 @@ from PIL import Image
 
 from histoscale import weights
 from histoscale.data.manifest import centre_crop, find_images
-from histoscale.data.pillow_degradation import compress_jpeg, degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import compress_jpeg, degrade, upscale_bicubic
 from histoscale.files import write_text
 from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
@@ -86,7 +86,7 @@ def main() -> None:
         for case in CASES:
             gains = [
                 psnr_whole(upscale(model, lr, size=hr.shape[:2], precision=PRECISION), hr)
-                - psnr_whole(enlarge_bicubic(lr, hr.shape[:2]), hr)
+                - psnr_whole(upscale_bicubic(lr, hr.shape[:2]), hr)
                 for lr, hr in pairs[case]
             ]
             cells.append(f"{np.mean(gains):+.2f} ({min(gains):+.2f})")

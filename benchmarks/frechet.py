@@ -20,7 +20,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from histoscale.data.manifest import ImageRecord, find_images
-from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, upscale_bicubic
 from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.paper_tables import Preset
 from histoscale.experiments.compare.report import frechet_markdown
@@ -92,7 +92,7 @@ def resample(picture: np.ndarray, scale: float) -> np.ndarray:
     """Bicubic, there and back."""
     height, width = picture.shape[:2]
     lr = degrade(picture, (int(height / scale), int(width / scale)), scale, "none")
-    return enlarge_bicubic(lr, (height, width))
+    return upscale_bicubic(lr, (height, width))
 
 
 def make_noisy(picture: np.ndarray, sigma: float) -> np.ndarray:

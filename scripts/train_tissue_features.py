@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, upscale_bicubic
 from histoscale.files import atomic_write, write_text
 from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import count_parameters
@@ -101,7 +101,7 @@ def spoil(cut: Picture, strength: np.ndarray, rng: np.random.Generator) -> Pictu
     if resampling:
         factor = RESAMPLING**resampling
         side = round(CUT_PX / factor)
-        cut = enlarge_bicubic(degrade(cut, (side, side), factor, "none"), (CUT_PX, CUT_PX))
+        cut = upscale_bicubic(degrade(cut, (side, side), factor, "none"), (CUT_PX, CUT_PX))
     if noise:
         cut = add_noise(cut, noise * NOISE, rng)
     if jpeg:

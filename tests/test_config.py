@@ -62,7 +62,7 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
         (('root = "/somewhere"', 'root = "/x"\ndegradations = {E = 1}'), "'B', 'C', 'D' or 'none'"),
         (('root = "/somewhere"', 'root = "/x"\nscale_range = [4, 1]'), "from the smaller to the larger"),
         (('root = "/somewhere"', 'root = "/x"\njpeg_quality = [95, 30]'), "from the smaller to the larger"),
-        (('root = "/somewhere"', 'root = "/x"\non_device = true\nnoise_sigma = 2'), "made on_device know no"),
+        (('root = "/somewhere"', 'root = "/x"\non_device = true\nnoise_sigma = 2'), "made on_device have no"),
         (("steps = 3", 'steps = 3\nschedule = "milestones"'), "milestones go together"),
         (("steps = 3", 'steps = 3\nschedule = "staircase"'), "stairs go together"),
         (

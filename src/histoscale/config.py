@@ -89,7 +89,7 @@ class DataTable(Table):
         if self.scale_range[0] > self.scale_range[1] or self.jpeg_quality[0] > self.jpeg_quality[1]:
             raise ValueError("a range goes from the smaller to the larger number")
         if self.on_device and (self.noise_sigma or self.jpeg_share or self.scale_per == "sample"):
-            raise ValueError("pairs made on_device know no noise, no JPEG and no scale per sample")
+            raise ValueError("pairs that are made on_device have no noise, no JPEG and no scale per sample")
         return self
 
     def recipe(self) -> PairRecipe:

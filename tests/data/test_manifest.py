@@ -36,15 +36,17 @@ def test_manifest_selects_by_set_and_split(manifest: Path) -> None:
         (["b"], "test", "no image of"),
     ],
 )
-def test_what_the_manifest_lacks_is_named(manifest: Path, sets: list[str], split: str, message: str) -> None:
+def test_a_set_or_split_that_does_not_exist_is_named(
+    manifest: Path, sets: list[str], split: str, message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         find_images(manifest, sets, split)
 
 
-def test_folder_without_manifest_lists_pictures_only(tmp_path: Path) -> None:
+def test_folder_without_manifest_lists_only_images(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "b.png")
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     assert [r.id for r in find_images(tmp_path)] == ["a", "b"]
 
 
@@ -61,7 +63,7 @@ def test_folders_called_after_splits_are_splits(tmp_path: Path) -> None:
         find_images(tmp_path / "histosr", split="val")
 
 
-def test_nothing_there_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no images"):
         find_images(tmp_path)
     with pytest.raises(DataError, match="holds no images"):
@@ -83,7 +85,7 @@ def test_pixels_of_the_bundle_are_those_of_its_manifest(data_root: Path) -> None
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == record.sha256
 
 
-def test_excels_byte_order_mark_is_no_part_of_a_column(manifest: Path) -> None:
+def test_excels_byte_order_mark_is_not_part_of_a_column(manifest: Path) -> None:
     path = manifest / "manifest.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert [r.id for r in find_images(manifest)] == ["0", "1", "2"]

@@ -1,4 +1,4 @@
-"""Pairs: sizes, alignment of the two pictures, reproducibility, errors."""
+"""Pairs: sizes, alignment of the two patches, reproducibility, errors."""
 
 import numpy as np
 import pytest
@@ -52,8 +52,8 @@ def test_one_scale_per_batch_or_per_sample() -> None:
     assert len({float(dataset(scale_per="sample", queries=9)[i].cell[0]) for i in range(12)}) > 8
 
 
-def test_sampled_pixels_are_distinct_and_lie_where_they_say() -> None:
-    """On blocks of one colour the low-resolution picture, interpolated there, gives the targets."""
+def test_sampled_pixels_are_distinct_and_at_their_positions() -> None:
+    """On blocks of one colour the interpolated low-resolution patch equals the targets."""
     pair = dataset(scales=(2.0,), queries=2304, degradations={"none": 1.0})[5]
     assert pair.target.shape == (2304, 3)
     assert len({tuple(p) for p in pair.positions.tolist()}) == 2304
@@ -106,7 +106,7 @@ def on_device(**recipe: object) -> DevicePairs:
     return DevicePairs(SMOOTH, PairRecipe(**recipe), 2, 7, torch.device("cpu"))  # type: ignore[arg-type]
 
 
-def test_pairs_made_on_the_device_keep_the_same_promises() -> None:
+def test_pairs_made_on_the_device_have_the_same_properties() -> None:
     pairs = on_device(scales=(4.0,), degradations={"none": 1.0})
     assert same(pairs.make(3), on_device(scales=(4.0,), degradations={"none": 1.0}).make(3))
     assert same(next(pairs.batches(3)), pairs.make(3))
@@ -118,7 +118,7 @@ def test_pairs_made_on_the_device_keep_the_same_promises() -> None:
     assert (there - sampled.target / 255).abs().median() < 0.01
 
 
-def test_pairs_on_the_device_refuse_what_they_cannot_do() -> None:
+def test_pairs_on_the_device_refuse_unsupported_settings() -> None:
     with pytest.raises(DataError, match="no noise, no JPEG"):
         on_device(noise_sigma=1.0)
 
@@ -132,8 +132,8 @@ def test_jpeg_blocks_may_start_anywhere() -> None:
         assert steps[borders].mean() > 2 * steps[~borders].mean()
 
 
-def test_patches_stay_as_they_are_where_nothing_is_augmented() -> None:
-    """Every patch of a picture that is brighter at the bottom and redder at the right is so too."""
+def test_without_augmentation_patches_are_not_flipped() -> None:
+    """Patches of an image that is brighter at the bottom and redder on the right have these gradients too."""
     ramp = np.zeros((60, 70, 3), dtype=np.uint8)
     ramp[..., 0] = 3 * np.arange(70)
     ramp[..., 1] = 4 * np.arange(60)[:, None]

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from histoscale.data.manifest import centre_crop, find_images
-from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import add_noise, compress_jpeg, degrade, upscale_bicubic
 from histoscale.errors import DataError, InputError, WeightsError
 from histoscale.experiments.frechet_distance import (
     INCEPTION_FILE,
@@ -107,7 +107,7 @@ def blurred(picture: Picture, sigma: float) -> Picture:
 def resampled(picture: Picture, scale: float) -> Picture:
     height, width = picture.shape[:2]
     lr_size = (int(height / scale), int(width / scale))
-    return enlarge_bicubic(degrade(picture, lr_size, scale, "none"), (height, width))
+    return upscale_bicubic(degrade(picture, lr_size, scale, "none"), (height, width))
 
 
 def noisy(picture: Picture, sigma: float) -> Picture:

@@ -1,4 +1,4 @@
-"""Slides painted for cutting."""
+"""Synthetic slides to cut."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ PaintSlide = Callable[..., Path]
 
 @pytest.fixture
 def paint(tmp_path: Path) -> PaintSlide:
-    """Writes a picture: stained texture in the left ``share`` of its width, glass in the rest."""
+    """Return a function that writes an image of tissue in the left ``share`` of its width and background."""
 
     def write(name: str, width: int = 640, height: int = 320, share: float = 0.5, seed: int = 0) -> Path:
         rng = np.random.default_rng(seed)

@@ -15,18 +15,18 @@ from histoscale.data.pairs import PairDataset
 from histoscale.errors import DataError, HistoscaleError, InputError, OutputError
 from histoscale.io.formats import describe, open_slide
 from histoscale.io.image_reader import read_rgb
-from histoscale.tiling.dataset import Recipe, cut_slides
+from histoscale.tiling.dataset import Tiling, cut_slides
 from histoscale.tiling.splits import parse_split
 
 PaintSlide = Callable[..., Path]
-BY_TILE = Recipe(parse_split("5/2/1"), side_px=64, tissue=0.5, split_by="tile", set="cut")
+BY_TILE = Tiling(parse_split("5/2/1"), side_px=64, tissue=0.5, split_by="tile", set="cut")
 
 
 def listing(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_folder_that_trains(tmp_path: Path, paint: PaintSlide) -> None:
+def test_a_model_can_be_trained_on_the_folder(tmp_path: Path, paint: PaintSlide) -> None:
     output = tmp_path / "cut"
     assert cut_slides([paint("a.png")], output, BY_TILE) == {"train": 5, "val": 2, "test": 1}
     data = DataTable(root=output, sets=("cut",), patch_px=24, scales=(2.0,))
@@ -71,7 +71,7 @@ def test_slides_stay_apart(tmp_path: Path, paint: PaintSlide) -> None:
     assert len({(row["slide"], row["split"]) for row in rows}) == 3
 
 
-def test_coarser_sub_images_say_so(tmp_path: Path, paint: PaintSlide) -> None:
+def test_coarser_sub_images_state_their_resolution(tmp_path: Path, paint: PaintSlide) -> None:
     recipe = replace(BY_TILE, mpp=1.0, side_px=32)
     cut_slides([paint("a.png")], tmp_path / "cut", recipe)
     rows = list(csv.DictReader((tmp_path / "cut" / "manifest.csv").open(newline="")))
@@ -81,13 +81,13 @@ def test_coarser_sub_images_say_so(tmp_path: Path, paint: PaintSlide) -> None:
 
 def test_whole_slides_are_sub_images_too(tmp_path: Path, paint: PaintSlide) -> None:
     slides = [paint(f"core{i}.png", 160, 120, seed=i) for i in range(4)]
-    recipe = Recipe(parse_split("2/1/1"), tissue=0.3)
+    recipe = Tiling(parse_split("2/1/1"), tissue=0.3)
     assert cut_slides(slides, tmp_path / "tma", recipe) == {"train": 2, "val": 1, "test": 1}
     record = find_images(tmp_path / "tma", split="test")[0]
     assert np.array_equal(read_rgb(record.path), read_rgb(tmp_path / f"{record.id.split('_')[0]}.png"))
 
 
-def test_an_existing_folder_is_refused_or_replaced_whole(tmp_path: Path, paint: PaintSlide) -> None:
+def test_an_existing_folder_is_refused_or_overwritten_completely(tmp_path: Path, paint: PaintSlide) -> None:
     slide, output = paint("a.png"), tmp_path / "cut"
     cut_slides([slide], output, BY_TILE)
     before = listing(output)
@@ -99,7 +99,7 @@ def test_an_existing_folder_is_refused_or_replaced_whole(tmp_path: Path, paint: 
     assert len(listing(output)) == 10
 
 
-def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path, paint: PaintSlide) -> None:
+def test_a_folder_of_other_origin_is_never_overwritten(tmp_path: Path, paint: PaintSlide) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
     with pytest.raises(OutputError, match="not written by `histoscale tile`"):
@@ -108,7 +108,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path, paint: Pain
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, InputError("a tile is damaged.")])
-def test_what_stops_leaves_nothing_and_keeps_the_old(
+def test_an_interruption_leaves_no_files_and_keeps_the_old_ones(
     tmp_path: Path, paint: PaintSlide, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slide, output = paint("a.png"), tmp_path / "cut"
@@ -126,7 +126,7 @@ def test_what_stops_leaves_nothing_and_keeps_the_old(
 
 def test_slides_of_one_name_are_refused(tmp_path: Path, paint: PaintSlide) -> None:
     (tmp_path / "more").mkdir()
-    with pytest.raises(DataError, match=r"a name of its own"):
+    with pytest.raises(DataError, match=r"have the same name.*rename"):
         cut_slides([paint("a.png"), paint("more/a.png")], tmp_path / "cut", BY_TILE)
 
 
@@ -142,14 +142,14 @@ def test_a_slide_that_cannot_be_read_stops_before_anything_is_written(
     assert not (tmp_path / "cut").exists()
 
 
-def test_glass_gives_one_sentence(tmp_path: Path, paint: PaintSlide) -> None:
-    with pytest.raises(DataError, match=r"No sub-image of \d+ px with \d+% of tissue fits into"):
+def test_background_gives_one_sentence(tmp_path: Path, paint: PaintSlide) -> None:
+    with pytest.raises(DataError, match=r"No sub-image of \d+ px of .* has \d+% of tissue"):
         cut_slides([paint("a.png", share=0)], tmp_path / "cut", BY_TILE)
 
 
 def test_a_real_slide(tmp_path: Path, data_root: Path) -> None:
     path = data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs"
-    recipe = Recipe(parse_split("6/2/2"), side_px=256, tissue=0.5, split_by="tile", seed=4)
+    recipe = Tiling(parse_split("6/2/2"), side_px=256, tissue=0.5, split_by="tile", seed=4)
     cut_slides([path], tmp_path / "cut", recipe)
     rows = list(csv.DictReader((tmp_path / "cut" / "manifest.csv").open(newline="")))
     assert {row["mpp"] for row in rows} == {"0.499"}

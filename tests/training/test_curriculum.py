@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import degrade, upscale_bicubic
 from histoscale.training import curriculum
 from histoscale.training.curriculum import blurred_by_curriculum, mean_factor
 
@@ -22,7 +22,7 @@ def test_pictures_are_degraded_as_test_images_are(monkeypatch: pytest.MonkeyPatc
     picture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
     target = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
     made = blurred_by_curriculum(target, 1.0, 3)[0].permute(1, 2, 0).numpy() * 255
-    wanted = enlarge_bicubic(degrade(picture, (8, 8), 3.0), (24, 24))
+    wanted = upscale_bicubic(degrade(picture, (8, 8), 3.0), (24, 24))
     assert np.abs(made.clip(0, 255) - wanted).max() < 4
 
 

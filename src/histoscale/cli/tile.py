@@ -117,10 +117,10 @@ def tile(
         raise typer.BadParameter("--random-crops needs --size, the side of a crop.")
     if any(value is not None and not 0 < value < math.inf for value in (mpp, source_mpp)):
         raise typer.BadParameter("--mpp and --source-mpp must be above 0.")
-    from histoscale.tiling.dataset import Recipe, cut_slides
+    from histoscale.tiling.dataset import Tiling, cut_slides
     from histoscale.tiling.splits import parse_split
 
-    recipe = Recipe(
+    tiling = Tiling(
         split=parse_split(split),
         side_px=size,
         tissue=tissue,
@@ -136,7 +136,7 @@ def tile(
         counts = cut_slides(
             slides,
             output,
-            recipe,
+            tiling,
             overwrite=overwrite,
             report=lambda what, done, total: shown.advance(done / total, what),
         )

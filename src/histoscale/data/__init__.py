@@ -1,1 +1,1 @@
-"""Which images, which crops, which degradation."""
+"""Data sets of images, and pairs of low- and high-resolution patches for training."""

@@ -1,6 +1,6 @@
-"""Pairs made where the model is: high-resolution images stay on the device as bytes and are degraded there.
+"""Training pairs that are made on the device, from high-resolution images that stay there as bytes.
 
-For GPUs, which the loader of `histoscale.data.pairs` would starve. One scale and one degradation per batch.
+The loader of `histoscale.data.pairs` is too slow for a GPU. A batch has one scale and one degradation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,43 +10,49 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from histoscale.data.pairs import Pair, PairRecipe, Picture, draw_sides, largest_side
+from histoscale.data.pairs import ImageArray, Pair, PairRecipe, draw_sides, largest_side
 from histoscale.errors import DataError
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.degrade import degrade
 
 
 class DevicePairs:
-    """Endless batches; batch ``i`` is always the same on the same kind of device.
+    """An endless sequence of batches; batch ``i`` is always the same on the same kind of device.
 
     Args:
-        pictures: high-resolution images; each is drawn in proportion to its area.
-        recipe: how to cut and spoil. Noise and JPEG are not done here.
+        images: high-resolution images; the probability of each is proportional to its area.
+        recipe: how to cut and degrade; noise and JPEG are not supported.
         batch: samples of this process per batch.
-        seed: of the whole stream; give every process its own.
-        device: where to keep the images.
+        seed: seed of the sequence; each process needs its own.
+        device: the device of the images and of the batches.
+
+    Raises:
+        DataError: if the recipe needs noise, JPEG or a scale per sample, or if an image is too small.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], recipe: PairRecipe, batch: int, seed: int, device: torch.device
+        self, images: Sequence[ImageArray], recipe: PairRecipe, batch: int, seed: int, device: torch.device
     ):
         if recipe.noise_sigma or recipe.jpeg_share or recipe.scale_per == "sample":
-            raise DataError("Pairs made on the device know no noise, no JPEG and no scale per sample.")
-        largest_side(pictures, recipe)
-        self.pictures = [torch.from_numpy(p.copy()).permute(2, 0, 1).to(device) for p in pictures]
-        areas = np.array([p.shape[1] * p.shape[2] for p in self.pictures], dtype=np.float64)
+            raise DataError(
+                "Pairs that are made on the device have no noise, no JPEG and no scale per sample: "
+                "set data.on_device = false, or leave these settings out."
+            )
+        largest_side(images, recipe)
+        self.images = [torch.from_numpy(p.copy()).permute(2, 0, 1).to(device) for p in images]
+        areas = np.array([p.shape[1] * p.shape[2] for p in self.images], dtype=np.float64)
         self._shares = areas / areas.sum()
         self.recipe, self.batch, self.seed, self.device = recipe, batch, seed, device
 
     def batches(self, start: int) -> Iterator[Pair]:
-        """Batches from number ``start`` on."""
+        """Yield the batches from number ``start`` on."""
         number = start
         while True:
             yield self.make(number)
             number += 1
 
     def make(self, number: int) -> Pair:
-        """Batch ``number``."""
+        """Make batch ``number``."""
         rng = np.random.default_rng((self.seed, number))
         lr_px, hr_px = draw_sides(self.recipe, rng)
         kinds, shares = zip(*self.recipe.degradations.items(), strict=True)
@@ -58,10 +64,10 @@ class DevicePairs:
         return Pair((lr * 255).round().to(torch.uint8), target, positions, cell)
 
     def _crop(self, side: int, rng: np.random.Generator) -> UInt8[Tensor, "3 H W"]:
-        """A random patch, flipped and transposed at random if the recipe says so."""
-        picture = self.pictures[int(rng.choice(len(self.pictures), p=self._shares))]
-        top, left = (int(rng.integers(n - side + 1)) for n in picture.shape[1:])
-        patch = picture[:, top : top + side, left : left + side]
+        """Cut a random patch; flip and transpose it at random if the recipe says so."""
+        image = self.images[int(rng.choice(len(self.images), p=self._shares))]
+        top, left = (int(rng.integers(n - side + 1)) for n in image.shape[1:])
+        patch = image[:, top : top + side, left : left + side]
         if not self.recipe.augment:
             return patch
         flips = [axis for axis in (1, 2) if rng.random() < 0.5]
@@ -70,6 +76,7 @@ class DevicePairs:
     def _sample(
         self, hr: UInt8[Tensor, "b 3 H W"], lr_px: int, rng: np.random.Generator
     ) -> tuple[UInt8[Tensor, "..."], Tensor]:
+        """Return the target and the positions of its pixels, see `Pair`."""
         side, queries = hr.shape[-1], self.recipe.queries
         if not queries:
             return hr, torch.empty(self.batch, 0, 2, dtype=torch.float64, device=self.device)

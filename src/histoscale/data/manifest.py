@@ -1,4 +1,4 @@
-"""Which images there are: a folder of pictures, or a manifest with sets and splits."""
+"""Find images: in a folder, or in a manifest with sets and splits."""
 
 import csv
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from histoscale.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 SPLITS = ("train", "val", "test")
-"""Names of folders that say which split the pictures in them are for."""
+"""Folders of these names contain the images of a split."""
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One high-resolution image and what is known of it.
+    """One high-resolution image and its description.
 
     Attributes:
         id: name, unique within its set.
         path: the file.
-        set: name of the data set; without a manifest that of the folder, or of the one above ``train``.
+        set: name of the data set; without a manifest the name of the folder, or of the one above ``train``.
         split: train, val, test, or an empty string.
         mpp: micrometres per pixel as the manifest writes it, or an empty string.
         prep: preparation (FFPE, frozen), or an empty string.
@@ -39,16 +39,16 @@ class ImageRecord:
 
 
 def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list[ImageRecord]:
-    """Images under ``source``, in a fixed order.
+    """List the images under ``source`` in a fixed order.
 
     Args:
-        source: a folder with ``manifest.csv``, the manifest itself, a folder of pictures, or one picture.
-        sets: names of the sets wanted; all where empty.
-        split: the split wanted; all where empty. Where neither a manifest nor folders called `SPLITS` tell
-            splits, all pictures are given.
+        source: a folder with ``manifest.csv``, the manifest itself, a folder of images, or one image.
+        sets: names of the sets to list. Default: all.
+        split: the split to list. Default: all. Without a manifest and folders called `SPLITS`, all images are
+            listed.
 
     Raises:
-        DataError: if nothing is there, or a set or split is not in the manifest.
+        DataError: if there are no images, or a set or split does not exist.
     """
     manifest = source / "manifest.csv" if source.is_dir() else source
     if manifest.suffix == ".csv":
@@ -92,7 +92,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
     Args:
         path: the file.
-        columns: those that must be there, with a value in every row.
+        columns: columns that must exist and have a value in every row.
 
     Raises:
         DataError: if the file cannot be read, lacks a column, or a row lacks a value.
@@ -118,17 +118,18 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{path} is not a CSV file: {error}.") from error
 
 
-def centre_crop(picture: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The middle ``side_px`` x ``side_px`` pixels, or as many as there are."""
-    height, width = (min(side_px, n) for n in picture.shape[:2])
-    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-    return picture[top : top + height, left : left + width]
+def centre_crop(image: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Crop to the middle ``side_px`` x ``side_px`` pixels; a smaller side is kept."""
+    height, width = (min(side_px, n) for n in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
 
 
 def _is_image_name(path: Path, source: Path) -> bool:
-    """Whether a file under ``source`` is named as an image; hidden files and folders are left out.
+    """Tell whether a file under ``source`` has the name of an image.
 
-    Folders whose names end like images, broken links, and what macOS and Jupyter leave behind are none.
+    Hidden files and folders, folders with the suffix of an image, broken links and the folders that macOS and
+    Jupyter create are not images.
     """
     inside = path.relative_to(source).parts
     is_foreign = any(part.startswith(".") or part == "__MACOSX" for part in inside)
@@ -136,19 +137,20 @@ def _is_image_name(path: Path, source: Path) -> bool:
 
 
 def _bare(path: Path, folders: Sequence[str]) -> ImageRecord:
-    """A picture without a manifest, and the folders that lead to it."""
+    """Describe an image without a manifest from the folders in its path."""
     split = next((name for name in folders if name in SPLITS), "")
     above = len(folders) - folders.index(split) if split else 0
     return ImageRecord(id=path.stem, path=path, set=path.absolute().parents[above].name, split=split)
 
 
 def _select(records: list[ImageRecord], manifest: Path, sets: Sequence[str], split: str) -> list[ImageRecord]:
-    for wanted, known, what in (
+    """Select the records of the given sets and split."""
+    for given, known, what in (
         (set(sets), {r.set for r in records}, "set"),
         ({split} - {""}, {r.split for r in records}, "split"),
     ):
-        if wanted - known:
-            names = ", ".join(sorted(wanted - known))
+        if given - known:
+            names = ", ".join(sorted(given - known))
             raise DataError(f"{manifest} has no {what} {names}; it has {', '.join(sorted(known - {''}))}.")
     chosen = [r for r in records if (not sets or r.set in sets) and (not split or r.split == split)]
     if not chosen:

@@ -1,6 +1,7 @@
-"""Pairs of low- and high-resolution patches, each a pure function of the seed and its number.
+"""Pairs of low- and high-resolution patches. Each pair is a pure function of the seed and its number.
 
-So a run is the same with any number of workers, and a resumed run sees what the first one would have seen.
+A run is therefore the same with any number of workers, and a resumed run gets the same pairs as an
+uninterrupted one.
 """
 
 from collections.abc import Sequence
@@ -18,19 +19,19 @@ from histoscale.errors import DataError
 from histoscale.imaging.coords import output_positions
 from histoscale.imaging.degrade import Degradation
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+ImageArray = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True)
 class PairRecipe:
-    """How a pair is cut and spoiled.
+    """How pairs are cut and degraded.
 
     Attributes:
         scale_range: bounds of the uniform distribution of the scale.
-        scales: a fixed list to draw from instead, where not empty.
+        scales: draw from this list instead, if it is not empty.
         scale_per: draw the scale once per "batch" (dense grids need it) or per "sample".
         patch_px: side of the low-resolution patch.
-        largest_hr_px: the patch shrinks where its high-resolution side would exceed this.
+        largest_hr_px: largest side of the high-resolution patch; at large scales the patch is smaller.
         queries: high-resolution pixels sampled per patch; 0 for the whole grid.
         degradations: share of each degradation.
         noise_sigma, jpeg_share, jpeg_quality: upper bound of added noise in grey levels; share of patches
@@ -68,44 +69,51 @@ class Pair(NamedTuple):
 
 
 class PairDataset(Dataset[Pair]):
-    """Endless pairs: number ``i`` is always the same pair.
+    """An endless sequence of pairs; pair ``i`` is always the same.
 
     Args:
-        pictures: high-resolution images; each is drawn in proportion to its area.
-        recipe: how to cut and spoil.
-        batch: samples that share one scale if the recipe draws it per batch.
-        seed: of the whole stream.
+        images: high-resolution images; the probability of each is proportional to its area.
+        recipe: how to cut and degrade.
+        batch: samples that have the same scale if the recipe draws the scale per batch.
+        seed: seed of the sequence.
+
+    Raises:
+        DataError: if an image is too small.
     """
 
-    def __init__(self, pictures: Sequence[Picture], recipe: PairRecipe, batch: int, seed: int):
-        self.pictures = pictures
+    def __init__(self, images: Sequence[ImageArray], recipe: PairRecipe, batch: int, seed: int):
+        self.images = images
         self.recipe = recipe
         self.batch = batch
         self.seed = seed
-        areas = np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=np.float64)
+        areas = np.array([p.shape[0] * p.shape[1] for p in images], dtype=np.float64)
         self._cumulative = np.cumsum(areas / areas.sum())
-        largest_side(pictures, recipe)
+        largest_side(images, recipe)
 
     def __getitem__(self, number: int) -> Pair:
+        """Make pair ``number``."""
+        # Separate random numbers for scale, patch and degradation, each from the seed and a number.
         rng = np.random.default_rng((self.seed, 1, number))
         group = number // self.batch if self.recipe.scale_per == "batch" else number
         lr_px, hr_px = draw_sides(self.recipe, np.random.default_rng((self.seed, 0, group)))
         hr = self._crop(hr_px, rng)
-        lr = self._spoil(hr, lr_px, np.random.default_rng((self.seed, 2, number)))
+        lr = self._degraded(hr, lr_px, np.random.default_rng((self.seed, 2, number)))
         if self.recipe.augment:
             lr, hr = augment(lr, hr, rng)
         target, positions = self._sample(hr, lr_px, rng)
         cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)
         return Pair(channels_first(lr), target, positions, cell)
 
-    def _crop(self, side: int, rng: np.random.Generator) -> Picture:
-        chosen = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.pictures) - 1)
-        picture = self.pictures[chosen]
-        top = int(rng.integers(picture.shape[0] - side + 1))
-        left = int(rng.integers(picture.shape[1] - side + 1))
-        return picture[top : top + side, left : left + side]
+    def _crop(self, side: int, rng: np.random.Generator) -> ImageArray:
+        """Cut a random patch; the probability of an image is proportional to its area."""
+        chosen = min(int(np.searchsorted(self._cumulative, rng.random())), len(self.images) - 1)
+        image = self.images[chosen]
+        top = int(rng.integers(image.shape[0] - side + 1))
+        left = int(rng.integers(image.shape[1] - side + 1))
+        return image[top : top + side, left : left + side]
 
-    def _spoil(self, hr: Picture, lr_px: int, rng: np.random.Generator) -> Picture:
+    def _degraded(self, hr: ImageArray, lr_px: int, rng: np.random.Generator) -> ImageArray:
+        """Make the low-resolution patch by a random degradation, with noise and JPEG as in the recipe."""
         recipe = self.recipe
         kinds, shares = zip(*recipe.degradations.items(), strict=True)
         kind = kinds[int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))]
@@ -114,13 +122,16 @@ class PairDataset(Dataset[Pair]):
             lr = add_noise(lr, rng.uniform(0, recipe.noise_sigma), rng)
         if recipe.jpeg_share > 0 and rng.random() < recipe.jpeg_share:
             quality = int(rng.integers(recipe.jpeg_quality[0], recipe.jpeg_quality[1] + 1))
-            top, left = (int(n) for n in rng.integers(8, size=2))  # a patch starts anywhere in a block
+            top, left = (
+                int(n) for n in rng.integers(8, size=2)
+            )  # a patch may start anywhere in a JPEG block
             lr = compress_jpeg(lr, quality, (top, left), subsampling=int(rng.choice((0, 2))))
         return lr
 
     def _sample(
-        self, hr: Picture, lr_px: int, rng: np.random.Generator
+        self, hr: ImageArray, lr_px: int, rng: np.random.Generator
     ) -> tuple[UInt8[Tensor, "..."], Float[Tensor, "q 2"]]:
+        """Return the target and the positions of its pixels, see `Pair`."""
         if not self.recipe.queries:
             return channels_first(hr), torch.empty(0, 2, dtype=torch.float64)
         side = hr.shape[0]
@@ -131,36 +142,36 @@ class PairDataset(Dataset[Pair]):
 
 
 def draw_sides(recipe: PairRecipe, rng: np.random.Generator) -> tuple[int, int]:
-    """Sides of the low- and the high-resolution patch at a scale drawn from the recipe."""
+    """Draw a scale and return the sides of the low- and of the high-resolution patch."""
     scale = float(rng.choice(recipe.scales)) if recipe.scales else float(rng.uniform(*recipe.scale_range))
     lr_px = min(recipe.patch_px, int(recipe.largest_hr_px / scale))
     return lr_px, round(lr_px * scale)
 
 
-def largest_side(pictures: Sequence[Picture], recipe: PairRecipe, names: Sequence[object] = ()) -> int:
-    """Side of the largest high-resolution patch the recipe asks for.
+def largest_side(images: Sequence[ImageArray], recipe: PairRecipe, names: Sequence[object] = ()) -> int:
+    """Compute the side of the largest high-resolution patch and check that every image is as large.
 
     Args:
-        pictures: the images that patches are cut from.
-        recipe: says how large a patch is.
-        names: of the images, for the message.
+        images: the images that patches are cut from.
+        recipe: the size of the patches.
+        names: names of the images for the message.
 
     Raises:
         DataError: if an image is smaller.
     """
     side = round(min(recipe.patch_px * max(recipe.scales or recipe.scale_range), recipe.largest_hr_px))
-    for number, picture in enumerate(pictures):
-        if min(picture.shape[:2]) < side:
+    for number, image in enumerate(images):
+        if min(image.shape[:2]) < side:
             name = names[number] if names else "an image"
             raise DataError(
-                f"{name} is {picture.shape[1]} x {picture.shape[0]} pixels, smaller than the patches of "
+                f"{name} is {image.shape[1]} x {image.shape[0]} pixels, smaller than the patches of "
                 f"{side} pixels: leave it out, or lower data.patch_px or data.largest_hr_px."
             )
     return side
 
 
-def augment(lr: Picture, hr: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """Flip each way and transpose, each with probability 1/2, both pictures alike."""
+def augment(lr: ImageArray, hr: ImageArray, rng: np.random.Generator) -> tuple[ImageArray, ImageArray]:
+    """Flip vertically, horizontally and transpose, each with probability 1/2, both patches alike."""
     flips = rng.random(3) < 0.5
     for on, move in zip(flips, (np.flipud, np.fliplr, lambda p: p.transpose(1, 0, 2)), strict=True):
         if on:
@@ -168,6 +179,6 @@ def augment(lr: Picture, hr: Picture, rng: np.random.Generator) -> tuple[Picture
     return lr, hr
 
 
-def channels_first(picture: Picture) -> UInt8[Tensor, "3 h w"]:
-    """NumPy H x W x 3 to a tensor 3 x H x W."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+def channels_first(image: ImageArray) -> UInt8[Tensor, "3 h w"]:
+    """Convert a NumPy array H x W x 3 to a tensor 3 x H x W."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from histoscale.data.manifest import ImageRecord, centre_crop, find_images
-from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import degrade, upscale_bicubic
 from histoscale.errors import ConfigError, DataError, InputError, ScaleError
 from histoscale.experiments.methods import BICUBIC
 from histoscale.imaging.arrays import to_uint8
@@ -220,7 +220,7 @@ def upscale_each(
     """
     image = as_batch(lr[None]).contiguous()
     # Bytes of bicubic are Pillow's, which rounds between its two passes as well; floats are ours.
-    yield Upscaled(BICUBIC, _floats(bicubic_resize(image, size)), enlarge_bicubic(lr, size))
+    yield Upscaled(BICUBIC, _floats(bicubic_resize(image, size)), upscale_bicubic(lr, size))
     for name, model in models.items():
         try:
             pixels = upscale(model, image, size, precision=precision, device=device)

@@ -1,5 +1,5 @@
-"""Cut slides into the sub-images that models are trained on.
+"""Cut slides into sub-images for training.
 
-`cuts` says where in a slide, `splits` which of them are for training, validation and test, and `folder`
-writes them with a manifest.
+`crops` chooses the places in a slide, `splits` divides the sub-images into training, validation and test, and
+`dataset` writes them with a manifest.
 """

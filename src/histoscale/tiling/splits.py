@@ -1,4 +1,4 @@
-"""Which sub-images are for training, which for validation and which for the test."""
+"""Divide sub-images into training, validation and test."""
 
 import math
 from collections import Counter
@@ -15,35 +15,36 @@ NAMES = "train", "val", "test"
 
 @dataclass(frozen=True)
 class Split:
-    """How much goes into `NAMES`, in their order: numbers of sub-images, or shares of all that there are.
+    """The size of each part, in the order of `NAMES`: numbers of sub-images, or shares of all sub-images.
 
     Attributes:
-        parts: whole numbers, or shares that add up to 1.
+        parts: whole numbers, or shares that sum to 1.
+        are_shares: whether ``parts`` are shares.
     """
 
     parts: tuple[float, float, float]
     are_shares: bool
 
     def counts(self, available: int) -> tuple[int, ...]:
-        """Sub-images for each part.
+        """Compute the number of sub-images of each part.
 
         Raises:
-            DataError: if there are too few.
+            DataError: if there are too few sub-images.
         """
         least = tuple(math.ceil(part) for part in self.parts)
         if sum(least) > available:
             raise DataError(
-                f"Wanted {' + '.join(map(str, least))} sub-images or more, but the slides gave {available}: "
+                f"Expected at least {' + '.join(map(str, least))} sub-images, found {available}: "
                 "give more slides, a smaller --size or --tissue, or shares such as 80%/10%/10%."
             )
         return apportion(self.parts, available) if self.are_shares else least
 
 
 def parse_split(text: str) -> Split:
-    """``320/40/40`` as numbers, ``80%/10%/10%`` as shares.
+    """Parse numbers such as ``320/40/40`` or shares such as ``80%/10%/10%``.
 
     Raises:
-        DataError: if it is not of that form.
+        DataError: if the text has another form.
     """
     words = [word.strip() for word in text.split("/")]
     are_shares = all(word.endswith("%") for word in words)
@@ -55,16 +56,17 @@ def parse_split(text: str) -> Split:
     fits = math.isclose(total, 1) if are_shares else total > 0
     if len(numbers) != 3 or min(numbers) < 0 or not fits:
         raise DataError(
-            "Wanted a split for train, val and test such as 320/40/40, or 80%/10%/10% with a sum of 100 %, "
-            f"got {text}."
+            "Expected a split for train, val and test such as 320/40/40, or 80%/10%/10% with a sum of 100 %, "
+            f"found {text}."
         )
     train, val, test = numbers
     return Split((train, val, test), are_shares)
 
 
 def apportion(shares: Sequence[float], n: int) -> tuple[int, ...]:
-    """Share out ``n`` things, at least one to every share above 0, the rounding to where it errs least."""
+    """Divide ``n`` sub-images in proportion to ``shares``, at least one for each share above 0."""
     counts = [max(int(share * n + 1e-9), math.ceil(share)) for share in shares]
+    # Rounded down, the counts may miss n: adjust the count with the largest error, one at a time.
     while sum(counts) != n:
         step = 1 if sum(counts) < n else -1
         errors = [
@@ -76,7 +78,7 @@ def apportion(shares: Sequence[float], n: int) -> tuple[int, ...]:
 
 
 def split_by_tile(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[str, Cut]]:
-    """Every sub-image by itself at random, as in the paper: neighbours may be in train and in test.
+    """Split sub-images at random, as in the paper; neighbours may be in training and in test.
 
     Raises:
         DataError: if there are too few sub-images.
@@ -92,27 +94,27 @@ def split_by_tile(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[st
 
 
 def split_by_slide(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[str, Cut]]:
-    """Whole slides at random: no slide is in two parts.
+    """Split whole slides at random, so that no slide is in two parts.
 
-    Numbers of sub-images are drawn from as many slides as hold them, the smallest part first; the largest
-    part has all other slides. Shares count slides.
+    With numbers, each part gets as many slides as its sub-images need, the smallest part first; the largest
+    part gets all other slides. Shares are shares of the slides.
 
     Raises:
         DataError: if there are too few slides, or they hold too few sub-images.
     """
     slides = list(dict.fromkeys(cut.slide for cut in cuts))
-    wanted = [name for name, part in zip(NAMES, split.parts, strict=True) if part]
-    if len(slides) < len(wanted):
+    names = [name for name, part in zip(NAMES, split.parts, strict=True) if part]
+    if len(slides) < len(names):
         raise DataError(
-            f"Wanted at least {len(wanted)} slides to keep {', '.join(wanted)} apart, got {len(slides)} with "
-            "tissue: give more, or --split-by tile, which lets neighbours stand on both sides."
+            f"Expected at least {len(names)} slides with tissue to keep {', '.join(names)} apart, found "
+            f"{len(slides)}: give more slides, or --split-by tile, which does not keep slides apart."
         )
     split.counts(len(cuts))
     rng = np.random.default_rng(seed)
     order = [slides[i] for i in rng.permutation(len(slides))]
     held = Counter(cut.slide for cut in cuts)
-    home = _by_share(order, split) if split.are_shares else _by_number(order, held, split)
-    members = {name: [cut for cut in cuts if home[cut.slide] == name] for name in NAMES}
+    part_of = _by_share(order, split) if split.are_shares else _by_number(order, held, split)
+    members = {name: [cut for cut in cuts if part_of[cut.slide] == name] for name in NAMES}
     if not split.are_shares:
         members = {
             name: _draw(members[name], int(part), name, rng)
@@ -122,31 +124,32 @@ def split_by_slide(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[s
 
 
 def _by_share(slides: Sequence[str], split: Split) -> dict[str, str]:
-    """Which part each slide goes to."""
+    """Assign slides to parts by shares."""
     counts = apportion(split.parts, len(slides))
     names = [name for name, count in zip(NAMES, counts, strict=True) for _ in range(count)]
     return dict(zip(slides, names, strict=True))
 
 
 def _by_number(slides: Sequence[str], held: Mapping[str, int], split: Split) -> dict[str, str]:
-    """The same, given how many sub-images each slide holds."""
+    """Assign slides to parts by numbers, given the number of sub-images ``held`` by each slide."""
     parts = dict(zip(NAMES, split.parts, strict=True))
     *smaller, largest = sorted((name for name in NAMES if parts[name]), key=parts.__getitem__)
-    home: dict[str, str] = {}
+    part_of: dict[str, str] = {}
     left = list(slides)
     for name in smaller:
         missing = parts[name]
         while missing > 0 and left:
             slide = left.pop()
-            home[slide] = name
+            part_of[slide] = name
             missing -= held[slide]
-    return home | dict.fromkeys(left, largest)
+    return part_of | dict.fromkeys(left, largest)
 
 
 def _draw(cuts: list[Cut], count: int, name: str, rng: np.random.Generator) -> list[Cut]:
+    """Draw ``count`` sub-images at random, in their order."""
     if len(cuts) < count:
         raise DataError(
-            f"Wanted {count} sub-images for {name} from slides of its own, but those hold {len(cuts)}: give "
+            f"Expected {count} sub-images for {name}, found {len(cuts)} in the slides of that part: give "
             "more slides, shares such as 80%/10%/10%, or --split-by tile."
         )
     return [cuts[i] for i in sorted(rng.permutation(len(cuts))[:count])]

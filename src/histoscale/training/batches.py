@@ -8,11 +8,11 @@ from torch.utils.data import DataLoader
 
 from histoscale.config import Run
 from histoscale.data.gpu_pairs import DevicePairs
-from histoscale.data.pairs import Pair, PairDataset, Picture
+from histoscale.data.pairs import ImageArray, Pair, PairDataset
 
 
 def endless_batches(
-    run: Run, images: Sequence[Picture], first: int, accelerator: Accelerator
+    run: Run, images: Sequence[ImageArray], first: int, accelerator: Accelerator
 ) -> Iterator[Pair]:
     """Batches from number ``first`` on; a batch depends on the seed and its number alone.
 

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from histoscale.config import ValidationTable
 from histoscale.data.manifest import ImageRecord, centre_crop
-from histoscale.data.pillow_degradation import degrade, enlarge_bicubic
+from histoscale.data.pillow_degradation import degrade, upscale_bicubic
 from histoscale.imaging.arrays import to_uint8
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
@@ -46,7 +46,7 @@ class Validation:
                 hr = np.ascontiguousarray(centre_crop(picture, round(lr_px * scale)))
                 lr = degrade(hr, (lr_px, lr_px), scale, table.degradation)
                 self.pairs.append((record.set, scale, hr, lr))
-        enlarged = [psnr_whole(enlarge_bicubic(lr, hr.shape[:2]), hr) for _, _, hr, lr in self.pairs]
+        enlarged = [psnr_whole(upscale_bicubic(lr, hr.shape[:2]), hr) for _, _, hr, lr in self.pairs]
         self.bicubic = self._means(enlarged)
 
     @torch.inference_mode()

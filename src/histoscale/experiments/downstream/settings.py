@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 
 from histoscale import weights
-from histoscale.data.pillow_degradation import enlarge_bicubic
+from histoscale.data.pillow_degradation import upscale_bicubic
 from histoscale.errors import ConfigError, ScaleError
 from histoscale.experiments.images import as_batch, as_pixels
 from histoscale.experiments.methods import BICUBIC, DIGEST_DIGITS, parse, read_weights
@@ -105,7 +105,7 @@ class SettingImages:
             return low
         size = (truth.shape[1], truth.shape[2])
         if setting == BICUBIC:
-            return np.stack([enlarge_bicubic(image, size) for image in low])
+            return np.stack([upscale_bicubic(image, size) for image in low])
         model = self.models[setting]
         parts = [as_batch(low[i : i + AT_ONCE]) for i in range(0, len(low), AT_ONCE)]
         made = [upscale(model, part, size, precision=self.precision, device=self.device) for part in parts]
