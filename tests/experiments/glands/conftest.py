@@ -1,5 +1,6 @@
 """Glands that a tiny U-Net learns in a second: dark ellipses on pale ground, some of them touching."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,20 @@ def glands(seed: int) -> Int[np.ndarray, "h w"]:
     return labels
 
 
+@pytest.fixture(scope="session")
+def run_in() -> Callable[[Path], Path]:
+    """Writes five annotated images of four patients into a folder, and a run file for them."""
+    return write_run
+
+
 @pytest.fixture
 def run_file(tmp_path: Path) -> Path:
-    """Five annotated images of four patients, and a run file for them."""
-    root = tmp_path / "data"
+    """The images and their run file in a folder of their own."""
+    return write_run(tmp_path)
+
+
+def write_run(folder: Path) -> Path:
+    root = folder / "data"
     root.mkdir()
     rows = ["set,split,id,file,mask,patient,official_split"]
     for number, (name, part) in enumerate(PARTS.items()):
@@ -64,6 +75,6 @@ def run_file(tmp_path: Path) -> Path:
         Image.fromarray(labels.astype(np.uint8)).save(root / f"{name}-mask.png")
         rows.append(f"drawn,{part},{name},{name}.png,{name}-mask.png,P{min(number, 3)},{OFFICIAL[name]}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
-    path = tmp_path / "small.toml"
+    path = folder / "small.toml"
     path.write_text(RUN.format(root=root))
     return path
