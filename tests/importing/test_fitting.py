@@ -1,6 +1,7 @@
 """What is not as in a checkpoint of a model, by the names its authors gave."""
 
 import re
+from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,9 +50,14 @@ def theirs(official: SimpleNamespace, name: str) -> dict[str, Tensor]:
     return model.state_dict()
 
 
+def told_apart(used: Iterable[str]) -> list[str]:
+    """The names without those of the inner four of SwinIR's six layers, which one pattern names."""
+    return [key for key in used if not re.search(r"residual_group\.blocks\.[1-4]\.", key)]
+
+
 def test_each_tensor_that_is_missing_is_named_and_no_other(theirs: dict[str, Tensor], name: str) -> None:
     layout, _ = fit(holding(theirs), name)
-    for key in layout.used(theirs):
+    for key in told_apart(layout.used(theirs)):
         rest = {k: t for k, t in theirs.items() if k != key}
         assert refusal(rest, name) == f"missing: {key}"
 
@@ -60,9 +66,9 @@ def test_each_tensor_of_another_shape_is_named(theirs: dict[str, Tensor], name: 
     """Numbers without sides, sides of zero and of billions: nothing is built of them."""
     layout, _ = fit(holding(theirs), name)
     shapes = cycle([(), (0,), (2**40, 0), (0, 0, 3, 3)])
-    for (key, tensor), shape in zip(layout.used(theirs).items(), shapes, strict=False):
+    for key, shape in zip(told_apart(layout.used(theirs)), shapes, strict=False):
         said = refusal(theirs | {key: torch.zeros(shape)}, name)
-        assert said == f"of another shape: {key} wanted {tuple(tensor.shape)}, got {shape}"
+        assert said == f"of another shape: {key} wanted {tuple(theirs[key].shape)}, got {shape}"
 
 
 def test_every_number_of_ours_is_one_of_theirs(theirs: dict[str, Tensor], name: str) -> None:

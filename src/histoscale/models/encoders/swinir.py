@@ -7,6 +7,7 @@ and width stay symbolic when the encoder is exported.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -89,12 +90,12 @@ def as_map(tokens: Float[Tensor, "b n c"], h: int, w: int) -> Float[Tensor, "b c
 
 def relative_index() -> Int[Tensor, "64 64"]:
     """Compute the row of the bias table for each pair of tokens of a window, from their offset."""
-    position = torch.arange(TOKENS)
-    row, col = position // WINDOW_PX, position % WINDOW_PX
+    # In numpy: on the device "meta", torch would import its compiler for this arithmetic.
+    row, col = np.divmod(np.arange(TOKENS), WINDOW_PX)
     # Offsets from -7 to 7 become 0 to 14; the table has 15 x 15 rows, row-major.
     rows = row[:, None] - row[None] + WINDOW_PX - 1
     cols = col[:, None] - col[None] + WINDOW_PX - 1
-    return rows * (2 * WINDOW_PX - 1) + cols
+    return torch.tensor(rows * (2 * WINDOW_PX - 1) + cols)
 
 
 class StochasticDepth(nn.Module):
