@@ -428,3 +428,32 @@ def test_the_announced_size_is_an_upper_bound(
     written = [tmp_path / name, *(tmp_path / name).rglob("*")]
     size = sum(path.stat().st_size for path in written if path.is_file())
     assert 300_000 < size < announced[0] - disk_bytes((150, 135), 64, Encoding("jpeg", 90))[0]
+
+
+def test_a_polite_kill_ends_a_slide_in_a_sentence_and_leaves_nothing_but_the_store(
+    tmp_path: Path, small_weights: Path
+) -> None:
+    source, target = tmp_path / "s.png", tmp_path / "o.ome.tiff"
+    Image.effect_noise((300, 300), 90).convert("RGB").save(source)
+    words = ["upscale", source, "-o", target, "--scale", "3", "--tissue", "all", "--model", small_weights]
+    words += ["--tile", "64", "--workers", "2"]
+    command = [sys.executable, "-m", "histoscale.cli", *map(str, words)]
+    log = TileStore.beside(target).folder / "done"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0) as process:
+        while not log.exists() and process.poll() is None:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGTERM)  # to the command alone, as a batch system does
+        assert process.stderr is not None
+        said = process.stderr.read().splitlines()[-1]
+    assert process.returncode == 130
+    assert "stopped" in said
+    assert "--resume" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".o.ome.tiff.store", "s.png"]
+
+
+def test_overwriting_removes_what_a_killed_run_left(tmp_path: Path, small: Engine) -> None:
+    source, target = tmp_path / "s.png", tmp_path / "o.ome.tiff"
+    Image.new("RGB", (64, 64)).save(source)
+    (tmp_path / ".o.ome.0123456789abcdef.part.tiff").touch()
+    run(source, target, small, scale=0.5, region=None, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.ome.tiff", "s.png"]

@@ -4,7 +4,6 @@ import inspect
 import io
 import logging
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ import typer.core
 from histoscale.cli.console import complain, report_error
 from histoscale.cli.options import remember_given
 from histoscale.errors import explained
+from histoscale.training.signals import terminated_as_interrupted
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it: 128 + SIGINT."""
@@ -102,28 +102,6 @@ def interrupted(sentence: Callable[[], str | None]) -> Iterator[None]:
             raise
         complain(f"stopped; {told}")
         raise typer.Exit(INTERRUPTED) from None
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM in the block like Ctrl-C: partial files are removed, and finished work is kept."""
-
-    process = os.getpid()
-
-    def interrupt(*_: object) -> None:
-        if os.getpid() != process:  # a forked worker inherits this handler, and has nothing to tidy up
-            os._exit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, which alone may set handlers
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 app = typer.Typer(

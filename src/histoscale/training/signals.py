@@ -1,5 +1,6 @@
 """What Ctrl-C (SIGINT) and a polite kill (SIGTERM) do to a training."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,8 +29,19 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end what runs inside as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Treat SIGTERM in the block like Ctrl-C: partial files are removed, and finished work is kept."""
+    process = os.getpid()
+
+    def interrupt(*_: object) -> None:
+        if os.getpid() != process:  # a forked worker inherits this handler, and has nothing to tidy up
+            os._exit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread, which alone may set handlers
+        yield
+        return
     try:
         yield
     finally:

@@ -111,7 +111,7 @@ def upscale_slide(
             refuse_changed(store, earlier, manifest)
             plan = planned.plan
             store.keep_whole({index: plan.tile(index).part for index in range(plan.tile_count)})
-            remove_leftovers(target)
+        remove_leftovers(target)  # of a killed run; whoever holds the store is alone with the target
         run = SlideRun(slide, target, options, encoding, planned, store, executor)
         run.announce(announce)
         if not earlier:
