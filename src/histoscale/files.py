@@ -52,7 +52,7 @@ def atomic_write(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     temporary = _temporary(target)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Exclusive and without following links: nobody can plant a link that the content then goes through.
+        # Exclusive and without following links, so that a planted link cannot redirect the content.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         os.close(os.open(temporary, flags, 0o666))
         try:
@@ -148,7 +148,7 @@ def remove_leftovers(target: Path) -> None:
 
 
 def _temporary(target: Path) -> Path:
-    """A name beside ``target`` that nobody can guess, hidden and with the same suffix."""
+    """A hidden name beside ``target`` with the same suffix; it is random, so that it cannot be guessed."""
     stem, suffix = _kept_of(target)
     return target.with_name(f".{stem}.{secrets.token_hex(8)}.part{suffix}")
 
@@ -190,6 +190,7 @@ def _exchange(temporary: Path, target: Path) -> None:
     if not os.path.lexists(target):
         temporary.rename(target)
         return
+    # A folder cannot replace one that is not empty, so the earlier one is renamed and comes back on an error.
     old = _temporary(target)
     target.rename(old)
     try:
@@ -245,7 +246,7 @@ def refuse_existing(*targets: Path, advice: str = "pass --overwrite to replace i
 def refuse_links(folder: Path) -> None:
     """Refuse a folder with a predictable name that is a link or holds one.
 
-    This package makes no links. Somebody else's would lead a run to write or delete files elsewhere.
+    This package makes no links. A link would lead a run to write or delete files elsewhere.
 
     Raises:
         OutputError: naming the link.
@@ -279,6 +280,7 @@ def refuse_unwritable(target: Path, is_folder: bool = False) -> None:
         raise OutputError(f"{target} is a folder: choose the name of a file.")
     if target.is_file() and is_folder:
         raise OutputError(f"{target} is a file: choose the name of a folder.")
+    # What is missing will be made, so the nearest folder that exists decides.
     folder = target.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -304,6 +306,7 @@ def lock(folder: Path, name: str = LOCK) -> Iterator[None]:
     Raises:
         OutputError: if another run works there, or the folder cannot be made.
     """
+    # Deepest first, which is the order in which they can be removed again.
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     held = FileLock(folder / name, blocking=False)
     with writing(f"The folder {folder}"):

@@ -9,7 +9,7 @@ from histoscale.errors import printable
 
 ENVIRONMENT = Environment(
     autoescape=True,
-    undefined=StrictUndefined,  # a value that the template needs and nobody gave is an error
+    undefined=StrictUndefined,  # a value that the template needs and does not get is an error
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,

@@ -29,7 +29,7 @@ class ModelRow(NamedTuple):
 
 
 def info(path: Path) -> Description:
-    """What a picture or slide is, from its header.
+    """Describe an image or slide from its header.
 
     Raises:
         InputError: if it is missing, damaged or of an unknown kind.

@@ -143,7 +143,7 @@ def test_a_copy_is_a_copy(slide: Path, tissue: UInt8[np.ndarray, "h w 3"], tmp_p
     assert {result.index for result in results} == set(range(6))
 
 
-def test_glass_is_bicubic_and_tissue_the_models(
+def test_background_is_bicubic_and_tissue_the_models(
     slide: Path, tissue: UInt8[np.ndarray, "h w 3"], tmp_path: Path, small_weights: Path
 ) -> None:
     cells = np.zeros((11, 13), bool)

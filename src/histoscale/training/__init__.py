@@ -1,1 +1,1 @@
-"""The parts of a training run: its schedule, its state on disk, its validation, its curves."""
+"""Training: one loop for super-resolution, U-Net and ResNet; its schedule, state, validation and curves."""

@@ -1,4 +1,4 @@
-"""The batches that a super-resolution model learns from, each process its own part of every one."""
+"""The batches of a super-resolution training; each process has its own part of every batch."""
 
 from collections.abc import Iterator, Sequence
 

@@ -11,7 +11,7 @@ from histoscale.files import atomic_write
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a ``metrics.jsonl``; a last line cut short by a kill is passed over."""
+    """The lines of a ``metrics.jsonl``; a last line that a kill has cut off is ignored."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -1,4 +1,4 @@
-"""The loop of every training: steps, metrics, checkpoints, curves, resuming, and an end on request."""
+"""The loop of every training: steps, metrics, checkpoints, curves, resuming, and stopping on a signal."""
 
 import json
 import math
@@ -28,31 +28,31 @@ class Learner(Protocol):
     """What a loop trains.
 
     Attributes:
-        optimiser: whose rate is written down with the loss.
-        curve_label: what the figures that `curve_values` gives are.
+        optimiser: its rate is logged with the loss.
+        curve_label: label of the figures that `curve_values` returns.
     """
 
     optimiser: Any
     curve_label: str
 
     def learn(self, step: int, share: float) -> float:
-        """Take step number ``step`` when ``share`` of the budget is used; the loss."""
+        """Take step number ``step`` when ``share`` of the budget is used, and return the loss."""
 
     def measure(self) -> Mapping[str, Any]:
-        """Measure the present model on validation images; a line of the metrics."""
+        """Measure the model on validation images, and return a line of the metrics."""
 
     def curve_values(self, line: Mapping[str, Any]) -> Mapping[str, float]:
-        """The figures of a line of the metrics that curves are drawn of, by name."""
+        """Return the figures of a line of the metrics that are drawn as curves, by name."""
 
     def state(self, is_last: bool) -> dict[str, Any]:
-        """Everything that the next step depends on, if there is one."""
+        """Return everything that the next step depends on."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
 
 
 class Intervals(NamedTuple):
-    """How often a loop writes what; 0 for never.
+    """How often a loop logs, saves and measures; 0 for never.
 
     Attributes:
         log_every: steps between two lines with the loss.
@@ -69,19 +69,20 @@ class Intervals(NamedTuple):
 
 @dataclass
 class Loop:
-    """One training in its folder, from its first step, or from where it was left, to its end.
+    """One training in its folder, from the first step or the last state to the end.
 
     Args:
         learner: what is trained.
         folder: of the state, the metrics and the curves.
         progress: steps done and the budget.
         intervals: how often what is written.
-        advice: what to change where the loss is not a number.
-        agree: makes one share of the budget of those of several processes.
+        advice: what to change if the loss is not a number.
+        agree: turns the shares of the budget of several processes into one.
         is_main: whether this process writes the files.
 
     Attributes:
-        is_stopped: whether a signal ends the training before its budget is used.
+        is_stopped: whether a signal ended the training before its budget was used.
+        saved_step: step of the last state that was written.
     """
 
     learner: Learner
@@ -95,10 +96,10 @@ class Loop:
     saved_step: int | None = field(default=None, init=False)
 
     def resume(self, state: Mapping[str, Any] | None = None) -> None:
-        """Go back to where the last state was written.
+        """Restore the last state.
 
         Args:
-            state: what was read from the file, if that was done.
+            state: the content of the file, if it was read already.
 
         Raises:
             WeightsError: if the file is missing, damaged, or of another training.
@@ -130,6 +131,7 @@ class Loop:
             measured = saved = time.monotonic()
             while share < 1:
                 loss = self.learner.learn(self.progress.step, share)
+                # Before the step is counted or saved: the state on disk stays the last good one.
                 self._check_loss(loss)
                 self.progress.step += 1
                 if self._is_due(self.intervals.log_every):
@@ -142,6 +144,7 @@ class Loop:
                     saved = time.monotonic()
                 if report is not None:
                     report(self.progress, loss)
+                # All processes stop after the same step, else one would wait for the others' gradients.
                 share = self.agree(1.0 if self.is_stopped else self.progress.share())
             self._end(loss)
 
@@ -158,7 +161,7 @@ class Loop:
                 self.draw()
 
     def save(self, is_last: bool = False) -> None:
-        """Write everything that the next step depends on, unless it holds what is not a number."""
+        """Write everything that the next step depends on, unless a value in it is not a number."""
         if self.is_main:
             state = self.learner.state(is_last)
             self._check_state(state)
@@ -174,7 +177,7 @@ class Loop:
         draw_curves(metrics, self.folder / CURVES, learner.curve_values, learner.curve_label)
 
     def _end(self, loss: float) -> None:
-        """Write down what the last step did, as far as that has not been done."""
+        """Log, measure and save the last step, unless that was done."""
         is_measured = bool(self.intervals.measure_every) and self._is_due(self.intervals.measure_every)
         if math.isfinite(loss) and not self._is_due(self.intervals.log_every):
             self._log_loss(loss)
@@ -197,7 +200,7 @@ class Loop:
                 stream.write(json.dumps(_without_nan(line), allow_nan=False) + "\n")
 
     def _trim_metrics(self) -> None:
-        """Leave the lines of the steps that this training has done, and no others."""
+        """Remove the lines of steps after the last state: they will be taken again."""
         metrics, step = self.folder / METRICS, self.progress.step
         if self.is_main:
             lines = read_metrics(metrics) if step and metrics.exists() else []
@@ -238,7 +241,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Go back to what `random_state` gave."""
+    """Restore what `random_state` returned."""
     torch.set_rng_state(state["random"])
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["random_cuda"])

@@ -23,7 +23,7 @@ class Objective(nn.Module):
     """Eq. (1): mean absolute error on (x - 0.5) / 0.5, of a whole patch or of sampled pixels.
 
     Attributes:
-        adversary: the network that learns against the model, where the loss has one.
+        adversary: the network that is trained against the model, if the loss has one.
     """
 
     def __init__(self, model: SuperResolver):
@@ -37,13 +37,14 @@ class Objective(nn.Module):
 
 
 class WaveletObjective(Objective):
-    """SWD-Net's: at first the spatial stage alone, then coefficients and both images. Errors are summed.
+    """The loss of SWD-Net: first of the spatial stage alone, then of the coefficients and both images.
 
-    While the spatial stage is alone, validation shows what the untrained second stage makes of its image.
+    Errors are summed. While the spatial stage learns alone, validation measures the output of the second
+    stage, which is untrained.
 
     Args:
         model: the network.
-        loss: says for how long the spatial stage is alone.
+        loss: gives the share of the run in which the spatial stage learns alone.
     """
 
     model: SWDNet
@@ -63,14 +64,14 @@ class WaveletObjective(Objective):
 
 
 class AdversarialObjective(Objective):
-    """Li et al.'s: L1 and the verdict of a conditional PatchGAN by least squares, whose own loss is added.
+    """The loss of Li et al.: L1 and the least-squares loss of a conditional PatchGAN, the adversary.
 
-    Both networks take one step together. To the model's share of the loss the adversary's weights are
-    constants, to the adversary's share the model's picture is one.
+    Both networks take each step together, on the sum of their losses. The adversary's weights are constants
+    in the model's loss; the model's output is a constant in the adversary's loss.
 
     Args:
         model: the generator.
-        loss: the weight of the verdict, and whether the degradation grows.
+        loss: gives the weight of the adversarial part, and whether the degradation grows.
     """
 
     model: Li2021
@@ -86,31 +87,31 @@ class AdversarialObjective(Objective):
         """Loss of one batch of 8-bit pairs when ``share`` of the run is over."""
         target = unit_range(pair.target)
         if self.curriculum:
-            enlarged = blurred_by_curriculum(target, share, self.model.scale)
+            upscaled = blurred_by_curriculum(target, share, self.model.scale)
         else:
-            enlarged = bicubic_resize(model_input(pair), (target.shape[2], target.shape[3]))
-        made = self.model.sharpen(enlarged).float()
+            upscaled = bicubic_resize(model_input(pair), (target.shape[2], target.shape[3]))
+        made = self.model.sharpen(upscaled).float()
+        # Detached copies: the model learns from the adversary's answer and does not change it.
         fixed = {name: parameter.detach() for name, parameter in self.adversary.named_parameters()}
-        deceived = functional_call(self.adversary, fixed, (made, enlarged)).float()
-        real = self.adversary(target, enlarged).float()
-        false = self.adversary(made.detach(), enlarged).float()
-        learnt = (1 - self.weight) * (made - target).abs().mean() + self.weight * (
-            deceived - 1
-        ).square().mean()
+        answer = functional_call(self.adversary, fixed, (made, upscaled)).float()
+        real = self.adversary(target, upscaled).float()
+        false = self.adversary(made.detach(), upscaled).float()
+        learnt = (1 - self.weight) * (made - target).abs().mean() + self.weight * (answer - 1).square().mean()
+        # Least squares: the adversary learns to answer 1 for a target and 0 for an output.
         judged = ((real - 1).square().mean() + false.square().mean()) / 2
         loss: Tensor = learnt + judged
         return loss
 
 
 class ResidualObjective(Objective):
-    """iste-plus's: Eq. 1 of its base on whole patches and, after a while, of the sum at some pixels as well.
+    """The loss of iste-plus: Eq. 1 of its base on whole patches; later also of the sum at some pixels.
 
-    A whole patch costs the base no more than the pixels that the branches can afford, and teaches it more.
-    The pixels are drawn from torch's random state, which a checkpoint keeps.
+    A step of the base costs the same on a whole patch as on the few pixels that the branches can compute, and
+    the base learns more from it. The pixels are drawn from torch's random state, which a checkpoint keeps.
 
     Args:
         model: the network.
-        loss: says for how long the base is alone, and how many pixels of a patch the sum learns from.
+        loss: gives the share of the run in which the base learns alone, and the number of pixels.
     """
 
     model: ISTEPlus
@@ -128,9 +129,10 @@ class ResidualObjective(Objective):
             output_positions(n, small).to(image.device)
             for n, small in zip(target.shape[2:], image.shape[2:], strict=True)
         )
-        height, width = pair.cell[0].tolist()  # one scale a batch, as of every whole patch
+        height, width = pair.cell[0].tolist()  # whole patches of a batch have one scale
         features = self.model.encode(image)
         base = self.model.base.render(features.fast, rows, cols, (height, width)).float()
+        # Pixels of each patch, drawn with repetition; their residual is added to the base at the same places.
         chosen = torch.randint(len(rows) * len(cols), (len(image), self.points), device=image.device)
         residual = self.model.residual(features, as_grid(rows, cols)[chosen], pair.cell).float()
         at_points = doubled_error(pick(as_rows(base), chosen) + residual, pick(as_rows(target), chosen))
@@ -138,13 +140,13 @@ class ResidualObjective(Objective):
 
 
 def doubled_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
-    """Mean absolute error of colours in [0, 1], which count as in [-1, 1]."""
+    """Mean absolute error on (x - 0.5) / 0.5 of colours in [0, 1]: twice that on x."""
     loss: Tensor = 2 * (made.float() - target).abs().mean()
     return loss
 
 
 def predict(model: SuperResolver, pair: Pair) -> Float[Tensor, "..."]:
-    """The model's answer in the shape of ``pair.target``."""
+    """The output of the model in the shape of ``pair.target``."""
     image = model_input(pair)
     if pair.positions.shape[1] and isinstance(model, CoordinateSuperResolver):
         return model.decode(model.encode(image), pair.positions, pair.cell)
@@ -159,7 +161,7 @@ def unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def model_input(pair: Pair) -> Float[Tensor, "b 3 h w"]:
-    """The low-resolution patches in [0, 1], channels last, which spares convolutions time."""
+    """The low-resolution patches in [0, 1], channels last, which is faster in convolutions."""
     return unit_range(pair.lr).contiguous(memory_format=torch.channels_last)
 
 
@@ -169,17 +171,17 @@ def summed_error(made: Tensor, target: Tensor) -> Float[Tensor, ""]:
 
 
 def objective_for(run: Run, model: SuperResolver) -> Objective:
-    """The loss that a run file names, around its model.
+    """Build the loss that a run file names.
 
     Raises:
-        ConfigError: if the loss is of another model, or the model cannot answer the pairs of the run.
+        ConfigError: if the loss belongs to another model, or the model cannot learn from the pairs.
     """
-    check_answers(run, model)
+    check_pairs(run, model)
     name = run.model.name
     match run.loss.kind:
         case "wavelets":
             if not isinstance(model, SWDNet):
-                raise _foreign_loss("wavelets", "swdnet", name)
+                raise _other_models_loss("wavelets", "swdnet", name)
             if run.data.patch_px % MULTIPLE_PX:
                 raise ConfigError(
                     f"data.patch_px is {run.data.patch_px}, but wavelets need a multiple of {MULTIPLE_PX}."
@@ -187,11 +189,11 @@ def objective_for(run: Run, model: SuperResolver) -> Objective:
             return WaveletObjective(model, run.loss)
         case "adversarial":
             if not isinstance(model, Li2021):
-                raise _foreign_loss("adversarial", "li2021", name)
+                raise _other_models_loss("adversarial", "li2021", name)
             return AdversarialObjective(model, run.loss)
         case "residual":
             if not isinstance(model, ISTEPlus):
-                raise _foreign_loss("residual", "iste-plus", name)
+                raise _other_models_loss("residual", "iste-plus", name)
             if run.data.queries:
                 raise ConfigError(
                     f"data.queries is {run.data.queries}, but loss.kind = 'residual' needs 0: "
@@ -202,12 +204,12 @@ def objective_for(run: Run, model: SuperResolver) -> Objective:
             return Objective(model)
 
 
-def _foreign_loss(kind: str, owner: str, name: str) -> ConfigError:
+def _other_models_loss(kind: str, owner: str, name: str) -> ConfigError:
     return ConfigError(f'loss.kind = "{kind}" works only with model {owner}; use "l1" for {name}.')
 
 
-def check_answers(run: Run, model: SuperResolver) -> None:
-    """Raise `ConfigError` unless ``model`` can answer the pairs that the run trains and validates with."""
+def check_pairs(run: Run, model: SuperResolver) -> None:
+    """Raise `ConfigError` unless ``model`` can compute what the run trains and validates."""
     name, queries = run.model.name, run.data.queries
     if queries and not isinstance(model, CoordinateSuperResolver):
         raise ConfigError(f"data.queries is {queries}, but {name} needs 0: it answers whole patches only.")

@@ -32,11 +32,11 @@ ADVICE = "lower training.rate, set training.clip = 1.0 or training.precision = f
 
 
 class Trained(NamedTuple):
-    """What `train` leaves behind.
+    """The result of `train`.
 
     Attributes:
         weights: the file.
-        was_finished: whether there was nothing left to do, and nothing was changed.
+        was_finished: whether the run was complete before, so that nothing was changed.
     """
 
     weights: Path
@@ -87,7 +87,7 @@ class Trainer:
         )
 
     def learn(self, step: int, share: float) -> float:
-        """Take a step of Adam on the next batch; the loss."""
+        """Take a step of Adam on the next batch, and return the loss."""
         table = self.run.training
         if self.batches is None:
             images = [read_rgb(record.path) for record in self.records]
@@ -123,18 +123,18 @@ class Trainer:
         return {"psnr": self.scores, "bicubic": self.validation.bicubic}
 
     def curve_values(self, line: Mapping[str, Any]) -> dict[str, float]:
-        """PSNR over bicubic, where a line of the metrics has it."""
+        """Return PSNR over bicubic, if a line of the metrics has it."""
         scores, bicubic = line.get("psnr") or {}, line.get("bicubic") or {}
         known = [key for key in scores if scores[key] is not None and bicubic.get(key) is not None]
         return {key: scores[key] - bicubic[key] for key in known}
 
     def state(self, is_last: bool) -> dict[str, Any]:  # noqa: ARG002
-        """Everything that the next step depends on."""
+        """Return everything that the next step depends on."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         return {"run": self.run.model_dump_json(), **parts, **random_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         restore_random_state(state)

@@ -1,4 +1,4 @@
-"""PSNR on centre crops while a model trains, bicubic beside it."""
+"""PSNR on centre crops during a training, and that of bicubic interpolation."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
 from histoscale.models.base import SuperResolver
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 
 def choose_images(records: Sequence[ImageRecord], per_set: int) -> list[ImageRecord]:
@@ -34,20 +34,21 @@ class Validation:
         records: the images to take crops of.
 
     Attributes:
-        bicubic: mean PSNR of bicubic enlargement, per set and scale.
+        bicubic: mean PSNR of bicubic interpolation, per set and scale.
     """
 
     def __init__(self, table: ValidationTable, records: Sequence[ImageRecord]):
-        self.pairs: list[tuple[str, float, Picture, Picture]] = []
+        self.pairs: list[tuple[str, float, Pixels, Pixels]] = []
         for record in choose_images(records, table.images_per_set):
-            picture = read_rgb(record.path)
+            image = read_rgb(record.path)
             for scale in table.scales:
-                lr_px = int(min(table.crop_px, *picture.shape[:2]) / scale)
-                hr = np.ascontiguousarray(centre_crop(picture, round(lr_px * scale)))
+                # The HR crop follows from whole LR pixels, so that both cover the same extent.
+                lr_px = int(min(table.crop_px, *image.shape[:2]) / scale)
+                hr = np.ascontiguousarray(centre_crop(image, round(lr_px * scale)))
                 lr = degrade(hr, (lr_px, lr_px), scale, table.degradation)
                 self.pairs.append((record.set, scale, hr, lr))
-        enlarged = [psnr_whole(upscale_bicubic(lr, hr.shape[:2]), hr) for _, _, hr, lr in self.pairs]
-        self.bicubic = self._means(enlarged)
+        upscaled = [psnr_whole(upscale_bicubic(lr, hr.shape[:2]), hr) for _, _, hr, lr in self.pairs]
+        self.bicubic = self._means(upscaled)
 
     @torch.inference_mode()
     def measure(self, model: SuperResolver, device: torch.device) -> dict[str, float]:

@@ -97,6 +97,7 @@ class DaskExecutor:
         try:
             with self._errors_translated():
                 while True:
+                    # Workers may join or leave at any time, so the queue follows their present number.
                     room = TILES_AHEAD * max(len(self._client.nthreads()), 1) - len(running)
                     for index in islice(ahead, max(room, 0)):
                         running.add(
@@ -108,6 +109,7 @@ class DaskExecutor:
                         running.remove(future)
                         yield future.result()
         finally:
+            # Else a scheduler that lives on would compute the tiles of a run that has ended.
             with suppress(Exception):  # whatever ended the run is what counts
                 self._client.cancel(list(running))
 
@@ -118,7 +120,7 @@ class DaskExecutor:
                 with self._client.as_current():
                     done: set[Future] = _distributed().wait(running, PATIENCE_S, "FIRST_COMPLETED").done
                     return done
-            except TimeoutError:
+            except TimeoutError:  # slow tiles are waited for as long as there is a worker
                 if not self._client.nthreads():
                     raise HistoscaleError(
                         f"{self._address} has no workers left: start some, then use --resume."

@@ -112,14 +112,14 @@ class Processes:
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
         """Compute tiles, several at once; processes that die are started again, and their tiles with them."""
-        if self._started_workers > self.workers:
+        if self._started_workers > self.workers:  # the plan has lowered the number to fit the memory
             self._stop()
         remaining, losses = dict.fromkeys(tiles), 0
         while remaining:
             try:
                 for result in self._attempt(job, list(remaining)):
                     del remaining[result.index]
-                    losses = 0
+                    losses = 0  # work goes forward, so the losses so far were not those of one tile
                     yield result
             except BrokenProcessPool as error:
                 self._stop()
@@ -145,6 +145,7 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            # A forked process inherits torch's locked thread pool and open files.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, initializer=begin_worker)
             self._started_workers = self.workers
@@ -154,6 +155,7 @@ class Processes:
         """End the processes at once; unfinished tiles are not in the log and are computed again."""
         if self._pool is None:
             return
+        # The pool has no way to end processes at work; without this it would wait for their tiles.
         processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -189,7 +191,7 @@ def begin_worker() -> None:
     keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None:
-
+        # A killed parent cannot end its workers, which would compute and write on.
         def follow() -> None:
             parent.join()
             os._exit(1)
@@ -223,6 +225,7 @@ def compute_alone(job: TileJob, index: int) -> TileResult:
 
     if job.plan.setting is None:
         return compute_tile(job, index)
+    # Another number of threads sums in another order, so the last bits would not be those of a worker.
     import torch
 
     threads = torch.get_num_threads()

@@ -56,6 +56,7 @@ class MemoryNeed:
             for side, more in ((tile_px, 2 * margin_px), (min(tile_px, BLOCK_PX), 0))
         )
         rendering = self.kept_px * window + self.rendering_px * block + self.rendering
+        # Encoding is over when rendering begins, so the larger of the two counts.
         tensors = max(self.encoding_px * window, rendering)
         begun = self.resident_bytes + BEGUN_BYTES
         return int(begun + LIBRARY_SLACK * tensors + BYTES_PER_OUTPUT_PX * tile_px**2)
@@ -101,6 +102,7 @@ def memory_limit(given: int | None, workers: int, is_here: bool = True) -> int:
     """
     if given is not None:
         return given
+    # The usual share is a promise that does not depend on the machine; less memory lowers it.
     usual, available = COORDINATOR_BYTES + workers * WORKER_SHARE_BYTES, available_bytes()
     return min(usual, int(USABLE_SHARE * available)) if is_here else usual
 
@@ -127,7 +129,9 @@ def choose_tile(
         ConfigError: if not even the least_workers workers fit.
     """
     sides = (tile_px,) if tile_px else TILE_SIDES_PX
+    # Small slides get small tiles, so that no worker waits long for the last tile of another.
     few = [s for s in sides if math.prod(-(-n // s) for n in size_xy) >= TILES_PER_WORKER * workers]
+    # More workers go before larger tiles: a worker more saves far more time than a larger tile does.
     for count in range(workers, least_workers - 1, -1):
         for side in few or sides[-1:]:
             peak = COORDINATOR_BYTES + count * need.bytes_for(side, scale, margin_px)

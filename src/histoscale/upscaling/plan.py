@@ -108,6 +108,7 @@ class SlidePlan:
     @property
     def grid_xy(self) -> tuple[int, int]:
         """Output tiles across and down."""
+        # Rounded up: the last tile of a row or column is cut off at the edge.
         return -(-self.size_xy[0] // self.tile_px), -(-self.size_xy[1] // self.tile_px)
 
     @property
@@ -117,12 +118,13 @@ class SlidePlan:
 
     def tile(self, index: int) -> OutputTile:
         """The tile of that number, counted in reading order."""
-        row, col = divmod(index, self.grid_xy[0])
+        row, col = divmod(index, self.grid_xy[0])  # reading order is the order of the writers
         rows, cols = (self._side(i, n) for i, n in ((row, self.size_xy[1]), (col, self.size_xy[0])))
         return OutputTile(index, rows, cols)
 
     def tiles_under(self, xy: tuple[int, int], size_xy: tuple[int, int]) -> list[int]:
         """Numbers of the tiles that a rectangle of the output overlaps."""
+        # The last pixel decides: a rectangle that ends at a border does not touch the next tile.
         cols, rows = (
             range(start // self.tile_px, (start + length - 1) // self.tile_px + 1)
             for start, length in zip(xy, size_xy, strict=True)
@@ -138,7 +140,7 @@ class TileJob:
     """A plan and the store of its tiles: all that a worker on any machine needs.
 
     Attributes:
-        source_digest: of the slide's content, which a worker compares; empty if nobody knows it.
+        source_digest: of the slide's content, which a worker compares; empty if it is not known.
         run: another text for each call. What a worker keeps open for one call serves no other, so the pixels
             of a file that was replaced, or of another tissue mask, are never taken for those of this one.
     """

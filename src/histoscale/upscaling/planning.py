@@ -89,6 +89,7 @@ def plan_slide(
     limit = memory_limit(
         options.max_memory_bytes, executor.workers, is_here=options.cluster in {None, "local"}
     )
+    # Stored tiles cannot be cut again, so a resumed run keeps its tile whatever the memory is now.
     tile_px = engine.tile_px or (earlier["tile_px"] if earlier else None)
     if request.method != "model":
         tile_px = tile_px or MODEL_FREE_TILE_PX
@@ -101,6 +102,7 @@ def plan_slide(
     )
     if is_slow:
         warn_of_slow_bf16()  # only this process warns: each worker would repeat the sentence
+    # Workers of a cluster exist already, so their number is not lowered to fit the memory.
     budget = choose_tile(
         need,
         request.output.size_xy,
@@ -112,6 +114,7 @@ def plan_slide(
         least_workers=1 if options.cluster is None else executor.workers,
     )
     executor.workers = min(executor.workers, budget.workers)
+    # Polygons of a region of interest act like tissue: outside them the slide is interpolated.
     plan = replace(
         plan_without_model(slide, request, budget.tile_px),
         setting=setting,
@@ -135,6 +138,7 @@ def plan_without_model(slide: Slide, request: Request, tile_px: int) -> SlidePla
     across, down = slide.downsample_xy(level)
     left, top, right, bottom = x / across, y / down, (x + width) / across, (y + height) / down
     columns, rows = slide.levels_xy[level]
+    # Whole pixels are read; the box keeps where the region begins and ends between them.
     origin = math.floor(left), math.floor(top)
     end = min(math.ceil(right), columns), min(math.ceil(bottom), rows)
     return SlidePlan(

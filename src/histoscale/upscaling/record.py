@@ -1,4 +1,4 @@
-"""The record of how an output was made, and the remarks that a person should see."""
+"""The record of how an output was made, and the remarks that are printed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ def record(
 def remarks(
     header: Description, output: OutputGeometry, used: UsedModel | None, source_mpp: float | None
 ) -> tuple[str, ...]:
-    """Everything a person should know beside the line of sizes."""
+    """Sentences that are printed beside the line of sizes."""
     found = [*output.remarks]
     if source_mpp and header.mpp:
         if any(abs(source_mpp / side - 1) > SAME_MPP for side in header.mpp):

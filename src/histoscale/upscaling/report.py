@@ -1,4 +1,4 @@
-"""The report of a run, for people and for programs: what became of every slide, and what it took."""
+"""The report of a run as HTML and JSON: the outcome of every file, its time and its memory."""
 
 import json
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutc
 
 
 def report_stem(targets: Sequence[Path], folder: Path | None, started: datetime) -> Path:
-    """Where a report goes, less its suffix.
+    """Return the path of a report without its suffix.
 
-    Beside a single output it bears that output's name; in a folder, the one given or that of several
-    outputs, it bears the time, so that a later run leaves it alone.
+    The report of a single output stands beside it and has its name. Other reports stand in the given folder,
+    or in that of the outputs, and have the time in their name, so that a later run does not replace them.
     """
     if folder is None and len(targets) == 1:
         return targets[0].with_name(fitted(targets[0].name, "", ".report.html").removesuffix(".html"))
@@ -34,7 +34,7 @@ def report_paths(stem: Path) -> tuple[Path, Path]:
 def write_report(
     stem: Path, results: Sequence[Outcome | Failure], run: Invocation, *, overwrite: bool = True
 ) -> tuple[Path, Path]:
-    """Write the page and the record beside each other, and say where they are.
+    """Write the page and the record, and return their paths.
 
     Raises:
         OutputError: if the folder cannot be written, or a file is there and ``overwrite`` is off.

@@ -14,11 +14,11 @@ from histoscale.io.slide import Mpp
 from histoscale.upscaling.results import Failure, Invocation, Outcome, SlideOutcome, mpp_in_words
 
 INDEX_FROM = 3
-"""So many slides get a table of contents."""
+"""Number of files from which the page has a table of contents."""
 
 
 class Fact(NamedTuple):
-    """A line of the page: what it is about, and what is so."""
+    """A line of the page: a term and its value."""
 
     term: str
     value: str
@@ -90,7 +90,7 @@ def _work(result: Outcome) -> list[tuple[str, float, float]]:
 
 
 def _keys(result: Outcome) -> Iterator[Fact]:
-    """What a person looks for first."""
+    """The most important figures."""
     (w, h), (width, height) = result.before_xy, result.after_xy
     scales = f"{width / w:.3g}", f"{height / h:.3g}"
     yield Fact("scale", f"×{scales[0]}" if scales[0] == scales[1] else f"×{scales[0]}, ×{scales[1]}")

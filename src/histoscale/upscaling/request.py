@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from histoscale.errors import InputError
+from histoscale.errors import InputError, explaining
 from histoscale.io.annotations import Rectangle, Roi, parse_region, read_roi
 from histoscale.io.slide import Description, Mpp, Slide
 from histoscale.upscaling.geometry import OutputGeometry, resolve
@@ -61,7 +61,8 @@ def read_request(slide: Slide, options: Options) -> Request:
     mpp = Mpp(options.source_mpp, options.source_mpp) if options.source_mpp else header.mpp
     region, roi = Rectangle((0, 0), header.size_xy), None
     if options.roi:
-        roi = read_roi(options.roi, replace(header, mpp=mpp))
+        with explaining(options.roi):  # the annotation, not the slide, is at fault
+            roi = read_roi(options.roi, replace(header, mpp=mpp))
         region = roi.rectangle
     elif options.region:
         region = parse_region(options.region, replace(header, mpp=mpp))

@@ -1,4 +1,4 @@
-"""What came of each file, and the line that says so."""
+"""The outcome of each file, and the line that is printed for it."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ class Outcome:
         mpp_before, mpp_after: micrometres per pixel, where known.
         method: model and precision, or what was done without a model.
         seconds: from opening the source to closing the target.
-        remarks: sentences a person should see.
+        remarks: sentences that are printed as warnings.
     """
 
     source: Path
@@ -98,7 +98,7 @@ class Work(NamedTuple):
 
 
 class Views(NamedTuple):
-    """The same field small, before and after: JPEG bytes; None where no small view can be had cheaply."""
+    """Small views of the region before and after, as JPEG bytes; None if a view would take long to make."""
 
     source: bytes | None = None
     target: bytes | None = None
@@ -111,13 +111,13 @@ class SlideOutcome(Outcome):
     Attributes:
         provenance: the record in the file: model, weights' hash, precision, power.
         power_before: objective power of the source.
-        device: what computed, in words.
-        workers: processes that computed.
+        device: name of the processor that computed.
+        workers: number of processes that computed.
         tile_px: side of an output tile.
         tissue_share: of the area; None if no tissue was looked for.
-        work: where the seconds went.
+        work: seconds for each kind of work.
         peak_mib: most memory that all processes together held at once.
-        views: the field before and after.
+        views: the region before and after.
     """
 
     provenance: Provenance | None = None

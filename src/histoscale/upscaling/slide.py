@@ -231,7 +231,7 @@ class SlideRun:
         )
 
     def _remarks(self, found: Findings) -> Iterator[str]:
-        """Everything a person should know beside the line of sizes."""
+        """Sentences that are printed beside the line of sizes."""
         request, options = self.planned.request, self.options
         yield from remarks(request.header, request.output, self.planned.used, options.source_mpp)
         form, has_quality = format_of(self.target).name, self.encoding.compression in {"jpeg", "jpeg2000"}

@@ -44,6 +44,7 @@ class TileStream:
         """
         started = time.perf_counter()
         with self._lock:
+            # One reader pulls at a time; it also takes in the tiles that other rectangles wait for.
             for tile in self._plan.tiles_under(l0_xy, size_xy):
                 while tile not in self._done:
                     self._pull()
@@ -52,6 +53,6 @@ class TileStream:
 
     def _pull(self) -> None:
         result = next(self._results)
-        self._store.mark_done(result.index)
+        self._store.mark_done(result.index)  # in the log first: a tile that was used is never lost
         self._done.add(result.index)
         self._on_result(result)

@@ -59,6 +59,8 @@ class Source:
         """Output pixels by Pillow's bicubic, antialiased where it reduces; a tile gets those of the whole."""
         left, top, right, bottom = self._plan.box_xy
         (across, down), (width, height) = self._plan.size_xy, self._plan.level_size_xy
+        # Pillow interpolates between the ends of a box in floats. With the box of the whole output and enough
+        # pixels around it, a tile has the pixels that the whole would have.
         rows, y0, y1 = _under(part[0], (bottom - top) / down, top, height)
         cols, x0, x1 = _under(part[1], (right - left) / across, left, width)
         window = Image.fromarray(self.read(rows, cols))
@@ -100,6 +102,7 @@ class OpenedJob:
         size = self.plan.size_xy[::-1]
         if self.tissue is None or self.tissue.all(*part, size):
             return self._by_model(model, part)
+        # Bicubic everywhere first; the model then replaces the smallest rectangle that holds all tissue.
         pixels = self.source.bicubic(part)
         if (inside := _part_with_tissue(self.tissue, part, size, self.plan.tile_px // QUARTERS)) is None:
             return Patch(pixels)
@@ -111,7 +114,7 @@ class OpenedJob:
         """Compute a rectangle by the model alone."""
         read_before, started = self.source.read_s, time.perf_counter()
         pixels, n, parts = model.upscale(part, self.source.read)
-        read_s = self.source.read_s - read_before
+        read_s = self.source.read_s - read_before  # the model reads its windows itself
         return Patch(pixels, n, parts, time.perf_counter() - started - read_s)
 
 
@@ -163,6 +166,7 @@ def open_job(job: TileJob) -> OpenedJob:
 def _under(part: slice, step: float, start: float, n_in: int) -> tuple[slice, float, float]:
     """The input pixels that bicubic needs for some output pixels, and the ends of those in input pixels."""
     first, last = start + part.start * step, start + part.stop * step
+    # One pixel more than the kernel's reach: Pillow rounds the ends of its support outwards.
     reach = math.ceil(BICUBIC_REACH * max(step, 1.0)) + 1
     return slice(max(math.floor(first) - reach, 0), min(math.ceil(last) + reach, n_in)), first, last
 
@@ -176,6 +180,7 @@ def _part_with_tissue(tissue: "TissueMask", part: Part, size: tuple[int, int], s
     """The smallest rectangle of whole steps, or up to the rim, that holds every weight above 0."""
     if not tissue.any(*part, size):
         return None
+    # Weights fade beyond the mask, so they and not the mask say where the model is needed.
     over = [tissue.weights(rows, part[1], size) > 0 for rows in _strips(part[0])]
     rows = np.flatnonzero(np.concatenate([strip.any(axis=1) for strip in over]))
     cols = np.flatnonzero(np.any([strip.any(axis=0) for strip in over], axis=0))
@@ -204,5 +209,6 @@ def _blend(
     cols = slice(inside[1].start - part[1].start, inside[1].stop - part[1].start)
     for rows in _strips(inside[0]):
         here = slice(rows.start - part[0].start, rows.stop - part[0].start)
+        # The strip in the frame of the tile, and in that of the model's rectangle.
         ours = modelled[rows.start - inside[0].start : rows.stop - inside[0].start]
         pixels[here, cols] = blend(ours, pixels[here, cols], tissue.weights(rows, inside[1], size))

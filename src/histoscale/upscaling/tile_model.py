@@ -58,6 +58,7 @@ class TileModel:
                 raise HistoscaleError(
                     f"Memory ran out for {width} x {height} output pixels: use fewer --workers."
                 ) from error
+        # The pixels of a part do not depend on how it is cut, within rounding.
         halves = [self.upscale(half, read) for half in halved(part)]
         pixels = np.concatenate([half[0] for half in halves], axis=int(width > height))
         return pixels, height * width, sum(half[2] for half in halves)
@@ -66,6 +67,7 @@ class TileModel:
         (top, bottom), (left, right) = ((side.start, side.stop) for side in part)
         output = np.empty((bottom - top, right - left, 3), np.uint8)
 
+        # One window is read for the whole part, halo included, and converted to floats once.
         def window(rows: slice, cols: slice) -> Tensor:
             return pixel_reader(read(rows, cols))(slice(None), slice(None))
 

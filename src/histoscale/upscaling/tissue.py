@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from histoscale.errors import InputError
+from histoscale.errors import InputError, explaining
 from histoscale.io.annotations import read_roi
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Description
@@ -25,7 +25,8 @@ def check_tissue_choice(choice: str, header: Description) -> None:
     if not Path(choice).is_file():
         raise InputError(f"--tissue is neither all nor mask, and there is no file {choice}.")
     if _is_geojson(choice):
-        read_roi(Path(choice), header)
+        with explaining(choice):
+            read_roi(Path(choice), header)
 
 
 def save_tissue(source: Path, request: Request, choice: str, saved: Path) -> None:
