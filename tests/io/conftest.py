@@ -1,4 +1,9 @@
-"""A slide to be written."""
+"""A slide to write, and files that once failed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -7,6 +12,27 @@ from PIL import Image, ImageCms
 from histoscale.io.provenance import SUPER_RESOLVED, Provenance
 from histoscale.io.slide import Mpp
 from histoscale.io.writers.base import OutputSlide
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of files that once failed; tests that read them are skipped without it."""
+    folder = Path(__file__).parents[3] / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared/cases is missing")
+    return folder
+
+
+@pytest.fixture
+def as_file(tmp_path: Path) -> Iterator[Callable[[bytes], BinaryIO]]:
+    """Make an opened file of bytes."""
+    with ExitStack() as stack:
+
+        def opened(content: bytes) -> BinaryIO:
+            (tmp_path / "content").write_bytes(content)
+            return stack.enter_context((tmp_path / "content").open("rb"))
+
+        yield opened
 
 
 @pytest.fixture(scope="session")

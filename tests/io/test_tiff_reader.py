@@ -154,7 +154,7 @@ def test_a_picture_compressed_in_one_piece_is_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(tmp_path / "x.tif", RGB, compression="deflate", rowsperstrip=203)
-    monkeypatch.setattr("histoscale.io.tiff_reader.CACHE_BYTES", 3 * 301 * 203 - 1)
+    monkeypatch.setattr("histoscale.io.tiff_page.CACHE_BYTES", 3 * 301 * 203 - 1)
     with open_slide(path) as slide:
         assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
 
@@ -235,7 +235,7 @@ def test_a_truncated_file(tmp_path: Path, compression: str | None, kept: float) 
 
 
 def test_threads_read_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoscale.io.tiff_reader.CACHE_BYTES", 30_000)
+    monkeypatch.setattr("histoscale.io.tiff_page.CACHE_BYTES", 30_000)
     places = [(x, y) for x in range(0, 240, 20) for y in range(0, 150, 15)] * 3
     with open_slide(pyramid(tmp_path / "x.tif", "subifds")) as slide, ThreadPoolExecutor(8) as pool:
         regions = pool.map(lambda xy: slide.read_region(0, xy, (50, 50)), places)
@@ -244,7 +244,7 @@ def test_threads_read_at_the_same_time(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_what_is_kept_of_decoded_tiles_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoscale.io.tiff_reader.CACHE_BYTES", 30_000)
+    monkeypatch.setattr("histoscale.io.tiff_page.CACHE_BYTES", 30_000)
     with open_slide(pyramid(tmp_path / "x.tif", "subifds")) as slide:
         assert isinstance(slide, TiffSlide)
         slide.read_region(0, (0, 0), (301, 203))
@@ -434,15 +434,6 @@ def test_refusals(
     assert describe(path).size_xy == (64, 40)
 
 
-def test_pages_of_unrelated_sizes_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.tif"
-    with tifffile.TiffWriter(path) as tiff:
-        tiff.write(SMALL, photometric="rgb", metadata=None)
-        tiff.write(SMALL[:30], photometric="rgb", metadata=None)
-    with pytest.raises(InputError, match="holds 2 pages"):
-        read(path)
-
-
 def test_ome_fluorescence_of_one_channel_is_refused(tmp_path: Path) -> None:
     metadata = {"axes": "YX", "Channel": {"EmissionWavelength": 525}}
     path = save(tmp_path / "x.ome.tif", SMALL_GREY, ome=True, photometric="minisblack", metadata=metadata)
@@ -517,25 +508,6 @@ def test_tags_that_contradict_the_pixels_are_a_sentence(
         open_slide(path)
 
 
-def test_the_colours_of_aperios_jpeg_2000_are_not_guessed(tmp_path: Path) -> None:
-    """Its numbers are YCbCr whatever the photometric tag says."""
-    path = save(tmp_path / "x.tif", SMALL, photometric="rgb", compression="deflate")
-    with pytest.raises(InputError, match=r"x\.tif holds YCbCr"):
-        open_slide(retagged(path, 259, 3, (33003).to_bytes(2, "little")))
-
-
-def test_a_palette_with_opacity(tmp_path: Path) -> None:
-    colours = np.random.default_rng(1).integers(0, 256, (3, 256), np.uint16)
-    both = np.dstack([SMALL_GREY, SMALL[..., 1]])
-    table = (320, "H", 768, (colours * 256).ravel().tolist(), True)
-    options = {"photometric": "minisblack", "extrasamples": ["unassalpha"], "extratags": [table]}
-    path = save(tmp_path / "x.tif", both, planarconfig="contig", **options)
-    found = read(retagged(path, 262, 3, b"\3"))
-    assert found.alpha is not None
-    assert np.array_equal(found.alpha, SMALL[..., 1])
-    assert np.array_equal(found.colour, np.moveaxis(colours[:, SMALL_GREY], 0, -1))
-
-
 @pytest.mark.parametrize("kind", ["u1", "u2"])
 @pytest.mark.parametrize("photometric", ["rgb", "minisblack", "miniswhite"])
 def test_missing_tiles_are_white_in_every_path(tmp_path: Path, kind: str, photometric: str) -> None:
@@ -551,7 +523,7 @@ def test_missing_tiles_are_white_in_every_path(tmp_path: Path, kind: str, photom
 
 
 def test_a_tile_larger_than_memory_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("histoscale.io.tiff_reader.CACHE_BYTES", 100)
+    monkeypatch.setattr("histoscale.io.tiff_page.CACHE_BYTES", 100)
     monkeypatch.setattr("histoscale.resources.available_bytes", lambda: 20_000)
     path = save(tmp_path / "x.tif", SMALL[:16, :16], photometric="rgb", tile=(64, 64), compression="deflate")
     with pytest.raises(InputError, match=r"x\.tif .*in one piece"), open_slide(path) as slide:

@@ -1,5 +1,6 @@
 """Open a file, and turn what its decoder raises into one sentence that names the file."""
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from histoscale.errors import HistoscaleError, InputError, reason_of
+
+START_BYTES = 16
+UNSUPPORTED = re.compile("unsupported|not supported|not implemented", re.IGNORECASE)
+"""Words of decoders for a file that is sound, but of a kind that they do not read."""
 
 
 @contextmanager
@@ -17,15 +22,18 @@ def decoding(path: Path, place: str | None = None) -> Iterator[None]:
         place: which pixels are being read, in words, if not all.
 
     Raises:
-        InputError: naming the file, the place and the decoder's reason.
+        InputError: with the file, the place and the reason of the decoder.
     """
     try:
         yield
-    except (HistoscaleError, MemoryError):  # ours are sentences already; memory says nothing about the file
+    except (HistoscaleError, MemoryError):  # a sentence already, or no fault of the file
         raise
-    except Exception as error:  # decoders raise anything, from SyntaxError to struct.error
+    except Exception as error:  # decoders raise exceptions of any class, from SyntaxError to struct.error
         where = f" in {place}" if place else ""
-        raise InputError(f"{path} is damaged or incomplete{where}: {reason_of(error)}.") from error
+        reason = f": {reason_of(error)}" if str(error).strip() else ""
+        is_unsupported = isinstance(error, NotImplementedError) or UNSUPPORTED.search(reason)
+        state = "not supported" if is_unsupported else "damaged or incomplete"
+        raise InputError(f"{path} is {state}{where}{reason}.") from error
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -40,6 +48,14 @@ def open_file(path: Path) -> BinaryIO:
         return path.open("rb")
 
 
+def start_of(file: BinaryIO) -> bytes:
+    """Read the first bytes of an opened file, which show its format."""
+    file.seek(0)
+    start = file.read(START_BYTES)
+    file.seek(0)
+    return start
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder.
 
@@ -52,7 +68,7 @@ def is_folder(path: Path) -> bool:
 
 @contextmanager
 def reaching(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses inside the block into an `InputError`."""
+    """Turn an error of the file system inside the block into an `InputError`."""
     try:
         yield
     except FileNotFoundError:

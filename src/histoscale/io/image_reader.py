@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from histoscale.errors import InputError
-from histoscale.io.decoding import decoding, open_file
+from histoscale.io.decoding import decoding, open_file, start_of
 from histoscale.io.image_metadata import ORIENTATION, describe_image, exif_of
 from histoscale.io.samples import (
     over_white,
@@ -50,29 +50,28 @@ EIGHT_BIT_MODES = frozenset({"L", "RGB", "P", "LA", "RGBA"})
 """Pillow's kinds of pixels that 8-bit RGB holds without loss, as long as they are opaque."""
 
 
-def locate(path: Path, start: bytes) -> Path | None:
-    """The file itself if it starts as one of the formats does."""
-    return path if start.startswith(tuple(OPENERS)) else None
+def is_image(_path: Path, file: BinaryIO | None) -> bool:
+    """Whether a file starts as one of the formats does."""
+    return file is not None and start_of(file).startswith(tuple(OPENERS))
 
 
 class ImageSlide(Slide):
-    """A PNG, JPEG, WebP or BMP file, decoded into memory when a pixel is first asked for.
+    """A PNG, JPEG, WebP or BMP file, decoded into memory on first use.
+
+    Args:
+        file: the opened file, which the slide closes.
 
     Raises:
         InputError: if the header is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = open_file(path)
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._file = file
         self._pixels: Pixels | None = None
         self._lock = Lock()
-        try:
-            self._image = _image_in(self._file, path, OPENERS)
-            with decoding(path):
-                self.description = describe_image(path, self._image, self._file)
-        except BaseException:
-            self._file.close()
-            raise
+        self._image = _image_in(file, path, OPENERS)
+        with decoding(path):
+            self.description = describe_image(path, self._image, file)
 
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]

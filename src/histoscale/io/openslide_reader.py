@@ -1,7 +1,8 @@
 """Slides of the makers that OpenSlide knows, and DICOM, read piece by piece."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import openslide
@@ -9,16 +10,35 @@ import tifffile
 from jaxtyping import UInt8
 from PIL import Image
 
-from histoscale.io.decoding import decoding
+from histoscale.errors import InputError, printable
+from histoscale.io.decoding import decoding, start_of
+from histoscale.io.dicom_header import WHOLE_SLIDE, read_header, series_in
 from histoscale.io.metadata import Resolution, first_known, notes_on, positive, possible_power
 from histoscale.io.provenance import parse_provenance
 from histoscale.io.slide import Description, Mpp, Slide
-from histoscale.io.tiff_metadata import compression_of
+from histoscale.io.tiff_structure import MOST_IMAGES, TIFF_MAGIC, count_images
+from histoscale.io.tiff_tags import compression_of
 
-SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".dcm", ".vms", ".svslide", ".czi")
 BLOCK_PX = 512
 """Side of the blocks in which levels are read whose pixels do not lie on pixels of level 0."""
+SLIDE_SUFFIXES = (
+    ".svs",
+    ".ndpi",
+    ".mrxs",
+    ".scn",
+    ".bif",
+    ".dcm",
+    ".vms",
+    ".svslide",
+    ".czi",
+    ".qptiff",
+    ".btf",
+)
 PNG_MAGIC = b"\x89PNG"
+PLAIN_TIFF = "generic-tiff"
+"""OpenSlide's name for TIFF by no vendor, which the reader of TIFF takes."""
+PARTS_BESIDE = (".mrxs",)
+"""Suffixes of files that are only the thumbnail or index of a slide, whose pixels are in a folder."""
 DICOM_SYNTAXES = {
     "1.2.840.10008.1.2.1": "none",
     "1.2.840.10008.1.2.4.50": "jpeg",
@@ -33,21 +53,29 @@ STUDY = (
 """DICOM's keywords for whom and what a slide is of."""
 
 
-def locate(path: Path, start: bytes) -> Path | None:
-    """The file that OpenSlide opens: this one, or the largest level of the DICOM slide in a folder."""
-    if not start:
-        return _largest_level(path)
-    if start.startswith(
-        PNG_MAGIC
-    ):  # never a slide, and asking OpenSlide takes longer than decoding a small one
-        return None
-    return path if vendor_of(path) else None
+def is_slide(path: Path, file: BinaryIO | None) -> bool:
+    """Whether OpenSlide reads the file, or the folder holds one DICOM slide.
 
-
-def is_dicom_folder(path: Path) -> bool:
-    """Whether a folder holds the levels of one DICOM slide and nothing else."""
-    has_others = any(file.suffix.lower() not in {".dcm", ""} for file in path.iterdir())
-    return not has_others and _largest_level(path) is not None
+    Raises:
+        InputError: if the file belongs to a slide, but cannot be read as one.
+    """
+    if file is None:
+        return len(series_in(path)) == 1
+    start = start_of(file)
+    # OpenSlide needs longer to refuse a PNG file than decoding takes, and lists all images of a TIFF file.
+    if start.startswith(PNG_MAGIC) or (start.startswith(TIFF_MAGIC) and count_images(file) > MOST_IMAGES):
+        return False
+    header = read_header(file)
+    if header is not None and header.sop_class != WHOLE_SLIDE:
+        kind = header.sop_class or "unknown"
+        raise InputError(f"{path} is not supported: DICOM of class {kind}, which is not a whole slide image.")
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor is None and path.suffix.lower() in PARTS_BESIDE:
+        raise InputError(
+            f"{path} cannot be read: the files of its slide are missing, which belong in the folder "
+            f"{path.with_suffix('')} beside it."
+        )
+    return vendor not in (None, PLAIN_TIFF)
 
 
 class OpenSlideSlide(Slide):
@@ -59,14 +87,22 @@ class OpenSlideSlide(Slide):
     a pixel is always read with the same block: the same in every rectangle, and out of place by a quarter of
     it at most.
 
+    Args:
+        file: the opened file, or None for a folder with one DICOM slide.
+
     Raises:
         InputError: if the file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: BinaryIO | None) -> None:
+        if file is None:
+            (path,) = series_in(path).values()
+        compression = None if file is None else _tiff_compression(file)
+        if file is not None:
+            file.close()  # OpenSlide opens files by their name
         with decoding(path):
             self._slide = openslide.OpenSlide(path)
-            self.description = _description(path, self._slide)
+            self.description = _description(path, self._slide, compression)
             self._downsamples = self._slide.level_downsamples
 
     def read_region(
@@ -113,26 +149,6 @@ class OpenSlideSlide(Slide):
             return _on_white(own.read_region(l0_xy, level, size_xy))
 
 
-def vendor_of(path: Path) -> str | None:
-    """The scanner's maker if OpenSlide knows the file as a slide; plain tiled TIFF does not count."""
-    vendor = openslide.OpenSlide.detect_format(path)
-    return None if vendor == "generic-tiff" else vendor
-
-
-def _largest_level(folder: Path) -> Path | None:
-    """The largest file of the one DICOM slide in a folder; OpenSlide finds the others beside it."""
-    files = sorted(folder.glob("*.dcm"), key=lambda file: file.stat().st_size)
-    return files[-1] if len({_series_of(file) for file in files} - {None}) == 1 else None
-
-
-def _series_of(path: Path) -> str | None:
-    """The number that all levels of a DICOM slide share; None if the file is not of one."""
-    if vendor_of(path) != "dicom":
-        return None
-    with decoding(path), openslide.OpenSlide(path) as slide:
-        return slide.properties.get("dicom.SeriesInstanceUID")
-
-
 def _blocks(level_xy: tuple[int, int], size_xy: tuple[int, int]) -> Iterator[tuple[int, int]]:
     """Corners (x, y) of the fixed blocks that a rectangle touches."""
     (x, y), (width, height) = level_xy, size_xy
@@ -148,7 +164,7 @@ def _on_white(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     return np.asarray(white)
 
 
-def _description(path: Path, slide: openslide.OpenSlide) -> Description:
+def _description(path: Path, slide: openslide.OpenSlide, compression: str | None) -> Description:
     """The header of an opened slide."""
     known = slide.properties
     x, y = (positive(known.get(f"openslide.mpp-{axis}")) for axis in "xy")
@@ -156,10 +172,11 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
     profile = slide.color_profile
     found = first_known(Resolution(Mpp(x, y) if x and y else None, "slide metadata"))
     power = possible_power(known.get("openslide.objective-power"))
+    syntax = known.get("dicom.TransferSyntaxUID")
     provenance, damage = parse_provenance(known.get("dicom.ImageComments"))
     return Description(
         path=path,
-        format=f"{'DICOM' if vendor == 'dicom' else vendor.capitalize()} slide",
+        format=f"{'DICOM' if vendor == 'dicom' else printable(vendor).capitalize()} slide",
         size_xy=slide.dimensions,
         channels="RGB",
         bits=8,
@@ -167,22 +184,21 @@ def _description(path: Path, slide: openslide.OpenSlide) -> Description:
         mpp_source=found.source if found.mpp else None,
         power=power,
         levels_xy=tuple(slide.level_dimensions),
-        compression=_compression(path, known),
+        compression=DICOM_SYNTAXES.get(syntax, syntax) if syntax else compression,
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
-        study={word: known[f"dicom.{word}"] for word in STUDY if f"dicom.{word}" in known},
+        study={word: printable(known[f"dicom.{word}"]) for word in STUDY if f"dicom.{word}" in known},
         provenance=provenance,
         notes=notes_on(found, power, damage),
     )
 
 
-def _compression(path: Path, known: Mapping[str, str]) -> str | None:
-    """What level 0 is compressed with, where a TIFF tag or a DICOM syntax says so."""
-    syntax = known.get("dicom.TransferSyntaxUID")
-    if syntax:
-        return DICOM_SYNTAXES.get(syntax, syntax)
+def _tiff_compression(file: BinaryIO) -> str | None:
+    """What the first image of a TIFF file is compressed with; None for MRXS and others that are not TIFF."""
+    if not start_of(file).startswith(TIFF_MAGIC):
+        return None
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(file) as tiff:
             return compression_of(tiff.pages.first)
-    except Exception:  # MRXS and others are not TIFF, and nothing depends on the answer
+    except Exception:  # OpenSlide reports what is damaged, and nothing depends on the answer
         return None

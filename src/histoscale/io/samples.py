@@ -51,6 +51,25 @@ def to_eight_bits(array: Shaped[np.ndarray, "*shape"], bits: int, name: str) -> 
     return np.asarray(rounded, np.uint8)
 
 
+def rgb_from_ycbcr(
+    samples: UInt8[np.ndarray, "*shape 3"], weights: tuple[float, ...], codes: tuple[float, ...]
+) -> UInt8[np.ndarray, "*shape 3"]:
+    """Convert YCbCr to RGB as the TIFF specification does (section 21).
+
+    Args:
+        weights: of red, green and blue in Y.
+        codes: of black and white of Y, then of zero and of the largest Cb, then of Cr.
+    """
+    black, white = np.array(codes[::2], np.float32), np.array(codes[1::2], np.float32)
+    largest = np.array([255, 127, 127], np.float32)
+    y, cb, cr = np.moveaxis((samples - black) / (white - black) * largest, -1, 0)
+    of_red, of_green, of_blue = weights
+    red = y + (2 - 2 * of_red) * cr
+    blue = y + (2 - 2 * of_blue) * cb
+    green = (y - of_red * red - of_blue * blue) / of_green
+    return np.asarray(np.rint(np.stack([red, green, blue], axis=-1)).clip(0, 255), np.uint8)
+
+
 def unpremultiplied(
     colour: UInt8[np.ndarray, "h w c"], alpha: UInt8[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w c"]:

@@ -3,7 +3,7 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import zarr
@@ -31,15 +31,11 @@ ASSOCIATED = "associated"
 PLANE_NAMES = {"z": "focal planes", "t": "time points"}
 
 
-def locate(path: Path, _start: bytes) -> Path | None:
-    """The folder itself if it is a Zarr hierarchy, or that of the metadata file that was named."""
-    folder = path.parent if path.name in METADATA else path
-    return folder if is_zarr(folder) else None
-
-
-def is_zarr(folder: Path) -> bool:
-    """Whether a folder is a Zarr hierarchy."""
-    return any((folder / name).is_file() for name in METADATA)
+def is_zarr(path: Path, file: BinaryIO | None = None) -> bool:
+    """Whether a folder is a Zarr hierarchy, or a file is the metadata of one."""
+    if file is not None:
+        return path.name in METADATA
+    return any((path / name).is_file() for name in METADATA)
 
 
 class ZarrSlide(Slide):
@@ -49,7 +45,11 @@ class ZarrSlide(Slide):
         InputError: if the folder is damaged, or of a kind that is refused.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path, file: BinaryIO | None = None) -> None:
+        folder = path
+        if file is not None:  # a file of metadata stands for its folder
+            file.close()
+            folder = path.parent
         self._image = _opened(folder)
         self.description = _description(self._image)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from histoscale.errors import InputError, OutputError
-from histoscale.io.formats import SUFFIXES, is_slide_folder
-from histoscale.io.openslide_reader import SUFFIXES as SLIDE_SUFFIXES
+from histoscale.io.formats import is_slide_file, is_slide_folder, slides_in
 from histoscale.io.writers.formats import image_suffixes, is_slide_target
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor, executor_for
@@ -147,14 +146,9 @@ def _holds_inputs(path: Path) -> bool:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".")
-        and (path.suffix.lower() in SUFFIXES if _tells(path.is_file) else is_slide_target(path))
-    )
+    found = [*slides_in(folder)]
     if not found:
-        raise InputError(f"{folder} holds no image or slide with a known suffix ({' '.join(SUFFIXES)}).")
+        raise InputError(f"{folder} holds no image or slide.")
     return found
 
 
@@ -163,6 +157,8 @@ def _name_in_folder(source: Path) -> str:
     suffix = source.suffix.lower()
     if _tells(source.is_dir) and is_slide_folder(source) and not is_slide_target(source):
         return source.name + ".ome.tiff"
-    if suffix in SLIDE_SUFFIXES:
-        return source.stem + ".ome.tiff"
-    return source.name if suffix in image_suffixes() or is_slide_target(source) else source.stem + ".png"
+    if suffix in image_suffixes() or (is_slide_target(source) and _tells(source.is_dir)):
+        return source.name
+    # A name without a suffix may contain points, such as the identifiers by which DICOM files are named.
+    stem = source.stem if any(letter.isalpha() for letter in suffix) else source.name
+    return stem + (".ome.tiff" if is_slide_file(source) else ".png")
