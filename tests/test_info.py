@@ -1,4 +1,4 @@
-"""What `info` and `models` say."""
+"""Descriptions of files and of the shipped weights."""
 
 import json
 from datetime import UTC, datetime
@@ -15,15 +15,15 @@ from histoscale.info import info, info_json, info_rows, metric_table, model_row,
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "a.png"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, dpi=(50_800, 50_800), icc_profile=profile)
     return path
 
 
-def test_rows_of_a_picture(picture: Path) -> None:
-    rows = dict(info_rows(info(picture)))
+def test_rows_of_an_image(image: Path) -> None:
+    rows = dict(info_rows(info(image)))
     assert rows["size"] == "60 x 40 px (0.0024 MP)"
     assert rows["mpp"] == "0.5 um/px (PNG pHYs density)"
     assert rows["extent"] == "0.03 x 0.02 mm"
@@ -39,8 +39,8 @@ def test_rows_say_why_upscale_refuses(tmp_path: Path) -> None:
     assert rows["mpp"] == "unknown"
 
 
-def test_json_holds_the_same(picture: Path) -> None:
-    record = json.loads(info_json(info(picture)))
+def test_json_holds_the_same(image: Path) -> None:
+    record = json.loads(info_json(info(image)))
     assert record["size"] == [60, 40]
     assert record["mpp"] == pytest.approx([0.5, 0.5], rel=1e-6)
     assert record["levels"] == [[60, 40]]
@@ -75,7 +75,7 @@ def test_a_contradiction_is_noted(tmp_path: Path) -> None:
     assert rows["note"] == "the objective power of 20 contradicts 0.25 um/px, which is that of 40x"
 
 
-def test_a_damaged_profile_does_not_stop_anybody() -> None:
+def test_a_damaged_profile_is_described_as_unreadable() -> None:
     assert profile_name(b"nonsense") == "unreadable (8 bytes)"
     assert profile_name(None) is None
 

@@ -1,4 +1,4 @@
-"""Weights and cards: what goes out comes back, and whatever is wrong is one sentence."""
+"""Weights and cards: saving, loading, and one sentence for each error."""
 
 import hashlib
 import json
@@ -41,19 +41,19 @@ def saved(tmp_path: Path, model: FastISTE) -> Path:
 
 
 def rewrite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Replace the tensors and tell the card."""
+    """Replace the tensors and update the card."""
     path.write_bytes(safetensors.save(tensors))
     edit(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def edit(path: Path, **fields: Any) -> None:
-    """Change fields of the card beside ``path``; None takes one away."""
+    """Change fields of the card beside ``path``; None removes a field."""
     beside = path.with_suffix(".json")
     content = json.loads(beside.read_text()) | fields
     beside.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
 
 
-def test_fp32_comes_back_bit_for_bit(saved: Path, model: FastISTE) -> None:
+def test_fp32_is_loaded_bit_for_bit(saved: Path, model: FastISTE) -> None:
     loaded = weights.load(saved)
     assert not loaded.training
     assert all(
@@ -63,7 +63,7 @@ def test_fp32_comes_back_bit_for_bit(saved: Path, model: FastISTE) -> None:
 
 
 @pytest.mark.parametrize(("stored", "error"), [("bf16", 2**-8), ("fp16", 2**-11)])
-def test_half_formats_come_back_as_float32(
+def test_half_formats_are_loaded_as_float32(
     tmp_path: Path, model: FastISTE, stored: str, error: float
 ) -> None:
     path = tmp_path / "half.safetensors"
@@ -82,7 +82,7 @@ def test_integers_stay_integers(tmp_path: Path, model: FastISTE) -> None:
     assert safetensors.load_file(tmp_path / "a.safetensors")["count"].tolist() == [70001]
 
 
-def test_the_card_says_what_was_saved(saved: Path, model: FastISTE) -> None:
+def test_the_card_describes_the_weights(saved: Path, model: FastISTE) -> None:
     card = weights.card(saved)
     assert card.name == "small"
     assert card.architecture == Architecture(name="iste-fast", arguments=ARGUMENTS)
@@ -176,7 +176,7 @@ def test_an_incomplete_card_is_not_saved(tmp_path: Path, model: FastISTE) -> Non
         ({"metrics": {"psnr": "good"}}, "metrics.psnr"),
         (
             {"architecture": {"name": "iste-fast", "arguments": ARGUMENTS | {"channels": 6}}},
-            r"first\.weight wanted \(6, 3, 3, 3\), got \(4, 3, 3, 3\)",
+            r"first\.weight expected \(6, 3, 3, 3\), found \(4, 3, 3, 3\)",
         ),
         ({"architecture": {"name": "iste-fast", "arguments": ARGUMENTS | {"blocks": 2}}}, "missing"),
         ({"architecture": {"name": "iste-fast", "arguments": ARGUMENTS | {"blocks": 0}}}, "missing"),
@@ -189,7 +189,7 @@ def test_cards_that_do_not_fit_are_refused(saved: Path, fields: dict[str, Any], 
     assert "\n" not in str(error.value)
 
 
-def test_a_card_that_is_no_json_is_refused(saved: Path) -> None:
+def test_a_card_that_is_not_json_is_refused(saved: Path) -> None:
     saved.with_suffix(".json").write_text("{ broken")
     with pytest.raises(WeightsError, match="card"):
         weights.load(saved)
@@ -225,14 +225,14 @@ def test_tensors_the_model_does_not_know_are_refused(saved: Path, model: FastIST
         weights.load(saved)
 
 
-def test_integers_where_numbers_belong_are_refused(saved: Path, model: FastISTE) -> None:
+def test_integers_in_place_of_floats_are_refused(saved: Path, model: FastISTE) -> None:
     rewrite(saved, {name: tensor.long() for name, tensor in model.state_dict().items()})
-    with pytest.raises(WeightsError, match=r"wanted torch\.float32, got torch\.int64"):
+    with pytest.raises(WeightsError, match=r"expected torch\.float32, found torch\.int64"):
         weights.load(saved)
 
 
 class Trap:
-    """Unpickling it would leave a mark."""
+    """Writes a file if it is unpickled."""
 
     sprung = False
 
@@ -250,12 +250,12 @@ def test_pickles_are_never_opened(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "nonesuch", "", "."])
-def test_what_is_not_there_is_one_sentence(name: str) -> None:
+def test_missing_weights_give_one_sentence(name: str) -> None:
     with pytest.raises(WeightsError, match="no weights"):
         weights.load(name)
 
 
-def test_a_device_that_is_not_there_is_refused(saved: Path) -> None:
+def test_a_missing_device_is_refused(saved: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
     with pytest.raises(HistoscaleError, match="cuda"):
@@ -270,7 +270,7 @@ def test_shipped_names_are_found_by_name(saved: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", weights.shipped())
-def test_shipped_weights_load_and_say_what_they_are(name: str) -> None:
+def test_shipped_weights_load_and_have_complete_cards(name: str) -> None:
     card = weights.card(name)
     assert count_parameters(weights.load(name)) == card.parameters
     assert card.name == name

@@ -1,4 +1,4 @@
-"""Say what a file is and which weights ship: facts as rows of words, and as JSON."""
+"""Describe a file and list the shipped weights, as rows of text and as JSON."""
 
 import json
 import re
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from histoscale.weights import Card
 
 SHOWN_SCALES = (2.0, 3.0, 4.0)
-"""Enough of them for a table that fits a terminal; the cards hold the others."""
+"""Scales in the table of results, which has to fit a terminal; the cards have all scales."""
 
 
 class ModelRow(NamedTuple):
-    """One line of the table of models, in words."""
+    """One line of the table of models, as text."""
 
     model: str
     parameters: str
@@ -32,14 +32,14 @@ def info(path: Path) -> Description:
     """Describe an image or slide from its header.
 
     Raises:
-        InputError: if it is missing, damaged or of an unknown kind.
+        InputError: if the file is missing, damaged or of an unknown format.
     """
     with explaining(path):
         return describe(path)
 
 
 def info_rows(description: Description) -> Iterator[tuple[str, str]]:
-    """Label and value, in the order a person asks; what is unknown says so where it matters."""
+    """Yield label and value of each property, the most important first."""
     width, height = description.size_xy
     yield "file", f"{description.path} ({format_bytes(bytes_of(description.path))})"
     yield "format", description.format
@@ -64,7 +64,7 @@ def info_rows(description: Description) -> Iterator[tuple[str, str]]:
 
 
 def info_json(description: Description) -> str:
-    """The same facts for programs."""
+    """Return the description as JSON."""
     record: dict[str, Any] = {
         "file": str(description.path),
         "bytes": bytes_of(description.path),
@@ -87,13 +87,13 @@ def info_json(description: Description) -> str:
 
 
 def bytes_of(path: Path) -> int:
-    """Size on disk of a file, or of all files in a folder."""
+    """Compute the size on disk of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def profile_name(profile: bytes | None) -> str | None:
-    """The name inside an ICC profile."""
+    """Read the name inside an ICC profile."""
     if not profile:
         return None
     import io
@@ -107,14 +107,14 @@ def profile_name(profile: bytes | None) -> str | None:
 
 
 def shipped_cards() -> list["Card"]:
-    """The cards of the weights that ship."""
+    """Read the cards of the shipped weights."""
     from histoscale import weights
 
     return [weights.card(name) for name in weights.shipped()]
 
 
 def model_row(card: "Card") -> ModelRow:
-    """What a card says, figures apart."""
+    """Summarise a card without its results."""
     low, high = card.scales
     arguments = ", ".join(f"{key}={value}" for key, value in card.architecture.arguments.items())
     return ModelRow(
@@ -127,9 +127,10 @@ def model_row(card: "Card") -> ModelRow:
 
 
 def metric_table(cards: Sequence["Card"]) -> list[list[str]]:
-    """Decibels above bicubic on blurred images, a row a model and group; the first row is the heading.
+    """Make a table of decibels above bicubic on blurred images; the first row is the heading.
 
-    Of a card's figures these few say most: such as ``test monuseg, FFPE x4 B gain_db``, at `SHOWN_SCALES`.
+    It has a row for each model and group of images, from results such as ``test monuseg, FFPE x4 B gain_db``
+    at `SHOWN_SCALES`.
     """
     gains: dict[tuple[str, str], dict[float, str]] = {}
     for card in cards:
@@ -142,6 +143,7 @@ def metric_table(cards: Sequence["Card"]) -> list[list[str]]:
 
 
 def _mpp(mpp: Mpp | None, source: str | None) -> str:
+    """Format micrometres per pixel and where they are stated."""
     if mpp is None:
         return "unknown"
     values = f"{mpp.x:.4g}" if f"{mpp.x:.4g}" == f"{mpp.y:.4g}" else f"{mpp.x:.4g} x {mpp.y:.4g}"
@@ -149,5 +151,6 @@ def _mpp(mpp: Mpp | None, source: str | None) -> str:
 
 
 def _made_by(record: dict[str, Any]) -> str:
+    """Summarise the record of a file that histoscale wrote."""
     by = f" with {record['model']}" if record.get("model") else ""
     return f"histoscale {record.get('histoscale')}{by} from {record.get('source')}: {record.get('note')}"

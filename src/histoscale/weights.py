@@ -1,4 +1,4 @@
-"""Weights on disk: tensors in safetensors, and beside them a card that says what they are. Never pickle."""
+"""Weights on disk: tensors as safetensors, and a card that describes them. Pickled files are never read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
 
 Stored: TypeAlias = Literal["fp32", "bf16", "fp16"]
-"""How numbers are stored; in memory they are always float32."""
+"""Type of the stored numbers; in memory they are always float32."""
 Scale: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -29,7 +29,7 @@ PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
 
 
 class Architecture(BaseModel):
-    """What to build: a name in `histoscale.MODELS` and the arguments for it."""
+    """The model to build: a name in `histoscale.MODELS` and its arguments."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Architecture(BaseModel):
 
 
 class DataSource(BaseModel):
-    """A set of images the weights were trained on."""
+    """A set of images that the weights were trained on."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -49,19 +49,25 @@ class DataSource(BaseModel):
 
 
 class Card(BaseModel):
-    """What a file of weights is, where it came from and what it may be used for.
+    """The content, origin and permitted use of a file of weights.
 
-    Fields that a later version adds are kept as they are.
+    Fields of later versions are kept unchanged.
 
     Attributes:
-        parameters: number of scalars that training sets.
-        sha256: of the safetensors file.
-        stored: how its numbers are stored.
-        recipe: how it was trained, as in the run file; ``budget``: the steps and seconds it had.
-        code_version: of histoscale, at training.
-        metrics: figures under names that say set, scale, degradation and unit: ``monuseg x4 B psnr_db``.
-        limits: sentences on what the weights should not be used for.
-        scales: smallest and largest scale trained on.
+        name: name of the weights.
+        architecture: the model.
+        parameters: number of trainable scalars.
+        scales: smallest and largest scale in training.
+        data: the training data.
+        licence: licence of the weights.
+        limits: sentences that say what the weights should not be used for.
+        metrics: results, named by set, scale, degradation and unit: ``monuseg x4 B psnr_db``.
+        recipe: tables of the training's run file.
+        budget: steps and seconds of the training.
+        code_version: version of histoscale that trained or imported the weights.
+        created: date of the file.
+        stored: type of the stored numbers.
+        sha256: digest of the safetensors file.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -83,27 +89,27 @@ class Card(BaseModel):
 
 
 def save(path: str | Path, model: SuperResolver, card: Mapping[str, Any], stored: Stored = "fp32") -> Card:
-    """Write a model's weights to ``path`` (.safetensors) and their card to the .json beside it.
+    """Write the weights of a model to ``path`` (.safetensors) and their card to the .json file beside it.
 
-    Each file is written whole or not at all; what was there before is replaced.
+    Each file is written completely or not at all. Existing files are replaced.
 
     Args:
-        path: where to.
-        model: the weights to write.
-        card: the fields of `Card`, of which parameters, stored and sha256 are computed here, and name,
-            code_version and created filled in where they are missing.
-        stored: how to store the numbers.
+        path: the file to write.
+        model: the model.
+        card: fields of `Card`. This function computes parameters, stored and sha256, and adds name,
+            code_version and created if they are missing.
+        stored: type of the stored numbers.
 
     Returns:
         The card as written.
 
     Raises:
-        WeightsError: if a weight is not finite once stored, or the card is incomplete.
+        WeightsError: if a weight is not finite in the stored type, or the card is incomplete.
         OutputError: if a file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise OutputError(f"Wanted a name ending in .safetensors for weights, got {path}.")
+        raise OutputError(f"Weights need a name that ends in .safetensors: found {path}.")
     tensors = {name: _to_stored(tensor, stored) for name, tensor in model.state_dict().items()}
     _check_finite(tensors, path)
     content = safetensors.save(tensors)
@@ -124,15 +130,15 @@ def save(path: str | Path, model: SuperResolver, card: Mapping[str, Any], stored
 
 
 def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperResolver:
-    """The model of a shipped name or a .safetensors path, with its weights, in float32 and evaluation mode.
+    """Load a model with its weights, in float32 and evaluation mode.
 
     Args:
-        name_or_path: one of `shipped`, or a path with its card beside it.
-        device: where the model goes.
+        name_or_path: one of `shipped`, or a .safetensors file with its card beside it.
+        device: the device of the model.
 
     Raises:
         WeightsError: if weights or card are missing, damaged, of another architecture or not finite.
-        HistoscaleError: if the device is not there.
+        HistoscaleError: if the device cannot be used.
 
     Example:
         >>> import histoscale
@@ -142,7 +148,9 @@ def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperR
     described = card(path)
     content = _read(path)
     if hashlib.sha256(content).hexdigest() != described.sha256:
-        raise WeightsError(f"The weights in {path} are not those its card describes: the sha256 differs.")
+        raise WeightsError(
+            f"The weights in {path} do not belong to their card: the sha256 differs. Give the original files."
+        )
     try:
         tensors = safetensors.load(content)
     except SafetensorError as error:
@@ -155,7 +163,7 @@ def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperR
 
 
 def card(name_or_path: str | Path) -> Card:
-    """The card of a shipped name or a .safetensors path.
+    """Read the card of a shipped name or a .safetensors path.
 
     Raises:
         WeightsError: if the weights or the card are missing, or the card is damaged.
@@ -163,25 +171,25 @@ def card(name_or_path: str | Path) -> Card:
     path = find(name_or_path)
     beside = path.with_suffix(".json")
     if not beside.is_file():
-        raise WeightsError(f"The weights in {path} have no card: wanted {beside.name} beside them.")
+        raise WeightsError(f"The weights in {path} have no card: put {beside.name} beside them.")
     return _validated(_read(beside), beside)
 
 
 def shipped() -> list[str]:
-    """The names of the weights inside the package."""
+    """List the names of the weights that ship with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The .safetensors file of a shipped name or a path.
+    """Find the .safetensors file of a shipped name or a path.
 
     Raises:
-        WeightsError: if there is none, or if it is another kind of file.
+        WeightsError: if it does not exist or has another type.
     """
     path = Path(name_or_path)
     if path.suffix.lower() in PICKLES:
         raise WeightsError(
-            f"Wanted weights in .safetensors, got {path}: pickled files can run code and are not read."
+            f"{path} is a pickled file, which could run code and is not read: give weights as .safetensors."
         )
     if path.suffix == ".safetensors":
         if not path.is_file():
@@ -190,19 +198,19 @@ def find(name_or_path: str | Path) -> Path:
     if str(name_or_path) not in shipped():
         names = ", ".join(shipped()) or "none"
         raise WeightsError(
-            f"There are no weights named {name_or_path}; shipped: {names}; or give a .safetensors path."
+            f"There are no weights named {name_or_path}: give one of {names}, or a .safetensors file."
         )
     return SHIPPED / f"{name_or_path}.safetensors"
 
 
 def _to_stored(tensor: Tensor, stored: Stored) -> Tensor:
-    """A copy of its own on the CPU, numbers cast; integers stay."""
+    """Copy a tensor to the CPU and convert floats to the stored type; integers are kept."""
     tensor = tensor.detach().cpu()
     return tensor.to(DTYPES[stored] if tensor.is_floating_point() else tensor.dtype, copy=True).contiguous()
 
 
 def _built(architecture: Architecture, path: Path) -> SuperResolver:
-    """A fresh model of the architecture on a card."""
+    """Build a model of the architecture in a card."""
     try:
         return build(architecture.name, **architecture.arguments)
     except ConfigError as error:
@@ -210,44 +218,45 @@ def _built(architecture: Architecture, path: Path) -> SuperResolver:
 
 
 def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) -> None:
-    """Raise `WeightsError` unless names, shapes and kinds of number are those of the model."""
-    wanted = model.state_dict()
+    """Raise `WeightsError` unless names, shapes and types are those of the model."""
+    expected = model.state_dict()
     name = type(model).__name__
-    missing, unexpected = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
-    if missing or unexpected:
-        which = f"{missing[0]} is missing" if missing else f"{unexpected[0]} is unknown to it"
-        count = len(missing) + len(unexpected)
-        raise WeightsError(f"The weights in {path} do not fit {name}: {which} ({count} such in all).")
-    for key, like in wanted.items():
+    missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unknown:
+        which = f"{missing[0]} is missing" if missing else f"{unknown[0]} is unknown"
+        count = len(missing) + len(unknown)
+        raise WeightsError(f"The weights in {path} do not fit {name}: {which} ({count} names differ).")
+    for key, like in expected.items():
         tensor = tensors[key]
         if tensor.shape != like.shape:
-            shapes = f"wanted {tuple(like.shape)}, got {tuple(tensor.shape)}"
+            shapes = f"expected {tuple(like.shape)}, found {tuple(tensor.shape)}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {shapes}.")
         if tensor.is_floating_point() != like.is_floating_point():
-            kinds = f"wanted {like.dtype}, got {tensor.dtype}"
-            raise WeightsError(f"The weights in {path} do not fit {name}: {key} {kinds}.")
+            types = f"expected {like.dtype}, found {tensor.dtype}"
+            raise WeightsError(f"The weights in {path} do not fit {name}: {key} {types}.")
 
 
 def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise `WeightsError` at the first value that is no number or too large for how it is stored."""
+    """Raise `WeightsError` at the first tensor with NaN or infinity."""
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise WeightsError(f"The weights for {path} are not finite: {key} has NaN or infinity.")
 
 
 def _validated(fields: Mapping[str, Any] | bytes, path: Path) -> Card:
-    """The card of these fields or this JSON; `WeightsError` names the first that is wrong."""
+    """Build a card from fields or JSON; raise `WeightsError` with the first wrong field."""
     try:
         if isinstance(fields, bytes):
             return Card.model_validate_json(fields)
         return Card.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the text"
-        raise WeightsError(f"The card of {path} is not complete: {where}: {first['msg']}.") from None
+        where = ".".join(str(part) for part in first["loc"]) or "the whole card"
+        raise WeightsError(f"The card of {path} is wrong or incomplete: {where}: {first['msg']}.") from None
 
 
 def _read(path: Path) -> bytes:
+    """Read a file; turn errors of the system into `WeightsError`."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -60,10 +60,10 @@ def test_what_goes_wrong_is_one_sentence(tmp_path: Path) -> None:
     assert f"{path} is a checkpoint of lmi, not of liif: give --as lmi." in said
     tensors = torch.load(path, weights_only=True)["model"]["sd"]
     torch.save(tensors | {7: torch.ones(1)}, path)
-    assert "got 7 for a name." in refused(path, "--as", "lmi", "-o", output)
+    assert "found the name 7." in refused(path, "--as", "lmi", "-o", output)
     torch.save({"head.0.weight": torch.ones(4, 3, 3, 3), "tail.0.0.weight": torch.ones(0, 0, 3, 3)}, path)
     said = refused(path, "--as", "edsr", "-o", output)
-    assert "of another shape: tail.0.0.weight wanted (16, 4, 3, 3), got (0, 0, 3, 3)." in said
+    assert "of another shape: tail.0.0.weight expected (16, 4, 3, 3), found (0, 0, 3, 3)." in said
     assert not output.exists()
 
 

@@ -68,7 +68,7 @@ def test_a_wrong_command_line_is_two(source: Path, words: list[str]) -> None:
     [
         (["--scale", "0"], "error: --scale must be positive and finite, but is 0.\n"),
         (["--scale", "nan"], "error: --scale must be positive and finite, but is nan.\n"),
-        (["--scale", "2", "--model", "nobody"], "error: There are no weights named nobody; "),
+        (["--scale", "2", "--model", "nobody"], "error: There are no weights named nobody: "),
         (["--scale", "2", "--device", "abacus"], "error: There is no device abacus here: try auto or cpu.\n"),
     ],
 )

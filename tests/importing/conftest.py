@@ -1,4 +1,4 @@
-"""The official models in plain form, for the tests beside them."""
+"""Fixtures with the official models in plain form."""
 
 import importlib.util
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 
 def beside(name: str) -> ModuleType:
-    """A module of this folder, which no package holds."""
+    """Import a module of this folder, which is not part of a package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -19,5 +19,5 @@ def beside(name: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def official() -> SimpleNamespace:
-    """All of `official_trunks.py` and `official_heads.py`."""
+    """Return the content of `official_trunks.py` and `official_heads.py`."""
     return SimpleNamespace(**(vars(beside("official_trunks")) | vars(beside("official_heads"))))

@@ -42,7 +42,7 @@ def centres(h: int, w: int) -> Tensor:
 
 
 class Implicit(nn.Module):
-    """What LIIF's family shares: an encoder, corners, offsets in cells of 2, areas of the mirrored corner."""
+    """Base of LIIF's family: an encoder, corners, offsets in cells of 2, areas of the opposite corner."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -55,7 +55,7 @@ class Implicit(nn.Module):
         steps: tuple[int, ...] = (-1, 1),
         shift: tuple[float, ...] = (),
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Where to sample, offset and area of each corner."""
+        """Compute the sampling position, the offset and the area of each corner."""
         found = []
         radius = torch.tensor(shift or (1 / size[0], 1 / size[1]), dtype=at.dtype)
         for down in steps:
@@ -207,7 +207,7 @@ class Lit(Implicit):
 
 
 class PixAttn(nn.Module):
-    """The local feature interactor of the released code, its windows cut into runs."""
+    """The local feature interactor of the released code, with windows cut into runs."""
 
     def __init__(self, channels: int):
         super().__init__()

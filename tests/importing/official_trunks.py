@@ -37,7 +37,7 @@ class Upsampler(nn.Sequential):
 
 
 class Edsr(nn.Module):
-    """With ``high`` a range and its mean shift, as EDSR-PyTorch; without, as LIIF's file."""
+    """With ``high``, a range and its mean shift as in EDSR-PyTorch; without, as in LIIF's file."""
 
     def __init__(self, blocks: int = 2, channels: int = 8, scale: int = 0, high: float = 0):
         super().__init__()
@@ -166,7 +166,7 @@ class Rstb(nn.Module):
 
 
 class SwinIr(nn.Module):
-    """One image of a multiple of 8 pixels; with a scale as its authors', around the mean of DIV2K."""
+    """For one image of a multiple of 8 pixels; with a scale as its authors', around the mean of DIV2K."""
 
     def __init__(self, blocks: int = 1, dim: int = 180, scale: int = 0, channels: int = 64):
         super().__init__()
@@ -193,7 +193,7 @@ class SwinIr(nn.Module):
 
 
 def padded(image: Tensor, window_size: int = 8) -> Tensor:
-    """As SwinIR's test script: mirrored copies appended, then cut; the answer is cropped."""
+    """As SwinIR's test script: append mirrored copies, cut, and crop the output."""
     _, _, h_old, w_old = image.size()
     h_pad = (h_old // window_size + 1) * window_size - h_old
     w_pad = (w_old // window_size + 1) * window_size - w_old

@@ -1,4 +1,4 @@
-"""What is not as in a checkpoint of a model, by the names its authors gave."""
+"""Differences between a checkpoint and a model are named with the authors' names."""
 
 import re
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def theirs(official: SimpleNamespace, name: str) -> dict[str, Tensor]:
-    """The tensors of a small official model."""
+    """Build the tensors of a small official model."""
     model: nn.Module = MODELS[name](official)
     return model.state_dict()
 
@@ -63,12 +63,12 @@ def test_each_tensor_that_is_missing_is_named_and_no_other(theirs: dict[str, Ten
 
 
 def test_each_tensor_of_another_shape_is_named(theirs: dict[str, Tensor], name: str) -> None:
-    """Numbers without sides, sides of zero and of billions: nothing is built of them."""
+    """Scalars, sides of zero and of billions: no model is built from them."""
     layout, _ = fit(holding(theirs), name)
     shapes = cycle([(), (0,), (2**40, 0), (0, 0, 3, 3)])
     for key, shape in zip(told_apart(layout.used(theirs)), shapes, strict=False):
         said = refusal(theirs | {key: torch.zeros(shape)}, name)
-        assert said == f"of another shape: {key} wanted {tuple(theirs[key].shape)}, got {shape}"
+        assert said == f"of another shape: {key} expected {tuple(theirs[key].shape)}, found {shape}"
 
 
 def test_every_number_of_ours_is_one_of_theirs(theirs: dict[str, Tensor], name: str) -> None:
@@ -93,9 +93,11 @@ def test_both_tensors_of_a_first_layer_may_be_missing(official: SimpleNamespace)
     )
 
 
-def test_one_layer_of_another_width_does_not_make_the_others_look_wrong(official: SimpleNamespace) -> None:
+def test_one_layer_of_another_width_is_reported_alone(official: SimpleNamespace) -> None:
     state = official.Liif(official.Edsr(), 8).state_dict() | {"imnet.layers.0.weight": torch.zeros(17, 76)}
-    assert refusal(state, "liif") == "of another shape: imnet.layers.0.weight wanted (16, 76), got (17, 76)"
+    assert (
+        refusal(state, "liif") == "of another shape: imnet.layers.0.weight expected (16, 76), found (17, 76)"
+    )
 
 
 def test_the_last_block_may_be_missing(official: SimpleNamespace) -> None:
@@ -104,14 +106,14 @@ def test_the_last_block_may_be_missing(official: SimpleNamespace) -> None:
     assert refusal(rest, "edsr") == "missing: " + ", ".join(sorted(state.keys() - rest.keys()))
 
 
-def test_a_number_out_of_range_is_no_number_of_blocks(official: SimpleNamespace) -> None:
+def test_a_number_out_of_range_is_not_a_number_of_blocks(official: SimpleNamespace) -> None:
     state = official.Edsr(scale=2, high=255).state_dict() | {"body.9999.body.0.weight": torch.zeros(1)}
     assert refusal(state, "edsr") == "unknown: body.9999.body.0.weight"
 
 
-def test_an_encoder_that_is_not_known_is_said_to_be() -> None:
+def test_an_unknown_encoder_is_refused() -> None:
     state = {"imnet.layers.0.weight": torch.zeros(4, 40), "encoder.stem.weight": torch.zeros(4)}
-    with pytest.raises(WeightsError, match=r"no blocks of an encoder .* \(edsr, rdn, swinir\)"):
+    with pytest.raises(WeightsError, match=r"no blocks of a known encoder \(edsr, rdn, swinir\)"):
         fit(holding(state), "liif")
 
 
@@ -121,6 +123,6 @@ def test_long_lists_are_cut_and_the_rest_is_counted() -> None:
     assert re.fullmatch(r"missing: layer00, .*, layer09 and 3 more; unknown: other", said)
 
 
-def test_integers_are_no_weights() -> None:
+def test_integers_are_not_weights() -> None:
     said = differences({"a": torch.zeros(2)}, {"a": torch.zeros(2, dtype=torch.int64)})
-    assert said == "of another shape: a wanted (2,), got (2,) of torch.int64"
+    assert said == "of another shape: a expected (2,), found (2,) of torch.int64"

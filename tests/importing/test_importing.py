@@ -1,4 +1,4 @@
-"""Official checkpoints, made with random numbers: what is imported answers as the official model does."""
+"""Official checkpoints, made with random numbers: the imported model equals the official one."""
 
 import hashlib
 from collections.abc import Callable
@@ -28,7 +28,7 @@ FIXED: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 def saved(path: Path, name: str, model: nn.Module, structure: str = "liif") -> Path:
-    """The model's tensors as the official repositories save them."""
+    """Write the tensors as the official repositories do."""
     tensors = model.state_dict()
     held: dict[str, Any] = {
         "liif": {
@@ -45,7 +45,7 @@ def saved(path: Path, name: str, model: nn.Module, structure: str = "liif") -> P
 
 
 def imported(path: Path, name: str) -> Any:
-    """The model as another person loads it, in float64."""
+    """Import the checkpoint and load the weights, in float64."""
     output = path.with_suffix(".safetensors")
     import_weights(path, name, output)
     return weights.load(output).double()
@@ -61,7 +61,7 @@ def imported(path: Path, name: str) -> Any:
     ],
 )
 @torch.no_grad()
-def test_answers_as_the_official_model(
+def test_pixels_equal_the_official_model_s(
     tmp_path: Path, official: SimpleNamespace, name: str, encoder: str
 ) -> None:
     trunk, channels = ENCODERS[encoder]
@@ -76,16 +76,16 @@ def test_answers_as_the_official_model(
         points = as_grid(*axes)
         at = torch.stack([normalise(points[:, axis], 16) for axis in (0, 1)], dim=1)
         cell = torch.tensor([2 / size[0], 2 / size[1]], dtype=torch.float64)
-        wanted = theirs.double()(image * 2 - 1, at, cell) * 0.5 + 0.5
+        expected = theirs.double()(image * 2 - 1, at, cell) * 0.5 + 0.5
         got = ours.decode(ours.encode(image), points[None], cell[None] * 16 / 2)
-        torch.testing.assert_close(got[0], wanted, atol=1e-5, rtol=0)
-        assert wanted.std() > 1e-3  # else nothing would be compared
+        torch.testing.assert_close(got[0], expected, atol=1e-5, rtol=0)
+        assert expected.std() > 1e-3  # the comparison needs an image with contrast
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", FIXED)
 @torch.no_grad()
-def test_fixed_scales_answer_as_the_official_model_at_the_border_too(
+def test_fixed_scales_equal_the_official_model_also_at_the_border(
     tmp_path: Path, official: SimpleNamespace, name: str, scale: int
 ) -> None:
     kind, arguments, structure = FIXED[name]
@@ -95,8 +95,8 @@ def test_fixed_scales_answer_as_the_official_model_at_the_border_too(
     for h, w in ((16, 24), (13, 24)):
         image = torch.rand(1, 3, h, w, dtype=torch.float64)
         seen = official.padded(image) if name == "swinir" else image
-        wanted = (theirs.double()(seen * high) / high)[..., : h * scale, : w * scale]
-        torch.testing.assert_close(ours(image, (h * scale, w * scale)), wanted, atol=1e-5, rtol=0)
+        expected = (theirs.double()(seen * high) / high)[..., : h * scale, : w * scale]
+        torch.testing.assert_close(ours(image, (h * scale, w * scale)), expected, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -104,8 +104,8 @@ def test_fixed_scales_of_liif_s_family_are_centred_on_grey(tmp_path: Path, offic
     for name, theirs in (("edsr", official.Edsr(scale=2)), ("rdn", official.Rdn(scale=3))):
         ours = imported(saved(tmp_path / f"{name}.pth", name, theirs), name)
         image = torch.rand(1, 3, 9, 7, dtype=torch.float64)
-        wanted = theirs.double()(image * 2 - 1) * 0.5 + 0.5
-        torch.testing.assert_close(ours(image, wanted.shape[-2:]), wanted, atol=1e-5, rtol=0)
+        expected = theirs.double()(image * 2 - 1) * 0.5 + 0.5
+        torch.testing.assert_close(ours(image, expected.shape[-2:]), expected, atol=1e-5, rtol=0)
 
 
 def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: SimpleNamespace) -> None:
@@ -120,14 +120,14 @@ def test_the_card_says_where_the_weights_are_from(tmp_path: Path, official: Simp
     assert weights.card(tmp_path / "iste.safetensors") == card
 
 
-def test_averaged_weights_come_first(tmp_path: Path, official: SimpleNamespace) -> None:
+def test_averaged_weights_are_preferred(tmp_path: Path, official: SimpleNamespace) -> None:
     theirs = official.SwinIr(scale=2, dim=12, channels=8)
     ours = imported(saved(tmp_path / "ema.pth", "swinir", theirs, "params_ema"), "swinir")
     assert torch.equal(ours.encoder.last.weight, theirs.conv_after_body.weight.double())
 
 
 def changed(tmp_path: Path, official: SimpleNamespace, change: Callable[[dict[str, Tensor]], object]) -> Path:
-    """A LIIF checkpoint after a change to its tensors."""
+    """Write a LIIF checkpoint with changed tensors."""
     tensors = official.Liif(official.Edsr(), 8).state_dict()
     change(tensors)
     path = tmp_path / "changed.pth"
@@ -135,9 +135,7 @@ def changed(tmp_path: Path, official: SimpleNamespace, change: Callable[[dict[st
     return path
 
 
-def test_all_that_differs_is_said_at_once_in_its_authors_names(
-    tmp_path: Path, official: SimpleNamespace
-) -> None:
+def test_all_differences_are_named_with_the_authors_names(tmp_path: Path, official: SimpleNamespace) -> None:
     def change(tensors: dict[str, Tensor]) -> None:
         for layer in ("imnet.layers.0", "imnet.layers.4"):
             del tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
@@ -149,16 +147,16 @@ def test_all_that_differs_is_said_at_once_in_its_authors_names(
     with pytest.raises(WeightsError) as caught:
         import_weights(path, "liif", output)
     assert str(caught.value) == (
-        f"{path} is no checkpoint of liif as its authors save it: missing: encoder.body.0.body.0.weight, "
+        f"{path} is not a checkpoint of liif as its authors save it: missing: encoder.body.0.body.0.weight, "
         "imnet.layers.0.bias, imnet.layers.0.weight, imnet.layers.4.bias, imnet.layers.4.weight; "
         "unknown: imnet.layers.10.bias, teacher.weight; "
-        "of another shape: imnet.layers.8.bias wanted (3,), got (4,)."
+        "of another shape: imnet.layers.8.bias expected (3,), found (4,)."
     )
     assert not output.exists()
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_checkpoint_of_another_model_says_of_which(
+def test_a_checkpoint_of_another_model_is_recognised(
     tmp_path: Path, official: SimpleNamespace, name: str
 ) -> None:
     if name in FAMILY:
@@ -167,22 +165,24 @@ def test_a_checkpoint_of_another_model_says_of_which(
     else:
         kind, arguments, structure = FIXED[name]
         path = saved(tmp_path / "other.pth", name, getattr(official, kind)(scale=2, **arguments), structure)
-    wanted = "lte" if name == "liif" else "liif"
+    expected = "lte" if name == "liif" else "liif"
     with pytest.raises(WeightsError) as caught:
-        import_weights(path, wanted, tmp_path / "out.safetensors")
-    assert str(caught.value) == f"{path} is a checkpoint of {name}, not of {wanted}: give --as {name}."
+        import_weights(path, expected, tmp_path / "out.safetensors")
+    assert str(caught.value) == f"{path} is a checkpoint of {name}, not of {expected}: give --as {name}."
 
 
 def test_a_mean_shift_that_is_not_the_published_one_is_refused(
     tmp_path: Path, official: SimpleNamespace
 ) -> None:
     path = saved(tmp_path / "unit.pt", "edsr", official.Edsr(scale=2, high=1), "plain")
-    wanted = r"sub_mean.bias has to be \[-114.444, -111.4605, -103.02\], got \[-0.4488, -0.4371, -0.404\]\."
-    with pytest.raises(WeightsError, match=wanted):
+    expected = (
+        r"sub_mean.bias expected \[-114.444, -111.4605, -103.02\], found \[-0.4488, -0.4371, -0.404\]\."
+    )
+    with pytest.raises(WeightsError, match=expected):
         import_weights(path, "edsr", tmp_path / "out.safetensors")
 
 
-def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: SimpleNamespace) -> None:
+def test_an_earlier_file_is_kept_by_default(tmp_path: Path, official: SimpleNamespace) -> None:
     path, output = changed(tmp_path, official, lambda t: None), tmp_path / "out.safetensors"
     output.write_text("mine")
     with pytest.raises(OutputError, match=rf"{output} exists already"):
@@ -192,9 +192,7 @@ def test_an_earlier_file_stays_unless_told_otherwise(tmp_path: Path, official: S
     assert weights.card(output).architecture.name == "liif"
 
 
-def test_a_file_where_the_card_goes_stays_unless_told_otherwise(
-    tmp_path: Path, official: SimpleNamespace
-) -> None:
+def test_a_file_where_the_card_goes_is_kept_by_default(tmp_path: Path, official: SimpleNamespace) -> None:
     path, output = changed(tmp_path, official, lambda t: None), tmp_path / "results.safetensors"
     beside = tmp_path / "results.json"
     beside.write_text("mine")
@@ -207,5 +205,5 @@ def test_a_file_where_the_card_goes_stays_unless_told_otherwise(
 
 
 def test_unknown_names_name_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"one of liif, lte, .*swinir, got 'vdsr'"):
+    with pytest.raises(ConfigError, match=r"one of liif, lte, .*swinir, found 'vdsr'"):
         import_weights(tmp_path / "x.pth", "vdsr", tmp_path / "out.safetensors")

@@ -1,6 +1,6 @@
-"""Take over weights that the authors of a method published.
+"""Import weights that the authors of a method published.
 
-`checkpoint` reads a file. `encoders`, `heads` and `fixed_scale` say how our layers are called and laid out
-there, in the terms of `layout`. `fitting` says what in a file is not so, and puts its numbers into a model of
-ours; `importing` writes that.
+`checkpoint` reads a file. `encoders`, `heads` and `fixed_scale` describe the names and the layout of the
+authors' tensors, with the classes of `layout`. `fitting` compares a file with a description and copies its
+numbers into a model of this package. `importing` writes the model.
 """

@@ -1,4 +1,4 @@
-"""Read a PyTorch checkpoint without running what it may contain."""
+"""Read a PyTorch checkpoint without running code that it may contain."""
 
 import hashlib
 import io
@@ -15,20 +15,20 @@ from torch import Tensor
 from histoscale.errors import WeightsError
 
 State: TypeAlias = dict[str, Tensor]
-"""Tensors by name, ours or theirs."""
+"""Tensors by name, of a model of this package or of an official one."""
 
 HOLDERS = ("params_ema", "params", "state_dict")
-"""Where SwinIR's and other repositories keep the tensors of a checkpoint; the first that is there counts."""
+"""Keys of the tensors in checkpoints of SwinIR's and other repositories; the first that exists is used."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of the official repositories holds.
+    """The content of a file of an official repository.
 
     Attributes:
-        path, sha256: the file.
+        path, sha256: the file and its digest.
         state: its tensors.
-        centred: the file is of LIIF's family, whose networks see (x - 0.5) / 0.5.
+        centred: whether the file belongs to LIIF's family, whose networks get (x - 0.5) / 0.5.
     """
 
     path: Path
@@ -38,52 +38,55 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The tensors of a .pth file: plain, under ``params``, or under ``model`` as LIIF's family saves them.
+    """Read the tensors of a .pth file.
+
+    They are at the top level, under one of `HOLDERS`, or under ``model`` as in LIIF's family.
 
     Raises:
-        WeightsError: if the file cannot be read, holds other objects than tensors, or no tensors by name.
+        WeightsError: if the file cannot be read, contains other objects than tensors, or has no tensors.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"Wanted a checkpoint, but {path} cannot be read ({error.strerror}).") from None
+        raise WeightsError(f"The checkpoint {path} cannot be read: {error.strerror}.") from None
     held, centred = _unwrapped(_loaded(content, path))
     if found := _foreign(held):
         raise WeightsError(
-            f"Wanted tensors by name in {path}, as the official repositories save them, got {found}."
+            f"{path} is not a checkpoint of an official repository: expected named tensors, found {found}."
         )
     state = {name: tensor.detach() for name, tensor in held.items()}
     return Checkpoint(path, hashlib.sha256(content).hexdigest(), state, centred)
 
 
 def _foreign(held: Any) -> str:
-    """What there is instead of plain tensors by names that fit a sentence; empty if nothing."""
+    """Describe the first object that is not a plain tensor with a printable name; empty if there is none."""
     if not isinstance(held, Mapping):
         return f"an object of type {type(held).__name__}"
     for name, tensor in held.items():
         if not (isinstance(name, str) and name.isprintable()):
-            return f"{name!r:.80} for a name"
+            return f"the name {name!r:.80}"
         if not isinstance(tensor, Tensor):
             return f"an object of type {type(tensor).__name__} under {name!r:.80}"
         if tensor.layout is not torch.strided or tensor.is_meta:
-            return f"a tensor that is not stored whole under {name!r:.80}"
+            return f"a tensor that is sparse or has no data under {name!r:.80}"
     return "" if held else "none"
 
 
 def _loaded(content: bytes, path: Path) -> Any:
+    """Unpickle tensors only; turn every error into a `WeightsError`."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # remarks on pickle protocols
+        with warnings.catch_warnings(action="ignore"):  # warnings about pickle protocols
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no checkpoint fail in many ways
+    except Exception as error:  # other files raise many kinds of errors
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
-            reason = "holds other objects than tensors, which could run code"
+            reason = "contains other objects than tensors, which could run code"
         else:
             reason = "is not a PyTorch checkpoint, or is damaged"
-        raise WeightsError(f"{path} {reason}: it is not read.") from None
+        raise WeightsError(f"{path} {reason}: give another file.") from None
 
 
 def _unwrapped(held: Any) -> tuple[Any, bool]:
-    """What should be a dictionary of tensors, and whether it lay where LIIF's family puts it."""
+    """Return the part that should be a dictionary of tensors, and whether the file is of LIIF's family."""
     if not isinstance(held, Mapping):
         return held, False
     if isinstance(held.get("model"), Mapping) and isinstance(held["model"].get("sd"), Mapping):

@@ -1,4 +1,4 @@
-"""The encoders of the official repositories: LIIF's files of EDSR and RDN, LTE's of SwinIR."""
+"""Encoders of the official repositories: EDSR and RDN of LIIF's, SwinIR of LTE's."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,15 +37,16 @@ SWINIR: Names = (
     (r"reduce\.0", r"conv_before_upsample.0"),
 )
 UNUSED = (
-    r".*\.attn_mask",  # computed from the size at hand
+    r".*\.attn_mask",  # computed from the size of the input here
     r".*\.relative_position_index",
 )
 MEAN_SHIFT = (r"(.*\.)?(sub|add)_mean\.(weight|bias)",)
-"""EDSR's mean shift, which its file in LIIF's repository has and does not use."""
+"""EDSR's mean shift, which is in the file of LIIF's repository but is not used there."""
 
 
 def edsr_arguments(state: State) -> dict[str, Any]:
-    """Blocks and channels of an EDSR; the convolution after the blocks is numbered as one more of them."""
+    """Find blocks and channels of an EDSR."""
+    # The convolution after the blocks has the next number; if it is missing, the blocks tell.
     by_blocks = highest(state, r"body\.(\d{1,4})\.body\..*") + 1
     by_last = highest(state, r"body\.(\d{1,4})\.(weight|bias)")
     channels = sizes(state, channels=r"head\.0\..*|body\.\d+\.body\..*")
@@ -53,13 +54,13 @@ def edsr_arguments(state: State) -> dict[str, Any]:
 
 
 def rdn_arguments(state: State) -> dict[str, Any]:
-    """Blocks and channels of an RDN."""
+    """Find blocks and channels of an RDN."""
     blocks = highest(state, r"RDBs\.(\d{1,4})\..*") + 1
     return {"blocks": max(blocks, 1), **sizes(state, channels=r"SFENet[12]\..*|GFF\.\d\..*")}
 
 
 def swinir_arguments(state: State) -> dict[str, Any]:
-    """Residual Swin blocks and output channels of a SwinIR."""
+    """Find residual Swin blocks and output channels of a SwinIR."""
     blocks = highest(state, r"layers\.(\d{1,4})\..*") + 1
     return {"blocks": max(blocks, 1), **sizes(state, channels=r"conv_before_upsample\.0\..*")}
 
@@ -69,14 +70,18 @@ ENCODERS = {
     "rdn": ("RDBs.", RDN, rdn_arguments),
     "swinir": ("layers.", SWINIR, swinir_arguments),
 }
-"""For each encoder what the names of its blocks begin with, its names, its arguments."""
+"""For each encoder the prefix of its blocks, its names, and a function that finds its arguments."""
 
 
 def on_encoder(head: Layout, state: State) -> Layout:
-    """The layout of a model of LIIF's family: its head, and the encoder that this checkpoint has.
+    """Return the layout of a model of LIIF's family with the encoder of this checkpoint.
+
+    Args:
+        head: the layout of the model without its encoder.
+        state: the tensors of the checkpoint.
 
     Raises:
-        WeightsError: if it is none that is known here.
+        WeightsError: if the encoder is unknown.
     """
     trunk = {k.removeprefix("encoder."): t for k, t in state.items() if k.startswith("encoder.")}
     encoder = _encoder_of(trunk)
@@ -90,7 +95,8 @@ def on_encoder(head: Layout, state: State) -> Layout:
 
 
 def _encoder_of(trunk: State) -> str:
+    """Find the name of the encoder from the prefix of its blocks."""
     for encoder, (blocks, *_) in ENCODERS.items():
         if any(name.startswith(blocks) for name in trunk):
             return encoder
-    raise WeightsError(f"it has no blocks of an encoder that is known here ({', '.join(ENCODERS)})")
+    raise WeightsError(f"it has no blocks of a known encoder ({', '.join(ENCODERS)})")

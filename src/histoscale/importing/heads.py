@@ -1,4 +1,4 @@
-"""The arbitrary-scale models of the official repositories, and what is laid out otherwise here."""
+"""The arbitrary-scale models of the official repositories, without their encoders."""
 
 from functools import partial
 from typing import Any
@@ -8,15 +8,20 @@ import torch
 from histoscale.importing.checkpoint import State
 from histoscale.importing.layout import Layout, sizes, usual_side, within
 
+IMNET_WIDTH = r"imnet\.layers\.[0246]\..*"
+"""The hidden layers of LIIF's and ITSRN's perceptron."""
+
 
 def _liif(ours: State) -> State:
-    """The first layer of [9 channels, offset, cell] whole: unfolded channels are a conv3x3's, row-major."""
+    """Join the two parts of the first layer, [9 channels, offset, cell]."""
+    # Unfolded channels have the order of a conv3x3's weights: channel, row, column.
     parts = (ours.pop("feature_part.weight").flatten(1), ours.pop("place_part.weight"))
     return {"imnet.layers.0.weight": torch.cat(parts, dim=1)}
 
 
 def _lte(ours: State) -> State:
-    """One convolution as two, frequencies by pairs: row and column take turns in the official one."""
+    """Split the convolution of the spectrum into amplitudes and frequencies."""
+    # Official frequencies alternate row and column; ours are all rows, then all columns.
     official: State = {}
     for kind in ("weight", "bias"):
         spectrum = ours.pop(f"spectrum.{kind}")
@@ -27,14 +32,16 @@ def _lte(ours: State) -> State:
 
 
 def _itsrn(ours: State) -> State:
-    """A convolution of the features as the last layer, [channel, neighbour, colour] by hidden units."""
-    kernels = ours.pop("filters.weight").unflatten(0, (3, -1))  # colour; hidden unit and bias; channel ...
+    """Convert the convolution of the features to the last layer of the official perceptron."""
+    # Ours is [colour x (hidden units and bias), channel, 3, 3]; the official matrix is [channel x 3 x 3 x
+    # colour, hidden units].
+    kernels = ours.pop("filters.weight").unflatten(0, (3, -1))
     rows = kernels.permute(2, 3, 4, 0, 1).flatten(0, 3)
     return {"imnet.layers.8.weight": rows[:, :-1], "imnet.layers.8.bias": rows[:, -1]}
 
 
 def _iste(ours: State) -> State:
-    """One convolution as three; convolutions of one pixel as linear maps of cells."""
+    """Split the convolution of the spectrum into three; convert conv1x1 to linear layers."""
     official: State = {}
     for kind in ("weight", "bias"):
         parts = ours.pop(f"branches.learner.spectrum.{kind}").chunk(3)
@@ -46,13 +53,13 @@ def _iste(ours: State) -> State:
 
 
 def _lte_arguments(state: State) -> dict[str, Any]:
-    """LTE's width, which is even."""
+    """Find LTE's width, which is even."""
     width = usual_side(state, r"coef\..*|imnet\.layers\.[024]\..*") // 2 * 2
     return {"width": width} if width else {}
 
 
 LIIF = Layout(
-    partial(sizes, width=r"imnet\.layers\.[0246]\..*"),
+    partial(sizes, width=IMNET_WIDTH),
     (
         (r"feature_part", r"imnet.layers.0"),
         *((rf"layers\.{n - 1}", rf"imnet.layers.{n}") for n in (2, 4, 6, 8)),
@@ -77,7 +84,7 @@ LMI = Layout(
     ),
 )
 ITSRN = Layout(
-    partial(sizes, width=r"imnet\.layers\.[0246]\..*"),
+    partial(sizes, width=IMNET_WIDTH),
     (
         (r"places\.(\d)", r"imnet.layers.\1"),
         (r"score\.(\d)", r"Score.layers.\1"),
@@ -104,7 +111,7 @@ LIT = Layout(
 
 
 def _iste_arguments(state: State) -> dict[str, Any]:
-    """ISTE with windows as its authors cut them."""
+    """Find the widths of an ISTE; its windows are cut as in the published code."""
     found = sizes(state, width=r"(liifconv|coef|freq[12])\..*", hidden=r"imnet_rgb\.layers\.[024]\..*")
     return found | {"lfi": "scrambled"}
 

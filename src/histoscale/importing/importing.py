@@ -1,4 +1,4 @@
-"""``histoscale import-weights CHECKPOINT --as NAME``: an official checkpoint as one of our models."""
+"""Import an official checkpoint as a model of this package: ``histoscale import-weights``."""
 
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,24 @@ LARGEST_TRAINED = 4.0
 
 
 def import_weights(checkpoint: Path, name: str, output: Path, *, overwrite: bool = False) -> Card:
-    """Read an official checkpoint, put its tensors into a model of ours, write that with a card.
+    """Read an official checkpoint, copy its tensors into a model and write its weights with a card.
 
     Args:
         checkpoint: a .pth file.
-        name: one of `KNOWN`; encoder and sizes are found in the file.
-        output: the .safetensors file to write; the card comes beside it.
-        overwrite: replace earlier files.
+        name: one of `KNOWN`; encoder and sizes are found from the file.
+        output: the .safetensors file to write; its card is written beside it.
+        overwrite: replace existing files.
 
     Returns:
         The card as written.
 
     Raises:
-        WeightsError: if the file is no checkpoint, or of another model.
+        WeightsError: if the file is not a checkpoint or belongs to another model.
         ConfigError: for an unknown name.
         OutputError: if the output or its card exists or cannot be written.
     """
     if name not in KNOWN:
-        raise ConfigError(f"Wanted --as one of {', '.join(KNOWN)}, got {name!r}.")
+        raise ConfigError(f"Expected --as one of {', '.join(KNOWN)}, found {name!r}.")
     if not overwrite:
         refuse_existing(output)
         refuse_existing(output.with_suffix(".json"))
@@ -47,17 +47,17 @@ def import_weights(checkpoint: Path, name: str, output: Path, *, overwrite: bool
         "scales": (scale or 1.0, scale or LARGEST_TRAINED),
         "data": ({"set": weights.NOT_STATED},),
         "licence": weights.NOT_STATED,
-        "limits": (f"imported from {checkpoint.name}: whoever made it decides what it may be used for",),
+        "limits": (f"imported from {checkpoint.name}: its authors decide what it may be used for",),
         "recipe": {"imported_from": checkpoint.name, "sha256": read.sha256, "unused": unused},
     }
     return weights.save(output, model, card)
 
 
 def _fitted(read: Checkpoint, name: str) -> tuple[Layout, dict[str, Any]]:
-    """Layout and arguments of the checkpoint as one of ``name``.
+    """Find layout and arguments of the checkpoint as a checkpoint of ``name``.
 
     Raises:
-        WeightsError: if it is not; if it is one of another model, this is all that is said.
+        WeightsError: if it does not fit. The message names the tensors, or only the model that does fit.
     """
     try:
         return fit(read, name)
@@ -66,10 +66,11 @@ def _fitted(read: Checkpoint, name: str) -> tuple[Layout, dict[str, Any]]:
     for other in KNOWN:
         if other != name and _fits(read, other):
             raise WeightsError(f"{read.path} is a checkpoint of {other}, not of {name}: give --as {other}.")
-    raise WeightsError(f"{read.path} is no checkpoint of {name} as its authors save it: {reason}.")
+    raise WeightsError(f"{read.path} is not a checkpoint of {name} as its authors save it: {reason}.")
 
 
 def _fits(read: Checkpoint, name: str) -> bool:
+    """Tell whether the checkpoint fits a model."""
     try:
         fit(read, name)
     except HistoscaleError:

@@ -1,4 +1,4 @@
-"""How the layers of an official model are called and laid out, beside ours."""
+"""Describe the names and the layout of the tensors of official models."""
 
 import re
 from collections.abc import Callable
@@ -9,21 +9,22 @@ from typing import Any, TypeAlias
 from histoscale.importing.checkpoint import State
 
 Names: TypeAlias = tuple[tuple[str, str], ...]
-"""Our names and the official ones, by pairs: a regular expression for a layer or a tensor, a replacement."""
+"""Pairs of a regular expression for our name of a layer or tensor, and its replacement, the official name."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What there is to know about the checkpoints of one model.
+    """The checkpoints of one official model.
 
     Attributes:
-        arguments: of our model, from the shapes of official tensors; those that no tensor shows are left out.
-        names: of layers that are the same here and there.
+        arguments: finds the arguments of our model from the shapes of official tensors, except those that no
+            tensor shows.
+        names: layers that differ only in their names.
         unused: regular expressions for tensors that the official forward pass does not use.
-        laid_out: takes the tensors that are laid out otherwise there out of ours, and returns them by their
-            official names. It moves numbers and changes none, so it also tells the way back.
-        fixed: official tensors that are no weights, and have to be these.
-        rescaled: our tensors for the range of our models, from those for the authors' range.
+        laid_out: removes from our tensors those that have another layout in the official model, and returns
+            them with their official names. It only moves numbers and does not change them.
+        fixed: official tensors that are constants and must have these values.
+        rescaled: converts our tensors from the authors' range of colours to that of our models.
     """
 
     arguments: Callable[[State], dict[str, Any]]
@@ -34,57 +35,57 @@ class Layout:
     rescaled: Callable[[State], State] = lambda ours: ours
 
     def official(self, ours: State) -> State:
-        """Tensors of our model as its authors call them and lay them out."""
+        """Convert tensors of our model to the names and layout of its authors."""
         rest = dict(ours)
         return self.laid_out(rest) | {renamed(name, self.names): tensor for name, tensor in rest.items()}
 
     def used(self, state: State) -> State:
-        """The official tensors without those that the official forward pass does not use."""
+        """Remove the official tensors that the official forward pass does not use."""
         unused = re.compile("|".join(self.unused) or "(?!)")
         return {key: tensor for key, tensor in state.items() if not unused.fullmatch(key)}
 
 
 def renamed(name: str, names: Names) -> str:
-    """The official name of a tensor of ours.
+    """Return the official name of one of our tensors.
 
     Raises:
-        LookupError: if no pattern knows its layer.
+        LookupError: if no pattern matches it.
     """
     for ours, theirs in names:
         if found := re.fullmatch(rf"{ours}(?P<kind>\.weight|\.bias)?", name):
             return found.expand(theirs) + (found["kind"] or "")
-    raise LookupError(f"No official name is written down for {name}.")
+    raise LookupError(f"The layout has no official name for {name}.")
 
 
 def within(ours: str, names: Names, theirs: str = "") -> Names:
-    """The same layers inside of a larger model, where they have a prefix."""
+    """Add prefixes to our names and to the official names, for layers inside a larger model."""
     return tuple((f"{re.escape(ours)}{a}", f"{theirs}{b}") for a, b in names)
 
 
 def sizes(state: State, **patterns: str) -> dict[str, int]:
-    """For each argument the `usual_side` of the tensors with such names; none where there are none."""
+    """Find the `usual_side` of the tensors that match the pattern of each argument, if there are any."""
     found = {argument: usual_side(state, pattern) for argument, pattern in patterns.items()}
     return {argument: side for argument, side in found.items() if side}
 
 
 def usual_side(state: State, pattern: str) -> int:
-    """How long most tensors with such names are along the first axis; 0 if there are none.
+    """Return the most frequent length of the first axis of matching tensors; 0 if there are none.
 
-    Most, so that one damaged tensor does not make all the others look wrong.
+    With the most frequent one, a single damaged tensor is reported alone.
     """
     sides = first_sides(state, pattern)
     return mode(sides) if sides else 0
 
 
 def first_sides(state: State, pattern: str) -> list[int]:
-    """How long each tensor with such a name is along the first axis; empty ones have none."""
+    """Return the length of the first axis of each matching tensor that is not empty."""
     return [t.shape[0] for name, t in state.items() if t.ndim and t.numel() and re.fullmatch(pattern, name)]
 
 
 def highest(state: State, pattern: str) -> int:
-    """The highest number in such names; -1 if there is none.
+    """Return the highest number in matching names; -1 if there is none.
 
-    Numbers beyond the number of tensors count nothing: a damaged name builds no model of a million layers.
+    Numbers above the number of tensors are ignored, so that a damaged name does not build a huge model.
     """
     numbers = (int(found[1]) for name in state if (found := re.fullmatch(pattern, name)))
     return max((number for number in numbers if number < len(state)), default=-1)
