@@ -45,10 +45,10 @@ class Table(BaseModel):
 
 
 class ModelTable(Table):
-    """Which model: a name of the catalogue and its builder's arguments.
+    """Which model: a name in the catalogue and the arguments to build it.
 
     Attributes:
-        start_from: weights whose tensors of the same name and shape are taken over before training.
+        start_from: weights; their tensors of the same name and shape are copied before the training.
     """
 
     name: str
@@ -57,7 +57,7 @@ class ModelTable(Table):
 
 
 class DataTable(Table):
-    """Which images and how pairs are made of them; see `histoscale.data.pairs.PairRecipe`.
+    """Which images, and how pairs are made of them; see `histoscale.data.pairs.PairRecipe`.
 
     Attributes:
         on_device: keep the images on the device and degrade there, for GPUs.
@@ -93,7 +93,7 @@ class DataTable(Table):
         return self
 
     def recipe(self) -> PairRecipe:
-        """The part that says how a pair is made."""
+        """The keys that decide how a pair is made."""
         return PairRecipe(**{name: getattr(self, name) for name in PairRecipe.__dataclass_fields__})
 
 
@@ -101,14 +101,14 @@ class TrainingTable(Table):
     """Optimiser, schedule and budget.
 
     Attributes:
-        steps: length of the run; or
-        minutes: a budget of time instead, the schedule running on the time used.
+        steps: number of steps of the run; or
+        minutes: duration of the run, whose schedule then follows the time.
         clock: "wall" for elapsed minutes; "core" for minutes of processor time, for fair comparisons.
-        rate: Adam's step size at its height; ``warmup`` is the share of the run that leads up to it.
-        schedule: "cosine" to ``final_rate``, "milestones" halving at shares of the run, "staircase" of
-            ``stairs`` even stairs, the rate times ``stair`` after each, or "constant".
-        restarts: shares of the run at which the schedule begins anew, to run until the next.
-        epsilon, weight_decay: Adam's.
+        rate: largest step size of Adam; it is reached after the share ``warmup`` of the run.
+        schedule: "cosine" to ``final_rate``, "milestones" (halved at these shares of the run), "staircase"
+            (``stairs`` equal parts, the rate multiplied by ``stair`` after each) or "constant".
+        restarts: shares of the run at which the schedule starts again.
+        epsilon, weight_decay: arguments of Adam.
         clip: largest gradient norm; 0 for no clipping.
         average: decay of the moving average of the weights, ramped by (1 + t) / (10 + t); 0 for none.
         checkpoint_minutes: how often the state is written.
@@ -149,17 +149,17 @@ class TrainingTable(Table):
 
 
 class LossTable(Table):
-    """What the training makes small; each loss but the first belongs to one model.
+    """The loss of a training; each kind but "l1" works with one model only.
 
     Attributes:
-        kind: "l1" for Eq. 1; "wavelets" as swdnet was published, "adversarial" as li2021 was; "residual" for
-            iste-plus, whose base can learn from whole patches.
+        kind: "l1" is Eq. 1; "wavelets" is the published loss of swdnet, "adversarial" that of li2021;
+            "residual" is for iste-plus, whose base can learn from whole patches.
         spatial_share: wavelets: share of the run in which the spatial stage learns alone.
-        adversarial_weight: adversarial: of the adversary's verdict; L1 weighs the rest.
-        adversary_rate: adversarial: the adversary's step size while the model's is ``training.rate``.
+        adversarial_weight: adversarial: weight of the adversary's answer; L1 has the rest.
+        adversary_rate: adversarial: step size of the adversary; that of the model is ``training.rate``.
         curriculum: adversarial: let the factor of degradation grow in the first half of the run.
         base_share: residual: share of the run in which the base learns alone.
-        points: residual: pixels of each patch at which the sum of base and branches learns.
+        points: residual: number of pixels of each patch at which the sum of base and branches learns.
     """
 
     kind: Literal["l1", "wavelets", "adversarial", "residual"] = "l1"
@@ -172,7 +172,7 @@ class LossTable(Table):
 
 
 class ValidationTable(Table):
-    """What is measured while training: PSNR (whole image, RGB, uint8) on centre crops."""
+    """What is measured during the training: PSNR (whole image, RGB, uint8) on centre crops."""
 
     sets: tuple[str, ...] = ()
     split: str = "val"
@@ -184,13 +184,13 @@ class ValidationTable(Table):
 
 
 class CardTable(Table):
-    """What the weights' card should say beside what the run knows.
+    """What the card of the weights says besides the settings of the run.
 
     Attributes:
         licence: of the weights.
         data_licences: of each training set.
         limits: sentences on what the weights should not be used for.
-        history: what the weights went through before this run.
+        history: earlier trainings of the same weights.
     """
 
     licence: str = "not stated"

@@ -1,4 +1,4 @@
-"""What can go wrong in a person's hands: one base class, a few children, one sentence each.
+"""The errors of this package: one base class, a few subclasses, one sentence each.
 
 `explaining` is the boundary for all other exceptions: around a verb, each file of several, and each tile.
 """
@@ -13,7 +13,7 @@ LONGEST_REASON = 160
 
 
 class HistoscaleError(Exception):
-    """Base of every error this package raises on purpose; its text is one sentence for the person."""
+    """Base of every error that this package raises on purpose; its text is one sentence."""
 
 
 class InputError(HistoscaleError):

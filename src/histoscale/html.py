@@ -1,4 +1,4 @@
-"""HTML pages from jinja2 templates that lie beside the code; every value is escaped."""
+"""HTML pages from jinja2 templates beside the code; every value is escaped."""
 
 from functools import cache
 from importlib.resources import files
@@ -18,12 +18,12 @@ ENVIRONMENT = Environment(
 
 
 def render(package: str, template: str, **values: object) -> str:
-    """Fill a template in.
+    """Fill in a template.
 
     Args:
-        package: that the template lies in, such as ``histoscale.upscaling``.
+        package: package of the template, such as ``histoscale.upscaling``.
         template: its file name.
-        values: what the template names: numbers, words, or functions that make words of them.
+        values: what the template uses: numbers, texts, or functions that format them.
     """
     return _template(package, template).render(values)
 

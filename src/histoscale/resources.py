@@ -1,6 +1,6 @@
-"""What this machine offers a run: a device, a precision, memory; and how to tell that memory ran out.
+"""Device, precision and memory of this machine, and how to recognise that memory ran out.
 
-torch is imported when a device is asked for, so that a process that only hands out work stays small.
+torch is imported when a device is needed, so that a process that only distributes work stays small.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ MIB = 2**20
 
 
 def find_device(name: str) -> "torch.device":
-    """Return the device called ``name``: "cpu", "cuda", "cuda:1", "mps"; "auto" is a GPU where there is one.
+    """Return the device called ``name``: "cpu", "cuda", "cuda:1", "mps"; "auto" is a GPU if there is one.
 
     Raises:
         ConfigError: if it is unknown or absent.
@@ -60,9 +60,9 @@ SLOW_BF16 = (
 
 
 def find_precision(choice: str, device: "torch.device") -> Precision:
-    """Return the precision to compute in; "auto" is bf16 where the device multiplies it natively, else fp32.
+    """Return the precision to compute in; "auto" is bf16 if the device multiplies it natively, else fp32.
 
-    Warns once where bf16 is asked for on a processor that emulates it.
+    Warns once if bf16 is chosen on a processor that emulates it.
 
     Raises:
         ConfigError: if ``choice`` is not one of `PrecisionChoice`.
@@ -83,7 +83,7 @@ def find_precision(choice: str, device: "torch.device") -> Precision:
 
 
 def emulates_bf16(device: "torch.device") -> bool:
-    """Tell whether bf16 is slower than fp32 there: a processor without its instructions."""
+    """Tell whether bf16 is slower than fp32 on a device: a processor without its instructions."""
     return device.type == "cpu" and not multiplies_bf16(device)
 
 
@@ -95,7 +95,7 @@ def warn_of_slow_bf16() -> None:
 
 
 def multiplies_bf16(device: "torch.device") -> bool:
-    """Tell whether bf16 is faster than fp32 there: native instructions, not emulation."""
+    """Tell whether bf16 is faster than fp32 on a device: native instructions, no emulation."""
     import torch
 
     if device.type == "cuda":
@@ -113,8 +113,8 @@ class Compute:
     Attributes:
         device: "auto", "cpu", "cuda", "cuda:1", "mps"; "auto" is a GPU where there is one.
         precision: "auto" is bf16 where the device multiplies it natively, else fp32.
-        workers: processes, one thread each; 1 stays in this process with the threads it has.
-        threads: of a processor; 0 for as many as torch takes.
+        workers: processes with one thread each; 1 computes in this process with its threads.
+        threads: of a processor; 0 for the default of torch.
     """
 
     device: str = "auto"
@@ -146,13 +146,13 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int:
-    """Return the memory that this process can still get, in the system and in its container."""
+    """Return the memory that this process can still allocate, in the system and in its container."""
     system: int = psutil.virtual_memory().available
     return min(n for n in (system, _available_in_container()) if n is not None)
 
 
 def _available_in_container() -> int | None:
-    """What the limit of a container leaves (cgroup v2), or None where there is no limit."""
+    """What the limit of a container leaves (cgroup v2), or None if there is no limit."""
     try:
         limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
         cached = next(
@@ -166,12 +166,12 @@ def _available_in_container() -> int | None:
 
 
 def ensure_memory(needed_bytes: int, error: type[HistoscaleError], sentence: str) -> None:
-    """Refuse what cannot fit into memory.
+    """Raise an error if something does not fit into memory.
 
     Args:
         needed_bytes: an estimate from above.
         error: the class to raise.
-        sentence: what it says, without its full stop; the amounts are appended.
+        sentence: its text without the full stop; the amounts are appended.
 
     Raises:
         HistoscaleError: of the class ``error``.

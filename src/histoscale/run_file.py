@@ -1,4 +1,4 @@
-"""TOML files that a person writes: read, combined with their recipe, overridden by ``--set``, checked."""
+"""Run files: read TOML, combine it with a recipe, override keys by ``--set``, check the result."""
 
 import tomllib
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def read_tables(path: Path, kind: type[TablesT], overrides: Sequence[str] = ()) 
 
 
 def read_content(path: Path) -> Content:
-    """Read the tables of a file and of its recipe, unchecked; where both give a key, the file's own counts.
+    """Read the tables of a file and of its recipe without a check; keys of the file go before the recipe's.
 
     Raises:
         ConfigError: if a file is missing or is not TOML.
@@ -44,12 +44,12 @@ def read_content(path: Path) -> Content:
 
 
 def combine(shared: Content, own: Content) -> Content:
-    """Lay the keys of one file over those of another, table by table."""
+    """Combine two files table by table; the keys of ``own`` go before those of ``shared``."""
     combined = shared | own
     for name, table in own.items():
         if isinstance(table, dict) and isinstance(shared.get(name), dict):
             combined[name] = shared[name] | table
-    if isinstance(own.get(WHEN), dict):  # the cases of both files stay, joined where they have one condition
+    if isinstance(own.get(WHEN), dict):  # cases with the same condition are combined
         cases = shared.get(WHEN, {})
         joined = {case: combine(cases.get(case, {}), tables) for case, tables in own[WHEN].items()}
         combined[WHEN] = cases | joined
@@ -66,7 +66,7 @@ def override(content: Content, overrides: Sequence[str], kind: type[BaseModel]) 
 
     Args:
         content: of the file.
-        overrides: ``KEY=VALUE`` each; they count more than the tables under ``when``.
+        overrides: ``KEY=VALUE`` each; they go before the tables under ``when``.
         kind: what the file must hold.
 
     Raises:
@@ -76,12 +76,14 @@ def override(content: Content, overrides: Sequence[str], kind: type[BaseModel]) 
     content = {name: table for name, table in content.items() if name != WHEN}
     if "data" in kind.model_fields:
         content.setdefault("data", {})
+    # Before the cases, whose conditions may ask for a value that an option sets.
     for setting in overrides:
         content = _assigned(content, setting, kind)
     for condition, tables in cases.items():
         parsed = [_parse(part, kind) for part in condition.split(" and ")]
         if all(find_value(content, keys) == value for keys, value in parsed):
             content = combine(content, tables)
+    # Again, because a case may have set a key that an option names.
     for setting in overrides if cases else ():
         content = _assigned(content, setting, kind)
     return content

@@ -113,6 +113,21 @@ def interrupted(slide: Path, tmp_path: Path, small: Engine) -> Path:
     return target
 
 
+def test_a_store_of_an_earlier_version_is_resumed(interrupted: Path, slide: Path, small: Engine) -> None:
+    path = TileStore.beside(interrupted).folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    known = slide.stat()
+    earlier = {"bytes": known.st_size, "changed_ns": known.st_mtime_ns, "start_sha256": "ab" * 32}
+    for changed_ns, is_same in ((known.st_mtime_ns - 1, False), (known.st_mtime_ns, True)):
+        path.write_text(json.dumps(manifest | {"file": earlier | {"changed_ns": changed_ns}}))
+        if is_same:
+            run(slide, interrupted, small, scale=2, resume=True)
+            break
+        with pytest.raises(ConfigError, match="slide's file changed"):
+            run(slide, interrupted, small, scale=2, resume=True)
+    assert interrupted.exists()
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

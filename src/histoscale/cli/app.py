@@ -1,4 +1,4 @@
-"""The program itself: how a verb is added, how it ends when something goes wrong, the version."""
+"""The program: how a verb is added, how errors end it, the version."""
 
 import inspect
 import io
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 MAY_BE_EMPTY = ("--split",)
 """Options for which an empty value has a meaning."""
 EXAMPLES = "\n\nExamples:\n"
-"""Heading of the part of a verb's docstring that stands at the end of its help."""
+"""Heading of the part of a docstring that becomes the end of the help."""
 
 
 class Verbs(typer.core.TyperGroup):
@@ -89,10 +89,10 @@ def without_types(params: Iterable[Any]) -> list[Any]:
 
 @contextmanager
 def interrupted(sentence: Callable[[], str | None]) -> Iterator[None]:
-    """On Ctrl-C in the block, say what is kept and how to resume, and exit.
+    """On Ctrl-C in the block, print what is kept and how to resume, and exit.
 
     Args:
-        sentence: asked when it happens; None where nothing was begun that could be resumed.
+        sentence: returns that text; None if nothing was started that could be resumed.
     """
     try:
         yield
@@ -120,7 +120,7 @@ def add_verb(verb: Callable[..., None], panel: str) -> None:
 
     Args:
         verb: its docstring is the help text: one sentence, what else must be said, and ``Examples:``.
-        panel: heading that the verb stands under in ``histoscale --help``.
+        panel: heading of the verb in ``histoscale --help``.
     """
     text, _, examples = inspect.cleandoc(verb.__doc__ or "").partition(EXAMPLES)
     epilog = f"Examples:\n\n```text\n{inspect.cleandoc(examples)}\n```"

@@ -1,4 +1,4 @@
-"""Words, tables and progress bars: what a person sees of a verb at work."""
+"""Lines, tables and progress bars on the terminal."""
 
 import os
 import shlex
@@ -42,7 +42,7 @@ def report_error(error: HistoscaleError) -> None:
 
 
 def console(stderr: bool = False) -> "Console":
-    """Where words go; rich is slow to import, so only when there are some."""
+    """A rich console; rich is imported only when it is needed, because that is slow."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
@@ -62,7 +62,7 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 class Bar:
-    """A progress bar on standard error, where that is a terminal; it makes way for lines."""
+    """A progress bar on standard error, if that is a terminal; it is hidden while lines are printed."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -84,13 +84,13 @@ class Bar:
         self._progress.update(self._task, completed=share, description=stage)
 
     def hide(self) -> None:
-        """Vanish until the next `advance`."""
+        """Hide the bar until the next `advance`."""
         self._progress.stop()
 
 
 @contextmanager
 def bar() -> Iterator[Bar]:
-    """A `Bar` that is gone afterwards, whatever happens."""
+    """A `Bar` that is hidden at the end, also after an error."""
     shown = Bar()
     try:
         yield shown

@@ -33,6 +33,8 @@ NAMES = {
     "version": "the version of histoscale",
 }
 """What an entry of the manifest is called in messages."""
+FINGERPRINTS = ("file", "roi", "tissue")
+"""Entries of the manifest that may be the fingerprint of a file."""
 
 
 def manifest_of(plan: SlidePlan, options: Options) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def refuse_changed(store: TileStore, earlier: Mapping[str, Any], now: Mapping[st
     """Raise `ConfigError` naming the first setting that decides pixels and has changed."""
     for key in {**earlier, **now}:
         before, after = earlier.get(key), now.get(key)
-        if before == after:
+        if before == after or (key in FINGERPRINTS and _is_same_file(before, after)):
             continue
         if isinstance(before, dict) and isinstance(after, dict) and key == "setting":
             refuse_changed(store, before, after)
@@ -79,6 +81,13 @@ def refuse_changed(store: TileStore, earlier: Mapping[str, Any], now: Mapping[st
             f"{_capital(NAMES.get(key, key))} changed{shown} since the run in {store.folder} was started: "
             "give the earlier value, or use --overwrite instead of --resume."
         )
+
+
+def _is_same_file(before: Any, after: Any) -> bool:
+    """Whether two fingerprints agree; those of earlier versions have other entries beside the common ones."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return False
+    return all(before[key] == after[key] for key in before.keys() & after.keys())
 
 
 def _choice(tissue: str) -> Any:
