@@ -1,6 +1,8 @@
 """The program: version, exit codes, signals."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +156,65 @@ def test_an_empty_split_means_all_splits() -> None:
     result = call("evaluate", "-m", "bicubic", "--data", "/nowhere", "--split", "")
     assert "empty" not in result.stderr
     assert "nowhere" in result.stderr
+
+
+DENIED = """
+import json, sys
+from typer.testing import CliRunner
+from histoscale.cli import app
+for words in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(app, words)
+    print(json.dumps([words, result.exit_code, result.stdout, result.stderr]))
+"""
+ORDINARY = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+"""Runs a command for which permissions count, though it is the administrator's."""
+
+
+def test_a_file_without_permission_is_one_sentence_in_every_verb(tmp_path: Path) -> None:
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("permissions do not count for the administrator")
+    closed, file = tmp_path / "closed", tmp_path / "a.png"
+    closed.mkdir()
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(file)
+    (closed / "b.png").write_bytes(file.read_bytes())
+    for path in (
+        file,
+        tmp_path / "a.toml",
+        tmp_path / "a.pth",
+        tmp_path / "a.safetensors",
+        tmp_path / "a.csv",
+    ):
+        path.touch()
+        path.chmod(0)
+    closed.chmod(0)
+    example, out = str(EXAMPLE), str(tmp_path / "out")
+    commands = [
+        ["info", file],
+        ["info", closed],
+        ["info", closed / "b.png"],
+        ["upscale", file, "--scale", "0.5", "-o", out + ".png"],
+        ["upscale", closed, "--scale", "0.5", "-o", out + ".png"],
+        ["upscale", closed / "b.png", example, "--scale", "0.5", "-o", out],
+        ["upscale", example, "--scale", "0.5", "-o", closed / "x.png"],
+        ["upscale", example, "--scale", "0.5", "-o", closed / "x.ome.tiff", "--workers", "1"],
+        ["upscale", example, "--scale", "2", "-m", tmp_path / "a.safetensors", "-o", out + ".png"],
+        ["upscale", example, "--scale", "2", "--roi", tmp_path / "a.toml", "-o", out + ".png"],
+        ["tile", file, "-o", out],
+        ["tile", example, "-o", closed / "out", "--tissue", "0"],
+        ["train", tmp_path / "a.toml"],
+        ["study", tmp_path / "a.toml"],
+        ["evaluate", "-m", "bicubic", "--data", closed, "-o", out],
+        ["compare", "--from", tmp_path / "a.csv", "-o", out],
+        ["import-weights", tmp_path / "a.pth", "--as", "liif", "-o", tmp_path / "x.safetensors"],
+    ]
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    command = [*(ORDINARY if os.geteuid() == 0 else []), sys.executable, "-c", DENIED, words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    closed.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / EXAMPLE.name).exists()  # the other file of the batch
+    for line in done.stdout.splitlines():
+        given, code, stdout, stderr = json.loads(line)
+        errors = [said for said in stderr.splitlines() if said.startswith("error: ")]
+        assert (code, len(errors)) == (1, 1), (given, code, stdout, stderr)
+        assert "bug of" not in stderr, (given, stderr)

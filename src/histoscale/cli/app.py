@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 import typer.core
@@ -122,6 +122,9 @@ def add_verb(verb: Callable[..., None], panel: str) -> None:
         verb: its docstring is the help text: one sentence, what else must be said, and ``Examples:``.
         panel: heading of the verb in ``histoscale --help``.
     """
+    for hint in get_type_hints(verb, include_extras=True).values():
+        for option in getattr(hint, "__metadata__", ()):
+            option.readable = False  # else typer refuses a whole batch because of one file without permission
     text, _, examples = inspect.cleandoc(verb.__doc__ or "").partition(EXAMPLES)
     epilog = f"Examples:\n\n```text\n{inspect.cleandoc(examples)}\n```"
     app.command(cls=Verb, help=text, epilog=epilog, rich_help_panel=panel)(verb)
