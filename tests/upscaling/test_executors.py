@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histoscale.errors import HistoscaleError, InputError
+from histoscale.errors import HistoscaleError, InputError, UnexpectedError
 from histoscale.io.tile_store import TileStore
 from histoscale.upscaling.executors import Processes, ThisProcess, executor_for
 from histoscale.upscaling.options import Options
@@ -69,6 +69,22 @@ def bytes_kept(size: int) -> int:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+class DecoderError(Exception):
+    """Cannot be made again from its text, as its way between processes needs."""
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}")
+
+
+def fail(_: int) -> None:
+    raise DecoderError(3, 4)
+
+
+def test_errors_of_other_libraries_survive_the_way_from_a_worker() -> None:
+    with Processes(1) as executor, pytest.raises(UnexpectedError, match=r"DecoderError: line 3, column 4"):
+        executor.call(fail, 0)
 
 
 def test_workers_that_die_at_once_are_one_sentence() -> None:

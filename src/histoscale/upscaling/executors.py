@@ -14,7 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
-from histoscale.errors import HistoscaleError
+from histoscale.errors import HistoscaleError, explaining
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.memory import WorkerReport, default_workers
 from histoscale.upscaling.options import Options
@@ -103,7 +103,7 @@ class Processes:
             HistoscaleError: if the processes cannot be started.
         """
         try:
-            return self._started().submit(function, *arguments).result()
+            return self._started().submit(call_function, function, *arguments).result()
         except BrokenProcessPool as error:
             raise HistoscaleError(
                 "The worker processes ended at once: give them more memory or use --workers 1. In a Python "
@@ -210,6 +210,12 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
         mallopt(M_TRIM_THRESHOLD, 512 * 2**20)
         mallopt(M_ARENA_MAX, 1)
+
+
+def call_function(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function; its errors become ours here: others may not survive the way from a worker."""
+    with explaining("The worker"):
+        return function(*arguments)
 
 
 def compute_in_worker(job: TileJob, index: int) -> TileResult:
