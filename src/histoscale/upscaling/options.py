@@ -5,6 +5,7 @@ Imports no file format and no torch, so that the help of the command line appear
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 from histoscale.errors import ConfigError, ScaleError
@@ -80,7 +81,7 @@ class Options:
         for name, value in given.items():
             require_positive(name, value)
         if self.size_xy is not None:
-            require_positive("size", *self.size_xy)
+            require_size(self.size_xy)
         if self.source_mpp is not None:
             require_positive("source-mpp", self.source_mpp)
         for name in ("region", "tissue", "cluster"):
@@ -88,8 +89,11 @@ class Options:
                 raise ConfigError(f"--{name} is empty: give a value or leave the option out.")
         if self.region and self.roi:
             raise ConfigError("--region and --roi exclude each other: give one of them.")
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(f"--workers must be at least 1, but is {self.workers}.")
+        for name in ("workers", "tile_px", "max_memory_bytes", "quality"):
+            number = getattr(self, name)
+            if number is not None and not (isinstance(number, int) and number >= 1):
+                option = name.removesuffix("_px").removesuffix("_bytes").replace("_", "-")
+                raise ConfigError(f"--{option} must be a whole number of at least 1, but is {number!r}.")
 
     def without_effect(self, form: str, is_slide: bool, is_lossless: bool) -> tuple[str, ...]:
         """Remarks on options that change nothing in an output.
@@ -113,8 +117,22 @@ class Options:
         )
 
 
-def require_positive(name: str, *numbers: float) -> None:
-    """Raise `ScaleError` if a number is zero, negative or not finite."""
-    if not all(math.isfinite(number) and number > 0 for number in numbers):
-        shown = "x".join(f"{number:g}" for number in numbers)
+def require_positive(name: str, number: object) -> None:
+    """Raise `ScaleError` unless a number is positive and finite."""
+    try:
+        is_right = isinstance(number, Real) and 0 < float(number) < math.inf
+    except OverflowError:  # a whole number beyond all floats
+        is_right = False
+    if not is_right:
+        shown = f"{number:g}" if isinstance(number, float) else f"{number!r:.40}"
         raise ScaleError(f"--{name} must be positive and finite, but is {shown}.")
+
+
+def require_size(size_xy: object) -> None:
+    """Raise `ScaleError` unless a size is two positive whole numbers."""
+    if not (
+        isinstance(size_xy, tuple | list)
+        and len(size_xy) == 2
+        and all(isinstance(side, int) and side > 0 for side in size_xy)
+    ):
+        raise ScaleError(f"--size must be positive, width and height, but is {size_xy!r:.40}.")
