@@ -2,7 +2,7 @@
 
     histoscale train runs/iste-fast-pilot.toml
     histoscale evaluate -m out/iste-fast-pilot/iste-fast-pilot.safetensors --scale 1.5 --scale 2 --scale 3 \\
-        --scale 4 --scale 8 --precision bf16 -o out/yardstick
+        --scale 4 --scale 8 --precision auto -o out/yardstick
     python benchmarks/yardstick.py out/yardstick
 
 Reads docs/results/test for the weights that ship and writes benchmarks/results/yardstick.md.

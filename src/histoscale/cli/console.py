@@ -52,12 +52,13 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output; the first row is the heading."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in rows[0]:
         table.add_column(heading, overflow="fold")
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))  # a name may look like markup
     console().print(table)
 
 
@@ -69,7 +70,7 @@ class Bar:
 
         out = console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # the name of a file may look like markup
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
         )
@@ -81,7 +82,7 @@ class Bar:
     def advance(self, share: float, stage: str) -> None:
         """Show the share that is done, from 0 to 1, of what."""
         self._progress.start()
-        self._progress.update(self._task, completed=share, description=stage)
+        self._progress.update(self._task, completed=share, description=printable(stage))
 
     def hide(self) -> None:
         """Hide the bar until the next `advance`."""
