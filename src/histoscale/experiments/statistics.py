@@ -108,8 +108,13 @@ def paired_test(first: Figures, second: Figures, *, smaller_is_better: bool = Fa
 
 def corrected(tests: Mapping[Key, PairedTest]) -> dict[Key, CorrectedTest]:
     """Tests with their p-values corrected together, by Holm."""
-    p_values = holm([test.p for test in tests.values()])
-    return {key: CorrectedTest(test, p) for (key, test), p in zip(tests.items(), p_values, strict=True)}
+    p_values = holm_by_key({key: test.p for key, test in tests.items()})
+    return {key: CorrectedTest(test, p_values[key]) for key, test in tests.items()}
+
+
+def holm_by_key(p_values: Mapping[Key, float]) -> dict[Key, float]:
+    """p-values corrected together, by Holm."""
+    return dict(zip(p_values, holm(list(p_values.values())), strict=True))
 
 
 def mean(figures: Iterable[float]) -> float:

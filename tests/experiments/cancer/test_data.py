@@ -27,7 +27,7 @@ def test_classes_of_each_task(run: CancerRun) -> None:
     test = open_list(run.data)["test"]
     assert len(test.names) == 16
     assert test.names[1] == "3-x32-y0"
-    assert (test.pictures[1], test.patients[1], test.side_px) == ("3", "P3", 32)
+    assert (test.images[1], test.patients[1], test.side_px) == ("3", "P3", 32)
     striped, light = test.tasks["striped"], test.tasks["light"]
     assert striped.indices.tolist() == [i for i in range(16) if i % 8 != 6]
     assert striped.positive[:4].tolist() == [False, True, False, True]
@@ -38,9 +38,9 @@ def test_classes_of_each_task(run: CancerRun) -> None:
 def test_pixels_are_those_of_the_image(run: CancerRun) -> None:
     test = open_list(run.data)["test"]
     patches = test.read(np.array([9, 1, 9]))
-    picture = np.asarray(Image.open(run.data.root / "4.png"))
+    image = np.asarray(Image.open(run.data.root / "4.png"))
     assert patches.shape == (3, 32, 32, 3)
-    assert (patches[0] == picture[:, 32:64]).all()
+    assert (patches[0] == image[:, 32:64]).all()
     assert (patches[2] == patches[0]).all()
 
 
@@ -115,7 +115,7 @@ def test_patches_and_classes(published: Path) -> None:
 
 def test_the_whole_command(published: Path, tmp_path: Path) -> None:
     (table,) = cancer(published, tmp_path / "out").results
-    assert (table.task, table.patches, table.positive, table.pictures) == ("metastasis", 12, 4, 12)
+    assert (table.task, table.patches, table.positive, table.images) == ("metastasis", 12, 4, 12)
     assert [row.setting for row in table.rows] == ["original", "low resolution", "bicubic", "fast"]
 
 

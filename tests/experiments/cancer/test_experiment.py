@@ -34,7 +34,7 @@ def test_two_tasks_on_every_setting(finished: Path) -> None:
     found = cancer(finished / "small.toml", finished / "out")
     striped, light = found.results
     assert [table.task for table in found.results] == ["striped", "light"]
-    assert (striped.patches, light.patches, striped.pictures, striped.patients) == (14, 14, 2, 2)
+    assert (striped.patches, light.patches, striped.images, striped.patients) == (14, 14, 2, 2)
     assert [row.setting for row in striped.rows] == ["original", "low resolution", "bicubic", "fast"]
     assert len(read_rows(finished / "out" / "predictions.csv", Prediction)) == 2 * 2 * 4 * 14
     trained = {f"{task}-seed{seed}" for task in ("striped", "light") for seed in (1, 2)}

@@ -24,14 +24,14 @@ def predictions(right: dict[str, int] = RIGHT, seeds: int = 2) -> list[Predictio
             for i in range(N):
                 is_right, positive = i < n + 1 - seed, i % 2 == 0
                 probability = (0.9 if positive else 0.1) if is_right else (0.2 if positive else 0.8)
-                about = "tissue", seed, setting, f"p{i}", f"picture{i % 5}", f"P{i % 2}"
+                about = "tissue", seed, setting, f"p{i}", f"image{i % 5}", f"P{i % 2}"
                 rows.append(Prediction(*about, positive, probability))
     return rows
 
 
 def test_by_hand() -> None:
     (table,) = results_of(predictions(), "iste", 300)
-    assert (table.patches, table.positive, table.pictures, table.patients, table.seeds) == (
+    assert (table.patches, table.positive, table.images, table.patients, table.seeds) == (
         20,
         10,
         5,
@@ -81,7 +81,7 @@ def test_markdown_says_what_was_learnt_from() -> None:
     assert overview(tables, settings).strip() in text
     line = next(line for line in text.splitlines() if line.startswith("| iste | 77.5 % ± 3.5 ["))
     assert line.endswith("| glas train (95 images) |")
-    assert "20 test patches (10 positive) of 5 pictures of 2 patients" in text
+    assert "20 test patches (10 positive) of 5 images of 2 patients" in text
     assert "| bicubic | +10.0 points [" in text
     assert "### tissue: tests of each seed against iste" in text
 

@@ -1,1 +1,1 @@
-"""``histoscale cancer``: a classifier trained on originals reads what other images leave of its accuracy."""
+"""``histoscale cancer``: the accuracy of a classifier trained on originals, on super-resolved images."""

@@ -12,15 +12,16 @@ from histoscale.experiments.images import as_batch
 from histoscale.resources import Precision
 
 DARKEST = 1 / 255
+"""Colours are clipped to this, so that every pixel has an optical density."""
 
 
 def build_classifier(depth: int) -> nn.Module:
-    """Build MONAI's ResNet (He et al., CVPR 2016) for RGB patches; its one output is the logit of positive.
+    """Build MONAI's ResNet (He et al., CVPR 2016) for RGB patches, with one output: the logit of positive.
 
     Raises:
         ConfigError: if MONAI is not installed.
     """
-    # MONAI's stem has stride 1, which quadruples the work; that of He et al. has stride 2.
+    # MONAI's first convolution has stride 1, which quadruples the work; that of He et al. has stride 2.
     network = monai_network("resnet", f"resnet{depth}")(
         spatial_dims=2,
         n_input_channels=3,
@@ -55,10 +56,12 @@ def augment(
     Args:
         jitter: largest relative change of a channel's optical density.
     """
+    # One of the eight symmetries of a square for each patch: four rotations, each of them mirrored or not.
     turns = torch.randint(0, 8, (len(batch),), generator=random).tolist()
     rotated = [
         torch.rot90(x.flip(-1) if turn > 3 else x, turn % 4, (1, 2))
         for x, turn in zip(batch, turns, strict=True)
     ]
     factors = 1 + jitter * (2 * torch.rand(len(batch), 3, 1, 1, generator=random) - 1)
-    return torch.stack(rotated).clamp(min=DARKEST) ** factors.to(batch.device)  # Beer-Lambert law
+    # A power of the colour is a multiple of the optical density (Beer-Lambert law).
+    return torch.stack(rotated).clamp(min=DARKEST) ** factors.to(batch.device)

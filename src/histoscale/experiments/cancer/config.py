@@ -14,10 +14,10 @@ Depth = Literal[10, 18, 34, 50, 101, 152]
 
 
 class TaskTable(Table):
-    """Two classes, named by a column of the list of patches.
+    """Two classes.
 
     Attributes:
-        column: holds the classes; patches with other values are left out.
+        column: of the list of patches, with the classes; patches with other values are left out.
         where: values that other columns must have.
     """
 
@@ -29,10 +29,10 @@ class TaskTable(Table):
 
 
 class PatchTable(Table):
-    """Where the patches are: a list of patches of larger images, or PCam as it is published.
+    """Where the patches are: a list of patches in larger images, or PCam as it is published.
 
     Attributes:
-        root: folder that the other paths, and those in the list, are relative to.
+        root: folder of all relative paths, here and in the list.
         patches: a CSV with the columns split, file, x, y (left and top pixel) and those of the tasks.
         patch_px: side of a patch of the list.
         pcam: folder of the HDF5 files; its one task is ``metastasis``.
@@ -56,7 +56,7 @@ class PatchTable(Table):
         return self
 
     def expanded(self) -> "PatchTable":
-        """Replace the variables in ``root``; the tables of finished runs do not need this.
+        """Replace the variables in ``root``; this is not needed to make tables again.
 
         Raises:
             ConfigError: if one is not set.
@@ -68,14 +68,14 @@ class PatchTable(Table):
 
 
 class ClassifierTable(Table):
-    """The classifier and how it is trained, once for each task and seed, on the originals.
+    """The classifier and its training on the originals, once for each task and seed.
 
     Attributes:
         depth: layers of the ResNet; 50 in the paper.
-        steps: of AdamW; the rate rises over the share ``warmup`` of them, then falls to 0 by a half cosine.
+        steps: of AdamW. The rate rises over the share ``warmup`` of them, then falls to 0 by half a cosine.
         stain_jitter: largest relative change of a channel's optical density; 0 for none.
-        checkpoint_minutes: how often the state is written.
-        threads: of the processor; 0 for as many as torch takes.
+        checkpoint_minutes: how often the state is saved.
+        threads: of the processor; 0 for the default of torch.
     """
 
     depth: Depth = 50
@@ -94,7 +94,7 @@ class CancerRun(DownstreamRun):
     """One run file.
 
     Attributes:
-        scale: of the low-resolution images, made by plain bicubic.
+        scale: of the low-resolution images, which are downsampled by plain bicubic.
         reference: the setting that the others are tested against; the last model if empty.
         draws: number of resampled sets of test images behind each interval.
     """

@@ -1,4 +1,4 @@
-"""Patches with their classes: cut from larger images by a list, or read from PCam's files."""
+"""Patches with their classes: cut from larger images as a list says, or read from PCam's files."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Patches:
 
     Attributes:
         names: of the patches, unique.
-        pictures: the image that each patch was cut from: patches of one image are alike.
+        images: name of the image that each patch was cut from; patches of one image are alike.
         patients: of each patch, or an empty string.
         side_px: of a patch.
         tasks: the classes by task.
@@ -46,7 +46,7 @@ class Patches:
     """
 
     names: Sequence[str]
-    pictures: Sequence[str]
+    images: Sequence[str]
     patients: Sequence[str]
     side_px: int
     tasks: Mapping[str, Classes]
@@ -54,11 +54,7 @@ class Patches:
 
 
 def open_patches(table: PatchTable) -> dict[str, Patches]:
-    """Open the patches of a run, by split.
-
-    Raises:
-        DataError, HistoscaleError: as `open_list` and `open_pcam`.
-    """
+    """Open the patches of a run, by split; see `open_list` and `open_pcam`."""
     return open_list(table) if table.pcam is None else open_pcam(table.root / table.pcam)
 
 
@@ -116,7 +112,7 @@ def _open_split(rows: Sequence[Mapping[str, str]], split: str, table: PatchTable
     where = f"{path} ({split})"
     return Patches(
         names=names,
-        pictures=[file.stem for file in files],
+        images=[file.stem for file in files],
         patients=[row.get("patient") or "" for row in members],
         side_px=table.patch_px,
         tasks={task.name: find_classes(members, task, where) for task in table.tasks},
@@ -143,9 +139,9 @@ def _cutter(
 
 
 # PatchCamelyon (B. Veeling et al., Rotation equivariant CNNs for digital pathology, MICCAI 2018) is published
-# as an HDF5 file of patches and one of classes for each split. ``x``: uint8 [n, 96, 96, 3]; ``y``: uint8
+# as two HDF5 files for each split: patches ``x``, uint8 [n, 96, 96, 3], and classes ``y``, uint8
 # [n, 1, 1, 1], 1 where the central 32 x 32 pixels contain metastatic tissue. The files name no patient and no
-# slide, hence every patch counts as an image of its own.
+# slide, so every patch counts as one image.
 
 TASK = "metastasis"
 FILES = {"train": "train", "val": "valid", "test": "test"}
@@ -180,7 +176,7 @@ def _open_split_pcam(folder: Path, split: str, theirs: str) -> Patches:
 
     return Patches(
         names=[f"{split}-{i}" for i in range(n)],
-        pictures=[f"{split}-{i}" for i in range(n)],
+        images=[f"{split}-{i}" for i in range(n)],
         patients=[""] * n,
         side_px=side,
         tasks={TASK: Classes(np.arange(n), positive)},

@@ -15,16 +15,18 @@ FREE: dict[str, bool | set[str]] = {
     "data": {"root"},
     "classifier": {"threads", "checkpoint_minutes"},
 }
-"""Keys of the run file that may change between calls: models can be added without training again."""
+"""Keys of the run file that may change between calls: models can be added without training again, ..."""
 
 
 class Prediction(NamedTuple):
     """One prediction.
 
+    The fields are the columns of ``predictions.csv``.
+
     Attributes:
-        picture: the image that the patch was cut from.
+        picture: name of the image that the patch was cut from.
         positive: the true class.
-        probability: of the positive class by the classifier, to 7 digits.
+        probability: of the positive class, to 7 digits.
     """
 
     task: str

@@ -1,7 +1,7 @@
 """The figures of the tables: how well each setting is classified, the share recovered of the loss, and tests.
 
-Intervals resample whole images, whose patches are alike; McNemar's and DeLong's tests take the patches as
-independent, so that their p-values are too small where many come from one image.
+Intervals resample whole images, because patches of one image are alike. McNemar's and DeLong's tests treat
+the patches as independent, so their p-values are too small where many patches come from one image.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from histoscale.experiments.cancer.predictions import Prediction
 from histoscale.experiments.downstream.settings import LOW, ORIGINAL
+from histoscale.experiments.statistics import holm_by_key
 from histoscale.metrics.classification import (
     DifferenceTest,
     McNemarTest,
@@ -25,16 +26,17 @@ from histoscale.metrics.classification import (
     percentile_interval,
     roc_auc,
 )
-from histoscale.metrics.paired import holm
 from histoscale.metrics.recovery import NAN, Figure, Share, recovered_share
 
 THRESHOLD = 0.5
+"""A patch is called positive above this probability."""
 DRAWN_AT_ONCE = 100
+"""Resampled sets of images that are measured together: their weights are one array of draws x patches."""
 MEASURES = ("accuracy", "f1", "auc")
 
 
 class Estimate(NamedTuple):
-    """A figure with its 95 % interval; ``sd`` is that of the seeds, NaN for a single one."""
+    """A figure: mean and standard deviation over the seeds (NaN for one seed), and its 95 % interval."""
 
     mean: float
     sd: float
@@ -61,7 +63,12 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class SeedTest:
-    """One seed's classifier on the reference against another setting, patch by patch; Holm over a task."""
+    """One seed's classifier in the reference setting against another setting, patch by patch.
+
+    Attributes:
+        mcnemar_holm, delong_holm: p-values corrected for all tests of a kind in one task; 1 for the
+            reference itself.
+    """
 
     setting: str
     seed: int
@@ -80,7 +87,7 @@ class TaskResult:
     task: str
     patches: int
     positive: int
-    pictures: int
+    images: int
     patients: int
     seeds: tuple[int, ...]
     reference: str
@@ -90,34 +97,40 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class TaskPredictions:
-    """The predictions of one task by setting and seed, and the true classes."""
+    """The predictions of one task as arrays, with the patches in one order.
+
+    Attributes:
+        truth: whether each patch is positive.
+        images, patients: where each patch comes from.
+        probabilities: of the positive class, by setting and seed.
+    """
 
     truth: Bool[np.ndarray, " n"]
-    pictures: Sequence[str]
+    images: Sequence[str]
     patients: Sequence[str]
     probabilities: dict[str, dict[int, Float[np.ndarray, " n"]]]
+
+    @classmethod
+    def of(cls, rows: Sequence[Prediction]) -> "TaskPredictions":
+        """Arrange the rows of one task."""
+        patches = {row.patch: row for row in rows}
+        place = {patch: i for i, patch in enumerate(patches)}
+        found: dict[str, dict[int, Float[np.ndarray, " n"]]] = {}
+        for row in rows:
+            of_setting = found.setdefault(row.setting, {})
+            of_setting.setdefault(row.seed, np.full(len(place), np.nan))[place[row.patch]] = row.probability
+        known = patches.values()
+        truth = np.array([row.positive for row in known])
+        return cls(truth, [row.picture for row in known], [row.patient for row in known], found)
 
 
 def results_of(predictions: Sequence[Prediction], reference: str, draws: int) -> list[TaskResult]:
     """Compute the figures of each task, in the order of the predictions."""
     tasks = dict.fromkeys(row.task for row in predictions)
     return [
-        task_result(task, gather([r for r in predictions if r.task == task]), reference, draws)
+        task_result(task, TaskPredictions.of([r for r in predictions if r.task == task]), reference, draws)
         for task in tasks
     ]
-
-
-def gather(rows: Sequence[Prediction]) -> TaskPredictions:
-    """Arrange the predictions of one task as arrays, with the patches in one order."""
-    patches = {row.patch: row for row in rows}
-    place = {patch: i for i, patch in enumerate(patches)}
-    found: dict[str, dict[int, Float[np.ndarray, " n"]]] = {}
-    for row in rows:
-        of_setting = found.setdefault(row.setting, {})
-        of_setting.setdefault(row.seed, np.full(len(place), np.nan))[place[row.patch]] = row.probability
-    known = list(patches.values())
-    truth = np.array([row.positive for row in known])
-    return TaskPredictions(truth, [row.picture for row in known], [row.patient for row in known], found)
 
 
 def task_result(task: str, predictions: TaskPredictions, reference: str, draws: int) -> TaskResult:
@@ -128,7 +141,7 @@ def task_result(task: str, predictions: TaskPredictions, reference: str, draws: 
         task=task,
         patches=predictions.truth.size,
         positive=int(predictions.truth.sum()),
-        pictures=len(set(predictions.pictures)),
+        images=len(set(predictions.images)),
         patients=len(set(predictions.patients) - {""}),
         seeds=tuple(next(iter(predictions.probabilities.values()))),
         reference=reference,
@@ -140,7 +153,11 @@ def task_result(task: str, predictions: TaskPredictions, reference: str, draws: 
 def measure(
     predictions: TaskPredictions, setting: str, weights: Float[np.ndarray, "draws n"] | None = None
 ) -> Float[np.ndarray, "3 seeds *rows"]:
-    """Compute `MEASURES` of every seed in one setting."""
+    """Compute `MEASURES` of every seed in one setting.
+
+    Args:
+        weights: how often each resampled set has each patch; without them every patch counts once.
+    """
     truth, by_seed = predictions.truth, predictions.probabilities[setting].values()
     return np.stack(
         [
@@ -155,7 +172,8 @@ def resampled(predictions: TaskPredictions, draws: int) -> dict[str, Float[np.nd
     """Compute `MEASURES`, means of the seeds, on the same resampled images for every setting."""
     parts: dict[str, list[Float[np.ndarray, "3 some"]]] = {name: [] for name in predictions.probabilities}
     for block in range(-(-draws // DRAWN_AT_ONCE)):
-        weights = bootstrap_weights(predictions.pictures, DRAWN_AT_ONCE, seed=block)
+        # The seed is the number of the block, so more draws only add to fewer draws.
+        weights = bootstrap_weights(predictions.images, DRAWN_AT_ONCE, seed=block)
         for name, found in parts.items():
             found.append(measure(predictions, name, weights).mean(axis=1))
     return {name: np.concatenate(found, axis=1)[:, :draws] for name, found in parts.items()}
@@ -168,47 +186,46 @@ def _row(
     reference: str,
 ) -> SettingRow:
     of_accuracy, of_f1, of_auc = map(estimate, figures[name], drawn[name])
-    return SettingRow(
-        name,
-        of_accuracy,
-        of_f1,
-        of_auc,
-        ahead=estimate(figures[reference][0] - figures[name][0], drawn[reference][0] - drawn[name][0]),
-        recovered=_recovered(name, figures, drawn),
+    # Differences are resampled, not the two sides: both sides have the same images in every draw.
+    ahead = estimate(figures[reference][0] - figures[name][0], drawn[reference][0] - drawn[name][0])
+    own, original, low = (
+        Figure(float(figures[key][0].mean()), drawn[key][0]) for key in (name, ORIGINAL, LOW)
     )
+    is_lost = original.mean > low.mean
+    recovered = recovered_share(own, original, low) if is_lost else Share(NAN, NAN, NAN)
+    return SettingRow(name, of_accuracy, of_f1, of_auc, ahead, recovered)
 
 
 def estimate(of_seeds: Float[np.ndarray, " seeds"], drawn: Float[np.ndarray, " draws"]) -> Estimate:
-    """Summarise a figure: mean and standard deviation over seeds, and the middle 95 % of resampled ones."""
+    """Summarise a figure by its seeds and by the middle 95 % of resampled figures."""
     sd = float(of_seeds.std(ddof=1)) if of_seeds.size > 1 else NAN
     return Estimate(float(of_seeds.mean()), sd, *percentile_interval(drawn))
 
 
-def _recovered(
-    name: str,
-    figures: dict[str, Float[np.ndarray, "3 seeds"]],
-    drawn: dict[str, Float[np.ndarray, "3 draws"]],
-) -> Share:
-    """Compute (accuracy - low) / (original - low), means of all seeds; NaN where nothing was lost."""
-    own, original, low = (
-        Figure(float(figures[key][0].mean()), drawn[key][0]) for key in (name, ORIGINAL, LOW)
-    )
-    if original.mean <= low.mean:
-        return Share(NAN, NAN, NAN)
-    return recovered_share(own, original, low)
-
-
 def _seed_tests(predictions: TaskPredictions, reference: str) -> list[SeedTest]:
-    """Test every seed in every setting against the reference."""
-    truth, found = predictions.truth, []
-    for setting, of_seeds in predictions.probabilities.items():
+    """Test every seed in every setting against the same seed in the reference setting."""
+    truth, by_setting = predictions.truth, predictions.probabilities
+    mcnemar, delong = {}, {}
+    for setting, of_seeds in by_setting.items():
         for seed, other in of_seeds.items():
-            own = predictions.probabilities[reference][seed]
-            mcnemar = mcnemar_test(truth, own > THRESHOLD, other > THRESHOLD)
-            compared = delong_test(truth, own, other)
-            area = float(roc_auc(truth, other))
-            found.append((setting, seed, area, delong_interval(truth, other), mcnemar, compared))
-    others = [i for i, one in enumerate(found) if one[0] != reference]
-    mcnemar_p = dict(zip(others, holm([found[i][4].exact for i in others]), strict=True))
-    delong_p = dict(zip(others, holm([found[i][5].p for i in others]), strict=True))
-    return [SeedTest(*one, mcnemar_p.get(i, 1.0), delong_p.get(i, 1.0)) for i, one in enumerate(found)]
+            own = by_setting[reference][seed]
+            mcnemar[setting, seed] = mcnemar_test(truth, own > THRESHOLD, other > THRESHOLD)
+            delong[setting, seed] = delong_test(truth, own, other)
+    # The reference against itself is no test, and must not count in the corrections.
+    others = [key for key in mcnemar if key[0] != reference]
+    mcnemar_p = holm_by_key({key: mcnemar[key].exact for key in others})
+    delong_p = holm_by_key({key: delong[key].p for key in others})
+    return [
+        SeedTest(
+            setting=setting,
+            seed=seed,
+            auc=float(roc_auc(truth, other)),
+            auc_interval=delong_interval(truth, other),
+            mcnemar=mcnemar[setting, seed],
+            delong=delong[setting, seed],
+            mcnemar_holm=mcnemar_p.get((setting, seed), 1.0),
+            delong_holm=delong_p.get((setting, seed), 1.0),
+        )
+        for setting, of_seeds in by_setting.items()
+        for seed, other in of_seeds.items()
+    ]

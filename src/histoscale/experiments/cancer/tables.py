@@ -3,18 +3,18 @@
 import math
 from collections.abc import Sequence
 
-from histoscale.experiments.cancer.statistics import Estimate, SeedTest, SettingRow, TaskResult
+from histoscale.experiments.cancer.statistics import Estimate, SeedTest, TaskResult
 from histoscale.experiments.downstream.settings import LOW, ORIGINAL, Setting
 from histoscale.experiments.tables import TextTable, markdown_document, p_to_thousandth, percent
 
 INTERVALS = (
-    "Means of the seeds ± their standard deviation, and 95 % intervals from resampled pictures. Recovered is "
-    "the share of the accuracy between low resolution and original; it has no interval where the loss itself "
-    "is not certain, and is not there at all where nothing was lost."
+    "Mean of the seeds ± standard deviation, with 95 % intervals from resampled images. Recovered is the "
+    "share of the accuracy between low resolution and original; it has no interval if the loss is uncertain, "
+    "and there is none if nothing was lost."
 )
 INDEPENDENT = (
-    "McNemar's (exact, and the chi-square with continuity correction) and DeLong's tests of each seed's "
-    "classifier take the patches as independent; those of one picture are not, so trust the intervals above "
+    "McNemar's test (exact, and the chi-square with continuity correction) and DeLong's test of each seed's "
+    "classifier treat the patches as independent. Patches of one image are not, so trust the intervals above "
     "first. Holm corrects for all tests of a kind in this table."
 )
 
@@ -23,11 +23,8 @@ def markdown(results: Sequence[TaskResult], settings: Sequence[Setting]) -> str:
     """Write all tables of all tasks in Markdown."""
     blocks = ["# Cancer detection"]
     for task in results:
-        blocks += [
-            *_overview_blocks(task, settings),
-            ahead_table(task).markdown(),
-            tests_table(task).markdown(),
-        ]
+        further = (ahead_table(task).markdown(), tests_table(task).markdown())
+        blocks += [*_overview_blocks(task, settings), *further]
     return markdown_document(blocks)
 
 
@@ -36,21 +33,32 @@ def overview(results: Sequence[TaskResult], settings: Sequence[Setting]) -> str:
     return markdown_document(block for task in results for block in _overview_blocks(task, settings))
 
 
+def _overview_blocks(task: TaskResult, settings: Sequence[Setting]) -> list[str]:
+    patients = f" of {task.patients} patients" if task.patients else ""
+    seeds = ", ".join(map(str, task.seeds))
+    about = (
+        f"{task.patches} test patches ({task.positive} positive) of {task.images} images{patients}. "
+        f"The classifier was trained on originals, once for each of the seeds {seeds}, and tested without "
+        "further training."
+    )
+    return [f"## {task.task}", about, main_table(task, settings).grid(), INTERVALS]
+
+
 def main_table(task: TaskResult, settings: Sequence[Setting]) -> TextTable:
     """Make the paper's Table 6 for one task, with the images that each setting's weights were trained on."""
-    learnt = {setting.name: setting.learnt_from for setting in settings}
+    trained_on = {setting.name: setting.learnt_from for setting in settings}
     rows = [
         (
             row.setting,
             _estimate(row.accuracy, 100, " %"),
             _estimate(row.f1),
             _estimate(row.auc),
-            _recovered(row),
-            learnt.get(row.setting) or "-",
+            "-" if row.setting in (ORIGINAL, LOW) else percent(*row.recovered),
+            trained_on.get(row.setting) or "-",
         )
         for row in task.rows
     ]
-    heads = ("setting", "accuracy", "F1", "AUC", "recovered", "super-resolution learnt from")
+    heads = ("setting", "accuracy", "F1", "AUC", "recovered", "super-resolution trained on")
     return TextTable(heads, rows)
 
 
@@ -74,16 +82,6 @@ def tests_table(task: TaskResult) -> TextTable:
     return TextTable(heads, rows, f"{task.task}: tests of each seed against {task.reference}", INDEPENDENT)
 
 
-def _overview_blocks(task: TaskResult, settings: Sequence[Setting]) -> list[str]:
-    patients = f" of {task.patients} patients" if task.patients else ""
-    seeds = ", ".join(map(str, task.seeds))
-    about = (
-        f"{task.patches} test patches ({task.positive} positive) of {task.pictures} pictures{patients}; "
-        f"the classifier was trained on originals once for each of the seeds {seeds} and tested as it is."
-    )
-    return [f"## {task.task}", about, main_table(task, settings).grid(), INTERVALS]
-
-
 def _test(test: SeedTest, is_reference: bool) -> list[str]:
     low, high = test.auc_interval
     own = [test.setting, str(test.seed), f"{test.auc:.3f} [{low:.3f}, {high:.3f}]"]
@@ -105,7 +103,3 @@ def _estimate(figure: Estimate, factor: float = 1, unit: str = "") -> str:
     mean, sd, low, high = (f"{factor * value:.{places}f}" for value in figure)
     spread = "" if math.isnan(figure.sd) else f" ± {sd}"
     return f"{mean}{unit}{spread} [{low}, {high}]"
-
-
-def _recovered(row: SettingRow) -> str:
-    return "-" if row.setting in (ORIGINAL, LOW) else percent(*row.recovered)

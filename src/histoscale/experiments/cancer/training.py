@@ -1,4 +1,4 @@
-"""Train the classifier of one task and seed on the originals; stopped at any step, it is resumed there."""
+"""Train the classifier of one task and seed on the originals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Training:
     precision: Precision
 
     def run(self, report: StepReport | None = None) -> nn.Module:
-        """Train to the last step and return the network; a finished training is read.
+        """Train to the last step, or read a finished training, and return the network.
 
         Raises:
             TrainingError: if the loss is not a number; the last good state is kept.
@@ -95,7 +95,8 @@ def schedule_of(table: ClassifierTable) -> RateSchedule:
 
 
 def places_at(step: int, n: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:
-    """Which of n cases are a step's batch: all of them in a new order before any comes again."""
+    """Choose the batch of a step from n cases: every case is used once before any is used again."""
+    # Batches are cut from the permutations of all epochs in a row, so they may span two of them.
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = np.concatenate([np.random.default_rng((seed, epoch)).permutation(n) for epoch in epochs])
@@ -105,7 +106,7 @@ def places_at(step: int, n: int, batch: int, seed: int) -> Int[np.ndarray, " bat
 def probabilities(
     network: nn.Module, patches: Patches, task: str, device: torch.device, precision: Precision
 ) -> Float[np.ndarray, " n"]:
-    """Compute the probability of the positive class for all patches of a task, without augmentation."""
+    """Compute the probability of the positive class for all patches of a task."""
     indices = patches.tasks[task].indices
     parts = [indices[i : i + EVALUATED_AT_ONCE] for i in range(0, len(indices), EVALUATED_AT_ONCE)]
     found = [classify(network, patches.read(part), device, precision).numpy() for part in parts]
