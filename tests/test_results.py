@@ -11,6 +11,7 @@ from histoscale.experiments.cancer.experiment import cancer_again
 from histoscale.experiments.compare.compare import compare_again
 from histoscale.experiments.custom_task.experiment import judge_again
 from histoscale.experiments.evaluate import markdown
+from histoscale.experiments.glands.card import markdown as card_markdown
 from histoscale.experiments.glands.experiment import glands_again
 from histoscale.experiments.scoring import read_scores
 
@@ -68,3 +69,9 @@ def test_committed_tables_are_those_of_the_committed_scores(
     (make,) = (maker for mark, maker in MAKERS.items() if (folder / mark).exists())
     make(folder, tmp_path)
     assert (tmp_path / "tables.md").read_bytes() == (folder / "tables.md").read_bytes()
+
+
+@pytest.mark.parametrize("folder", [path.parent for path in RESULTS.rglob("card.json")], ids=lambda p: p.name)
+def test_committed_cards_are_written_from_their_json(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert (folder / "card.md").read_text(encoding="utf-8") == card_markdown(card)

@@ -87,6 +87,18 @@ class Grid(Generic[Row, Column]):
         return paired_test(self.by_image(first, column), self.by_image(second, column))
 
 
+class MeanSd(NamedTuple):
+    """Mean and standard deviation of some figures; NaN where there are too few."""
+
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> "MeanSd":
+        """Summarise figures."""
+        return cls(mean(figures), deviation(figures))
+
+
 class CorrectedTest(NamedTuple):
     """A test, and its p corrected for all tests of its table."""
 

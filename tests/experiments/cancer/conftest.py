@@ -57,7 +57,7 @@ def patch_run(root: Path, source: str = LIST, steps: int = 3) -> Path:
 
 
 def write_list(folder: Path) -> Path:
-    """A run file beside a list of eight patches of each of 5 images: 2 to train on, 1 to validate, 2 to test."""
+    """A run file beside a list of eight patches of each of 5 images: 2 to train, 1 to validate, 2 to test."""
     rng = np.random.default_rng(0)
     rows = ["split,file,patient,x,y,kind,shade,use"]
     for number, split in enumerate(("train", "train", "val", "test", "test")):

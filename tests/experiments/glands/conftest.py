@@ -1,6 +1,5 @@
 """Glands that a tiny U-Net learns in a second: dark ellipses on pale ground, some of them touching."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,9 @@ steps = 60
 batch = 2
 patch_px = 48
 rate = 1e-2
-validate_every = 30
+validate_every = 60
 log_every = 10
-checkpoint_minutes = 0
+checkpoint_minutes = 60
 [objects]
 boundary_px = 3
 smallest_px = 30
@@ -51,30 +50,25 @@ def glands(seed: int) -> Int[np.ndarray, "h w"]:
     return labels
 
 
-@pytest.fixture(scope="session")
-def run_in() -> Callable[[Path], Path]:
-    """Writes five annotated images of four patients into a folder, and a run file for them."""
-    return write_run
-
-
-@pytest.fixture
-def run_file(tmp_path: Path) -> Path:
-    """The images and their run file in a folder of their own."""
-    return write_run(tmp_path)
-
-
 def write_run(folder: Path) -> Path:
+    """A run file beside five annotated images of four patients."""
     root = folder / "data"
     root.mkdir()
     rows = ["set,split,id,file,mask,patient,official_split"]
     for number, (name, part) in enumerate(PARTS.items()):
         labels = glands(number)
         noise = np.random.default_rng(number).normal(0, 8, (*SIZE, 3))
-        picture = np.where(labels[..., None] > 0, [130, 60, 140], [235, 200, 225]) + noise
-        Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(root / f"{name}.png")
+        image = np.where(labels[..., None] > 0, [130, 60, 140], [235, 200, 225]) + noise
+        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(root / f"{name}.png")
         Image.fromarray(labels.astype(np.uint8)).save(root / f"{name}-mask.png")
         rows.append(f"drawn,{part},{name},{name}.png,{name}-mask.png,P{min(number, 3)},{OFFICIAL[name]}")
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     path = folder / "small.toml"
     path.write_text(RUN.format(root=root))
     return path
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    """What `write_run` writes."""
+    return write_run(tmp_path)

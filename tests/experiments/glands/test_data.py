@@ -10,7 +10,15 @@ from PIL import Image
 from histoscale.errors import DataError
 from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands.config import LR, GlandData, GlandRun
-from histoscale.experiments.glands.data import TEST, GlandImage, ImageStore, find_glands, leak, of_part
+from histoscale.experiments.glands.data import (
+    TEST,
+    GlandImage,
+    ImageStore,
+    ModelImage,
+    find_glands,
+    leak,
+    of_part,
+)
 from histoscale.experiments.methods import BICUBIC
 from histoscale.run_file import read_tables
 
@@ -86,8 +94,8 @@ def image(run: GlandRun) -> GlandImage:
 
 
 def test_sizes(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
-    store = ImageStore(run, tmp_path / "images")
-    store.upscale(image, "fast")
+    store = ImageStore(run, tmp_path)
+    store.upscale(ModelImage(image, "fast"))
     whole, small = (64, 82), (32, 41)
     for kind, size in ((ORIGINAL, whole), (BICUBIC, whole), ("fast", whole), (LR, small)):
         assert store.image(image, kind).shape == (*size, 3), kind
@@ -128,11 +136,11 @@ def test_small_labels_lie_where_the_large_ones_do(run: GlandRun, tmp_path: Path,
 
 
 def test_images_are_upscaled_once(run: GlandRun, image: GlandImage, tmp_path: Path) -> None:
-    store = ImageStore(run, tmp_path / "images")
-    store.upscale(image, "fast")
-    made = store.file(image, "fast").stat().st_mtime_ns
-    store.upscale(image, "fast")
-    assert store.file(image, "fast").stat().st_mtime_ns == made
+    store = ImageStore(run, tmp_path)
+    store.upscale(ModelImage(image, "fast"))
+    made = store.file(ModelImage(image, "fast")).stat().st_mtime_ns
+    store.upscale(ModelImage(image, "fast"))
+    assert store.file(ModelImage(image, "fast")).stat().st_mtime_ns == made
     assert not list(tmp_path.rglob("*.partial"))
 
 

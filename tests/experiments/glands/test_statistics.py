@@ -96,7 +96,7 @@ def test_recall_and_what_was_seen() -> None:
     assert found.recall(UNetSetting("original", "bicubic"), "small") == (0, 6)
     assert found.recall(ORIGINALS, "large") == (0, 0)
     assert found.seen("m") == 1
-    assert remarks(found)[0] == "m: its super-resolution model was trained on 1 of these 3 images."
+    assert remarks(found)[0] == "m: this super-resolution model was trained on 1 of these 3 images."
 
 
 def test_comparisons_are_better_when_positive_in_every_measure() -> None:

@@ -1,1 +1,1 @@
-"""``histoscale glands``: does gland segmentation gain from super-resolution (Table 5, Fig. 11)."""
+"""``histoscale glands``: gland segmentation on super-resolved images (Table 5, Fig. 11)."""

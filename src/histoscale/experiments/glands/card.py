@@ -1,4 +1,4 @@
-"""The card of a gland segmentation run: its trainings, the images each model had seen, the machine."""
+"""The card of a gland segmentation run: trainings, images that each model was trained on, machine."""
 
 import json
 import os
@@ -44,16 +44,16 @@ def markdown(card: dict[str, Any]) -> str:
         f"# {card['name']}",
         f"{card['date']}, {card['machine']}, histoscale {card['versions']['histoscale']}.",
         f"Images: {parts}; split: {run['data']['split']}. "
-        + (card["leak"] or "No patient is both in training and in the test."),
+        + (card["leak"] or "No patient has images both in the training and in the test."),
         f"U-Net: MONAI, {card['unet_parameters']} parameters, trained for {training['steps']} steps of "
         f"{training['batch']} patches on each kind of images with each of the seeds "
-        f"{', '.join(map(str, run['seeds']))}. The last weights are tested; no image chose them.",
-        f"Every U-Net sees originals and enlarged images {shrink} times smaller, each pixel the mean of "
-        f"{shrink} x {shrink}, and low resolution as it is; what it finds is enlarged again and compared at "
-        "full resolution."
+        f"{', '.join(map(str, run['seeds']))}. The last weights are tested; no image selects them.",
+        f"A U-Net reads originals and upscaled images downsampled by {shrink} (each pixel is the mean of "
+        f"{shrink} x {shrink}) and low-resolution images unchanged. Its result is upsampled and compared "
+        "with the annotation at full resolution."
         if shrink > 1
         else "",
-        f"Low resolution is the original made {run['data']['scale']} times smaller by bicubic, without blur.",
+        f"Low resolution is the original downsampled by {run['data']['scale']} by bicubic, without blur.",
         *map(_model_markdown, card["models"]),
     ]
     return "\n\n".join(filter(None, lines)) + "\n"
@@ -78,6 +78,6 @@ def _model_markdown(model: dict[str, Any]) -> str:
     training, test = (f"{seen} of {total}" for seen, total in model["seen"].values())
     sources = "; ".join(f"{source['set']} {source['split']}".strip() for source in model["trained_on"])
     return (
-        f"{model['label']}: weights {model['name']} ({model['sha256'][:12]}), trained on {sources}. Of the "
-        f"images here it saw {training} that the U-Nets learned from and {test} that they are tested on."
+        f"{model['label']}: weights {model['name']} ({model['sha256'][:12]}), trained on {sources}. These "
+        f"include {training} training images of the U-Nets, and {test} test images."
     )

@@ -11,7 +11,7 @@ from histoscale.experiments.downstream.config import DownstreamRun
 from histoscale.experiments.downstream.settings import ORIGINAL
 
 LR = "lr"
-"""The kind of images that are low resolution; the others are originals, bicubic, and the models'."""
+"""The kind of low-resolution images; the other kinds are originals, bicubic, and the models' images."""
 
 
 class GlandData(Table):
@@ -19,9 +19,9 @@ class GlandData(Table):
 
     Attributes:
         root: folder with ``manifest.csv``, which has the columns mask, patient and those of the splits.
-        split: "manifest" for its patient-disjoint column ``split``; "official" for the challenge's, whose
-            training images and test parts A and B share patients.
-        scale: of the low-resolution images, made by plain bicubic, without blur.
+        split: "manifest" for its column ``split``, in which parts share no patients; "official" for the split
+            of the challenge, in which the training images and the test parts A and B do.
+        scale: of the low-resolution images, which are downsampled by plain bicubic.
     """
 
     root: ExpandedPath = Field(Path("$HISTOSCALE_DATA"), validate_default=True)
@@ -36,8 +36,8 @@ class NetworkTable(Table):
     Attributes:
         channels: of each level; each has half the resolution of the one above.
         residual_units: of each level.
-        shrink: every input but low resolution is averaged over so many pixels a side, so that a patch shows
-            more tissue.
+        shrink: every input except low resolution is averaged over shrink x shrink pixels, so that a patch
+            shows more tissue.
     """
 
     channels: Annotated[tuple[Positive, ...], Field(min_length=2)] = (16, 32, 64, 128, 256)
@@ -55,8 +55,9 @@ class GlandTraining(Table):
 
     Attributes:
         patch_px: side of an input patch; half of it for low-resolution images.
-        rate: AdamW's highest step size, after the share ``warmup`` of the steps; it falls as a cosine.
-        validate_every: how often, in steps, Dice is measured on validation images for the curves.
+        rate: AdamW's highest step size, reached after the share ``warmup`` of the steps; then it falls to 0
+            by half a cosine.
+        validate_every: number of steps between two measurements of Dice on validation images.
     """
 
     steps: Positive = 1200
@@ -74,8 +75,8 @@ class ObjectTable(Table):
 
     Attributes:
         boundary_px: width of the boundary class at full resolution.
-        smallest_px: smaller objects are dropped.
-        sizes_px: areas from which a gland is medium, and from which it is large.
+        smallest_px: area of the smallest object that is kept.
+        sizes_px: smallest areas of a medium and of a large gland.
     """
 
     boundary_px: Positive = 6

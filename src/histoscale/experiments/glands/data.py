@@ -1,8 +1,9 @@
-"""Images of glands with their annotation, by either split of the manifest; and every kind made of them."""
+"""Images of glands with their annotation, by either split of the manifest, and every kind of each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -76,7 +77,7 @@ def find_glands(data: GlandData) -> list[GlandImage]:
 
 
 def of_part(images: Sequence[GlandImage], part: str) -> list[GlandImage]:
-    """Select the images of a part; `TEST` stands for all test parts."""
+    """Select the images of a part; `TEST` selects those of all test parts."""
     return [image for image in images if image.part == part or (part == TEST and image.part.startswith(TEST))]
 
 
@@ -94,16 +95,30 @@ def leak(images: Sequence[GlandImage]) -> str:
     )
 
 
-class ImageStore:
-    """The images of a run, of every kind; those of the models are files in a folder for each weights.
+class ModelImage(NamedTuple):
+    """An image, and the label of the model that upscales it."""
 
-    Originals are cropped at the right and the bottom to multiples of the scale: all kinds show the same.
+    record: GlandImage
+    label: str
+
+
+class ImageStore:
+    """The images of a run, of every kind; a model's images are PNG files in a folder of its own.
+
+    Originals are cropped at the right and the bottom to multiples of the scale, so all kinds show the same
+    tissue.
+
+    Args:
+        output: folder of the run.
+
+    Attributes:
+        folders: of each model's images, by label.
     """
 
-    def __init__(self, run: GlandRun, folder: Path):
+    def __init__(self, run: GlandRun, output: Path):
         self.run = run
         self.folders = {
-            label: folder / f"{label}-{weights.card(source).sha256[:DIGEST_DIGITS]}"
+            label: output / "images" / f"{label}-{weights.card(source).sha256[:DIGEST_DIGITS]}"
             for label, source in run.sources.items()
         }
 
@@ -114,13 +129,13 @@ class ImageStore:
             InputError: if it cannot be read.
         """
         if kind in self.folders:
-            return read_rgb(self.file(record, kind))
+            return read_rgb(self.file(ModelImage(record, kind)))
         images = SettingImages().make(LOW if kind == LR else kind, *self._pair(record))
         image: RgbImage = images[0]
         return image
 
     def network_input(self, record: GlandImage, kind: str) -> RgbImage:
-        """Make or read one image of a kind in the pixels of a U-Net's input.
+        """Make or read one image of a kind at the resolution of a U-Net's input.
 
         Raises:
             InputError: if it cannot be read.
@@ -129,7 +144,7 @@ class ImageStore:
         return image if kind == LR else np.asarray(Image.fromarray(image).reduce(self.run.network.shrink))
 
     def step(self, kind: str) -> int:
-        """Return how many pixels of the original, a side, one pixel of a U-Net's input covers."""
+        """Return the side of a U-Net's input pixel, in pixels of the original."""
         return self.run.data.scale if kind == LR else self.run.network.shrink
 
     def labels(self, record: GlandImage, step: int = 1) -> Int[np.ndarray, "h w"]:
@@ -147,11 +162,11 @@ class ImageStore:
         height, width = (side // self.run.data.scale * self.run.data.scale for side in size)
         return labels[step // 2 : height : step, step // 2 : width : step]
 
-    def file(self, record: GlandImage, label: str) -> Path:
+    def file(self, image: ModelImage) -> Path:
         """Return the path of a model's image."""
-        return self.folders[label] / f"{record.id}.png"
+        return self.folders[image.label] / f"{image.record.id}.png"
 
-    def upscale(self, record: GlandImage, label: str) -> None:
+    def upscale(self, image: ModelImage) -> None:
         """Make a model's image, unless it exists.
 
         Raises:
@@ -160,7 +175,7 @@ class ImageStore:
             ScaleError: if the model does not support the scale.
             OutputError: if it cannot be written.
         """
-        path = self.file(record, label)
+        path, (record, label) = self.file(image), image
         if path.exists():
             return
         device, precision = Compute(self.run.device, self.run.precision).resolve()

@@ -1,4 +1,4 @@
-"""Fig. 11: an image, its annotation and the glands found in each setting; and the curves of the trainings."""
+"""Fig. 11: images, their annotation and the glands found in each setting; and the curves of the trainings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from skimage.measure import find_contours
 
 from histoscale.experiments.downstream.settings import ORIGINAL
 from histoscale.experiments.glands.config import LR, UNetSetting, setting_of
-from histoscale.experiments.glands.data import GlandImage, ImageStore
+from histoscale.experiments.glands.data import GlandImage
 from histoscale.experiments.glands.scores import segment
 from histoscale.experiments.glands.tables import kind_name
 from histoscale.experiments.glands.training import UNetTask, load_network
@@ -22,7 +22,7 @@ from histoscale.training.loop import METRICS
 
 TRUE, FOUND = "#ffd400", "#00e5ff"
 SHOWN = 3
-"""Number of images, evenly spread over the test in the order of the manifest: none is picked by hand."""
+"""Number of images, evenly spread over the test in the order of the manifest, not picked by hand."""
 
 
 def evenly(images: Sequence[GlandImage], n: int = SHOWN) -> list[GlandImage]:
@@ -38,9 +38,7 @@ def shown_settings(kinds: Sequence[str]) -> list[UNetSetting]:
     return [UNetSetting(ORIGINAL, ORIGINAL), *tested, *(setting_of("train", kind) for kind in others)]
 
 
-def draw_glands(
-    tasks: Sequence[UNetTask], images: ImageStore, records: Sequence[GlandImage], file: Path
-) -> None:
+def draw_glands(tasks: Sequence[UNetTask], records: Sequence[GlandImage], file: Path) -> None:
     """Draw Fig. 11 from the networks of one seed.
 
     Args:
@@ -48,14 +46,14 @@ def draw_glands(
         records: the rows.
     """
     networks = {task.kind: load_network(task) for task in tasks}
-    run, settings = tasks[0].run, shown_settings(tasks[0].run.kinds)
+    images, settings = tasks[0].images, shown_settings(tasks[0].run.kinds)
     figure = Figure(figsize=(2.6 * (len(settings) + 1), 2.0 * len(records) + 0.4), layout="constrained")
     grid = figure.subplots(len(records), len(settings) + 1, squeeze=False)
     for row, record in zip(grid, records, strict=True):
         _draw(row[0], images.image(record, ORIGINAL), images.labels(record), TRUE)
         row[0].set_ylabel(record.id, fontsize=8)
         for axes, (trained_on, kind) in zip(row[1:], settings, strict=True):
-            found = segment(networks[trained_on], images, record, kind, run)
+            found = segment(networks[trained_on], images, record, kind)
             _draw(axes, images.image(record, kind), found, FOUND)
     grid[0, 0].set_title("annotation", fontsize=8)
     for axes, (trained_on, kind) in zip(grid[0, 1:], settings, strict=True):

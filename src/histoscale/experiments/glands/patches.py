@@ -1,4 +1,4 @@
-"""Training patches: cropped, rotated, flipped and tinted at random, the same for the same seed and step."""
+"""Training patches, cropped, rotated, flipped and tinted at random; seed and step determine them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from histoscale.experiments.downstream.training import normalised
 from histoscale.experiments.images import RgbImage, as_batch
 
 CONTRAST, BRIGHTNESS = 0.15, 12.0
-"""Largest change of a colour's factor of 1, and largest shift in grey levels."""
+"""Largest relative change of a colour, and its largest shift in grey levels."""
 
 
 class LabelledImage(NamedTuple):
@@ -24,11 +24,11 @@ class LabelledImage(NamedTuple):
 
 @dataclass(frozen=True)
 class PatchSampler:
-    """Batches of patches of some samples.
+    """Makes batches of patches.
 
     Args:
         samples: whole images, of any size.
-        side_px: of a patch; smaller images are padded by repeating their border.
+        side_px: side of a patch; smaller images are padded by repeating their border.
     """
 
     samples: list[LabelledImage]

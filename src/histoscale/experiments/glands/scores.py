@@ -1,4 +1,4 @@
-"""The score of a trained U-Net on each test image: a line of ``scores.csv``, which all tables come from."""
+"""The score of a trained U-Net on each test image: a line of ``scores.csv``, the source of all tables."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import nn
 
 from histoscale import weights
 from histoscale.experiments.glands.config import GlandRun, UNetSetting, kinds_tested
-from histoscale.experiments.glands.data import TEST, GlandImage, ImageStore, of_part
+from histoscale.experiments.glands.data import TEST, GlandImage, ImageStore, find_glands, of_part
 from histoscale.experiments.glands.segmentation import predict, separate
 from histoscale.experiments.glands.training import UNetTask, load_network
 from histoscale.metrics.objects import Agreement, agreement, detected
@@ -27,13 +27,13 @@ class GlandScore:
     """One test image in one setting, of one seed. The fields are the columns of the CSV.
 
     Attributes:
-        part: of the test.
+        part: part of the test.
         seen: whether the model that made the tested image was trained on its original: "yes", "no", or empty
-            where no model made it.
-        f1, dice, hausdorff: of the image alone, for people who read the file; they follow from the fields of
-            `Agreement` that come next. Where only one side has glands, the Hausdorff distance of these is the
-            image's diagonal.
-        glands_small, ...: how many annotated glands there are of each of `SIZES`, and how many were found.
+            if no model made it.
+        f1, dice, hausdorff: of this image, computed from the fields of `Agreement` that follow. If only one
+            side has glands, their Hausdorff distance is the image's diagonal.
+        glands_small, ...: number of annotated glands of each of `SIZES`.
+        detected_small, ...: number of these that were found.
     """
 
     part: str
@@ -75,7 +75,7 @@ class GlandScore:
         """Make the score of an image.
 
         Args:
-            sizes: the annotated glands of each of `SIZES`, and then those that were found.
+            sizes: number of annotated glands of each of `SIZES`, then of those that were found.
         """
         about = (record.part, record.id, record.patient, seed, *setting, seen)
         return cls(*about, *(getattr(sums, measure) for measure in MEASURES), *asdict(sums).values(), *sizes)
@@ -91,30 +91,28 @@ class GlandScore:
         return Agreement(**{field.name: getattr(self, field.name) for field in fields(Agreement)})
 
 
-def score_unet(task: UNetTask, images: ImageStore, records: Sequence[GlandImage]) -> list[GlandScore]:
+def score_unet(task: UNetTask) -> list[GlandScore]:
     """Score a trained U-Net on every test image of every kind that it is tested on.
 
     Raises:
         InputError: if an image cannot be read.
         WeightsError: if the network is damaged.
     """
-    network = load_network(task)
+    network, tests = load_network(task), of_part(find_glands(task.run.data), TEST)
     return [
-        score_image(task, network, images, record, kind)
+        score_image(task, network, record, kind)
         for kind in kinds_tested(task.kind, task.run.kinds)
-        for record in of_part(records, TEST)
+        for record in tests
     ]
 
 
-def score_image(
-    task: UNetTask, network: nn.Module, images: ImageStore, record: GlandImage, kind: str
-) -> GlandScore:
-    """Segment an image of a kind, and compare with the annotation at full resolution."""
-    true = images.labels(record)
-    found = segment(network, images, record, kind, task.run)
+def score_image(task: UNetTask, network: nn.Module, record: GlandImage, kind: str) -> GlandScore:
+    """Segment an image of a kind, and compare the result with the annotation at full resolution."""
+    true = task.images.labels(record)
+    found = segment(network, task.images, record, kind)
     sums = agreement(found, true, nothing_to_compare=math.hypot(*true.shape))
     areas, is_detected = detected(found, true)
-    sizes = np.digitize(areas, task.run.objects.sizes_px)
+    sizes = np.digitize(areas, task.run.objects.sizes_px)  # 0 small, 1 medium, 2 large
     counts = [*np.bincount(sizes, minlength=3), *np.bincount(sizes[is_detected], minlength=3)]
     seen = was_seen(task.run, record, kind)
     return GlandScore.of(
@@ -122,10 +120,9 @@ def score_image(
     )
 
 
-def segment(
-    network: nn.Module, images: ImageStore, record: GlandImage, kind: str, run: GlandRun
-) -> Int[np.ndarray, "h w"]:
+def segment(network: nn.Module, images: ImageStore, record: GlandImage, kind: str) -> Int[np.ndarray, "h w"]:
     """Segment an image of a kind with a trained network, at full resolution."""
+    run = images.run
     height, width = images.labels(record).shape
     network_input = images.network_input(record, kind)
     probabilities = predict(network, network_input, (height, width), run.network.multiple_px)
@@ -133,7 +130,7 @@ def segment(
 
 
 def was_seen(run: GlandRun, record: GlandImage, kind: str) -> str:
-    """Say whether a super-resolution model was trained on an image, by the sets and splits on its card."""
+    """Say whether the model of a kind was trained on an image, by the data sets and splits on its card."""
     model = next((model for model in run.models if model.label == kind), None)
     if model is None:
         return ""

@@ -1,4 +1,4 @@
-"""The figures of the tables, the tests and the recovered share of each test part, from the scores alone."""
+"""The figures of the tables, the tests and the recovered shares of each test part, from the scores alone."""
 
 import math
 from collections.abc import Sequence
@@ -14,36 +14,28 @@ from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.statistics import (
     CorrectedTest,
     Grid,
+    MeanSd,
     corrected,
-    deviation,
-    mean,
     paired_test,
     recovered,
 )
 from histoscale.metrics.objects import Agreement, pooled
 
 
-class SeedMean(NamedTuple):
-    """Mean over the seeds, and its standard deviation; NaN for a single seed."""
-
-    mean: float
-    sd: float
-
-
 class Recall(NamedTuple):
-    """Number of annotated glands, all seeds together, and how many of them were found."""
+    """Number of glands that were found, and of all annotated glands, of all seeds together."""
 
     detected: int
     glands: int
 
 
 class Sides(NamedTuple):
-    """Both directions of object Hausdorff, all seeds together, and the area found; NaN without objects.
+    """Both directions of object Hausdorff, and the area found, of all seeds together; NaN without objects.
 
     Attributes:
-        area: of what was found, as a share of what is annotated.
+        area: area of the found objects divided by that of the annotated objects.
         from_found: mean distance of the found objects, weighted by area, in pixels.
-        from_true: the same of the annotated objects.
+        from_true: mean distance of the annotated objects, weighted by area, in pixels.
     """
 
     area: float
@@ -88,7 +80,7 @@ class PartScores:
 
     @cached_property
     def grid(self) -> Grid[UNetSetting, Measure]:
-        """The figures of the single images, by setting and measure."""
+        """The figures of each image, by setting and measure."""
         return Grid.of(
             (score.setting, measure, score.seed, score.image, getattr(score, measure))
             for score in self.scores
@@ -97,7 +89,7 @@ class PartScores:
 
     @cached_property
     def pooled_by_seed(self) -> dict[UNetSetting, list[Agreement]]:
-        """The agreement over all objects of the part, of each seed, by setting."""
+        """The agreement of each seed over all objects of the part, by setting."""
         return {
             setting: [
                 pooled(score.agreement for score in self.of(setting) if score.seed == seed)
@@ -110,25 +102,23 @@ class PartScores:
         """Select the scores of a setting."""
         return [score for score in self.scores if score.setting == setting]
 
-    def pooled(self, setting: UNetSetting, measure: Measure) -> SeedMean:
-        """Compute a measure over all objects of the part, as the challenge defines it."""
-        by_seed = [getattr(one, measure) for one in self.pooled_by_seed[setting]]
-        return SeedMean(mean(by_seed), deviation(by_seed))
+    def pooled(self, setting: UNetSetting, measure: Measure) -> MeanSd:
+        """Compute a measure over all objects of the part, as the challenge does; mean and sd of the seeds."""
+        return MeanSd.of([getattr(one, measure) for one in self.pooled_by_seed[setting]])
 
-    def image_mean(self, setting: UNetSetting, measure: Measure) -> SeedMean:
-        """Average the figures of the single images."""
-        by_seed = self.grid.seed_means(setting, measure)
-        return SeedMean(mean(by_seed), deviation(by_seed))
+    def image_mean(self, setting: UNetSetting, measure: Measure) -> MeanSd:
+        """Compute a measure of each image and average over the images; mean and sd of the seeds."""
+        return MeanSd.of(self.grid.seed_means(setting, measure))
 
     def recall(self, setting: UNetSetting, size: Size) -> Recall:
-        """Count the glands of a size."""
+        """Count the glands of a size that were found, and all of that size."""
         scores = self.of(setting)
         detected, glands = (sum(getattr(s, f"{what}_{size}") for s in scores) for what in Recall._fields)
         return Recall(detected, glands)
 
     def sides(self, setting: UNetSetting) -> Sides:
         """Compute both directions of object Hausdorff."""
-        total = pooled(self.pooled_by_seed[setting])
+        total = pooled(self.pooled_by_seed[setting])  # the sums of `Agreement` are weighted by area already
         return Sides(
             area=_ratio(total.found_px, total.true_px),
             from_found=_ratio(total.found_hausdorff, total.found_px),
@@ -150,9 +140,10 @@ def parts_of(scores: Sequence[GlandScore]) -> list[PartScores]:
 
 
 def compare_settings(part: PartScores) -> dict[SettingPair, CorrectedTest]:
-    """Test the paper's claims and their fair versions for each model; a positive difference is better.
+    """Test each model where the paper claims a gain, and where bicubic is treated as the model is.
 
-    The p-values of all tests are corrected together, by Holm.
+    A positive difference means that the first setting is better. The p-values of all tests are corrected
+    together, by Holm.
     """
     pairs = [
         pair
@@ -174,9 +165,9 @@ def compare_settings(part: PartScores) -> dict[SettingPair, CorrectedTest]:
 
 
 def recovered_shares(part: PartScores) -> dict[SettingPair, float]:
-    """Compute what share of the loss by bicubic each model's images recover, pooled.
+    """Compute the share of the loss by bicubic that each model's images recover, over all objects.
 
-    `SettingPair.second` is the setting with the loss. NaN where it is not worse than the originals.
+    `SettingPair.second` is the setting with the loss. The share is NaN if it is not worse than the originals.
     """
     lows = (UNetSetting(ORIGINAL, BICUBIC), UNetSetting(BICUBIC, ORIGINAL), UNetSetting(LR, ORIGINAL))
     shares = {}

@@ -9,12 +9,12 @@ from histoscale.experiments.glands.config import LR, WAYS, WORDS, UNetSetting, s
 from histoscale.experiments.glands.scores import MEASURES, SIZES, GlandScore, Measure, Size
 from histoscale.experiments.glands.statistics import (
     PartScores,
-    SeedMean,
     compare_settings,
     parts_of,
     recovered_shares,
 )
 from histoscale.experiments.methods import BICUBIC
+from histoscale.experiments.statistics import MeanSd
 from histoscale.experiments.tables import (
     TextTable,
     count,
@@ -48,16 +48,17 @@ def tables_of(part: PartScores) -> list[TextTable]:
 def main_table(part: PartScores) -> TextTable:
     """Make the paper's Table 5 with every setting; the columns are the kinds of images."""
     caption = (
-        f"Table 5, {_about(part)}: over all objects of the part, as the GlaS challenge measures. "
-        "The paper's Original is what stands under originals; SISR the first rows and HR U-Net the second "
-        "rows under a model; Bicubic the second rows under bicubic or low resolution, two readings of it"
+        f"Table 5, {_about(part)}, over all objects of the part, as in the GlaS challenge. The columns of "
+        "the paper: Original is the column originals; SISR is the first rows of a model; HR U-Net is the "
+        "second rows of a model; Bicubic is the second rows of bicubic or of low resolution, two readings "
+        "of the paper"
     )
     return _by_kind(part, caption, {TITLES[m]: partial(_figure, part.pooled, m) for m in MEASURES})
 
 
 def image_table(part: PartScores) -> TextTable:
     """Make the same table of means over the images."""
-    caption = f"The same as means over the images' own figures, {_about(part)}"
+    caption = f"The same measures of each image, averaged over the images, {_about(part)}"
     return _by_kind(part, caption, {TITLES[m]: partial(_figure, part.image_mean, m) for m in MEASURES})
 
 
@@ -70,8 +71,8 @@ def recall_table(part: PartScores) -> TextTable:
 def sides_table(part: PartScores) -> TextTable:
     """Make the table of both directions of object Hausdorff, and of the area that was found."""
     caption = (
-        f"The two directions of object Hausdorff, {_images(part)}, all seeds together, and the "
-        "area that was found: what is not marked cannot be far from a gland"
+        f"The two directions of object Hausdorff, and the area that was found, {_images(part)}, all seeds "
+        "together. A U-Net that marks less area has fewer pixels that can be far from a gland"
     )
     lines: dict[str, Callable[[UNetSetting], str]] = {
         "area found, of that annotated": lambda setting: _percent(part.sides(setting).area),
@@ -96,37 +97,37 @@ def test_table(part: PartScores) -> TextTable:
         for (first, second, measure), (test, p_holm) in compare_settings(part).items()
     ]
     caption = (
-        f"Paired t-tests over images, {_about(part)}: how much better the first is (a smaller Hausdorff "
-        "distance is better), with its 95 % interval. Many images are neighbouring crops of one patient, "
-        "which makes p too small"
+        f"Paired t-tests over images, {_about(part)}: how much better the first setting is (a smaller "
+        "Hausdorff distance is better), with a 95 % interval. Many images are neighbouring crops of one "
+        "patient, which makes p too small"
     )
     return TextTable(("first", "second", "measure", "better by", "95 %", "p", "p (Holm)"), rows, caption)
 
 
 def recovered_table(part: PartScores) -> TextTable:
-    """Make the table of the shares that are recovered of the loss by bicubic."""
+    """Make the table of the recovered shares of the loss by bicubic."""
     rows = [
         (setting_name(own), setting_name(low), TITLES[measure], _percent(share))
         for (own, low, measure), share in recovered_shares(part).items()
     ]
     caption = (
         f"Share of the gap between a bicubic setting and the originals that is recovered, {_about(part)}; "
-        "none where bicubic is not below the originals"
+        "none if bicubic is not worse than the originals"
     )
     return TextTable(("setting", "from", "measure", "recovered"), rows, caption)
 
 
 def remarks(part: PartScores) -> list[str]:
-    """Write the sentences that belong under the tables of a part."""
+    """Write the remarks under the tables of a part."""
     lines = [
-        f"{model}: its super-resolution model was trained on {part.seen(model)} of these {part.n} images."
+        f"{model}: this super-resolution model was trained on {part.seen(model)} of these {part.n} images."
         for model in part.models
     ]
     empty = sum(score.found_px == 0 for score in part.scores)
     if empty:
         lines.append(
-            f"Nothing was found in {empty} of {len(part.scores)} scored images; the Hausdorff distance there "
-            "is the image's diagonal."
+            f"Nothing was found in {empty} of {len(part.scores)} scored images; their Hausdorff distance is "
+            "the image's diagonal."
         )
     return lines
 
@@ -142,7 +143,11 @@ def setting_name(setting: UNetSetting) -> str:
 
 
 def _by_kind(part: PartScores, caption: str, lines: dict[str, Callable[[UNetSetting], str]]) -> TextTable:
-    """Make a table with a column for each kind of images, and some lines for each way to use them."""
+    """Make a table with a column for each kind of images.
+
+    Args:
+        lines: by name, what writes the cell of a setting; each line is repeated for each of `WAYS`.
+    """
     rows = [
         (WORDS[way], name, *(text(setting_of(way, kind)) for kind in part.kinds))
         for way in WAYS
@@ -162,7 +167,7 @@ def _images(part: PartScores) -> str:
 
 
 def _figure(
-    figure_of: Callable[[UNetSetting, Measure], SeedMean], measure: Measure, setting: UNetSetting
+    figure_of: Callable[[UNetSetting, Measure], MeanSd], measure: Measure, setting: UNetSetting
 ) -> str:
     return mean_sd(*figure_of(setting, measure), PLACES[measure])
 

@@ -1,8 +1,8 @@
-"""Train one U-Net for a seed and a kind of images; one that was stopped is resumed, a finished one kept."""
+"""Train one U-Net for a seed and a kind of images; resume it where it was stopped, keep it once finished."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from histoscale.errors import OutputError, WeightsError
 from histoscale.experiments.downstream.training import RateSchedule, StepReport, SupervisedLearner, train
 from histoscale.experiments.glands.config import LR, GlandRun, GlandTraining
-from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, ImageStore, of_part
+from histoscale.experiments.glands.data import TRAIN, VALIDATION, GlandImage, ImageStore, find_glands, of_part
 from histoscale.experiments.glands.patches import LabelledImage, PatchSampler
 from histoscale.experiments.glands.segmentation import build_unet, gland_classes, predict
 from histoscale.files import atomic_write, write_text, writing
@@ -26,16 +26,31 @@ from histoscale.training.loop import METRICS, STATE, Intervals
 
 NETWORK, RECIPE = "network.safetensors", "recipe.json"
 VALIDATED = 4
-"""Largest number of validation images; they are for the curves alone."""
+"""Largest number of validation images; they only serve the curves."""
 
 
 class UNetTask(NamedTuple):
-    """One training and its folder."""
+    """One training.
+
+    Attributes:
+        kind: of the images that the U-Net is trained on.
+        output: folder of the run.
+    """
 
     run: GlandRun
     seed: int
     kind: str
-    folder: Path
+    output: Path
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this training."""
+        return self.output / "trainings" / f"{self.kind}-seed{self.seed}"
+
+    @property
+    def images(self) -> ImageStore:
+        """The images of the run."""
+        return ImageStore(self.run, self.output)
 
     @property
     def is_finished(self) -> bool:
@@ -49,24 +64,19 @@ class UNetTask(NamedTuple):
         return max((int(line["step"]) for line in lines), default=0)
 
 
-def task_of(run: GlandRun, seed: int, kind: str, folder: Path) -> UNetTask:
-    """Make the training of a kind and seed in the folder of a run."""
-    return UNetTask(run, seed, kind, folder / "trainings" / f"{kind}-seed{seed}")
-
-
-def begin(task: UNetTask, store: ImageStore, images: list[GlandImage]) -> None:
-    """Write what the network depends on, or make sure that it is what an earlier call wrote.
+def begin(task: UNetTask, records: Sequence[GlandImage]) -> None:
+    """Write the recipe that the network depends on, or compare it with the one of an earlier call.
 
     Raises:
         OutputError: if the folder holds a training by another recipe, or cannot be written.
     """
-    source = store.folders.get(task.kind)
+    source = task.images.folders.get(task.kind)
     recipe = {
         **json.loads(task.run.model_dump_json(include={"network", "training", "data", "precision"})),
         "boundary_px": task.run.objects.boundary_px,
         "seed": task.seed,
         "kind": source.name if source else task.kind,
-        "images": [f"{image.set}/{image.id}" for image in of_part(images, TRAIN)],
+        "images": [f"{image.set}/{image.id}" for image in of_part(records, TRAIN)],
     }
     recipe["data"].pop("root")
     written = task.folder / RECIPE
@@ -144,9 +154,7 @@ def schedule_of(table: GlandTraining) -> RateSchedule:
     return RateSchedule(table.rate, table.steps, rise, rise + 1)
 
 
-def train_unet(
-    task: UNetTask, store: ImageStore, images: list[GlandImage], report: StepReport | None = None
-) -> None:
+def train_unet(task: UNetTask, report: StepReport | None = None) -> None:
     """Train a network, unless it is trained already.
 
     Raises:
@@ -156,14 +164,15 @@ def train_unet(
         WeightsError: if the state to resume from is damaged.
         KeyboardInterrupt: after SIGINT or SIGTERM, when the state is written.
     """
-    begin(task, store, images)
+    records = find_glands(task.run.data)
+    begin(task, records)
     if task.is_finished:
         return
     table = task.run.training
     side = table.patch_px // 2 if task.kind == LR else table.patch_px
-    patches = PatchSampler(_samples(task, store, of_part(images, TRAIN)), side, table.batch, task.seed)
+    patches = PatchSampler(_samples(task, of_part(records, TRAIN)), side, table.batch, task.seed)
     with writing(task.folder):
-        learner = UNetLearner(task, patches, _samples(task, store, validated(images)))
+        learner = UNetLearner(task, patches, _samples(task, validated(records)))
         intervals = Intervals(table.log_every, table.checkpoint_minutes, table.validate_every)
         train(learner, task.folder, intervals, "lower training.rate", report)
         with atomic_write(task.folder / NETWORK) as temporary:
@@ -172,17 +181,19 @@ def train_unet(
         (task.folder / STATE).unlink()
 
 
-def validated(images: list[GlandImage]) -> list[GlandImage]:
+def validated(records: Sequence[GlandImage]) -> list[GlandImage]:
     """Choose the validation images of the curves, evenly spread."""
-    validation = of_part(images, VALIDATION)
+    validation = of_part(records, VALIDATION)
     return validation[:: max(1, math.ceil(len(validation) / VALIDATED))]
 
 
-def _samples(task: UNetTask, store: ImageStore, images: list[GlandImage]) -> list[LabelledImage]:
-    """Read images of a kind with their classes; the boundary is as wide in micrometres at any size."""
+def _samples(task: UNetTask, records: Sequence[GlandImage]) -> list[LabelledImage]:
+    """Read images of the kind with their classes."""
+    store = task.images
     step = store.step(task.kind)
+    # The boundary has the same width in micrometres at every resolution, but at least one pixel.
     width = max(1, round(task.run.objects.boundary_px / step))
     return [
-        LabelledImage(store.network_input(image, task.kind), gland_classes(store.labels(image, step), width))
-        for image in images
+        LabelledImage(store.network_input(one, task.kind), gland_classes(store.labels(one, step), width))
+        for one in records
     ]
