@@ -1,4 +1,4 @@
-"""Real slides, read piece by piece."""
+"""Real slides through OpenSlide."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from histoscale.errors import InputError
+from histoscale.io.annotations import read_roi
 from histoscale.io.formats import describe, open_slide, read
 
 REAL = [
@@ -121,9 +122,6 @@ def test_threads_read_at_the_same_time(data_root: Path) -> None:
             assert np.array_equal(found, whole[y : y + 90, x : x + 120])
 
 
-# Real slides through OpenSlide.
-
-
 @pytest.fixture
 def aperio(data_root: Path) -> Path:
     return data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs"
@@ -153,11 +151,11 @@ def test_dicom(data_root: Path) -> None:
 
 
 def test_level_zero_is_read_whole(aperio: Path) -> None:
-    picture = read(aperio)
-    assert picture.colour.shape == (2967, 2220, 3)
+    image = read(aperio)
+    assert image.colour.shape == (2967, 2220, 3)
     with openslide.OpenSlide(aperio) as slide:
         region = np.asarray(slide.read_region((700, 900), 0, (300, 400)).convert("RGB"))
-    assert np.array_equal(picture.colour[900:1300, 700:1000], region)
+    assert np.array_equal(image.colour[900:1300, 700:1000], region)
 
 
 def test_a_slide_beyond_memory_is_refused(aperio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,3 +169,27 @@ def test_a_truncated_slide_slide_reader(aperio: Path, tmp_path: Path) -> None:
     cut.write_bytes(aperio.read_bytes()[:200_000])
     with pytest.raises(InputError, match=r"x\.svs is "):
         read(cut)
+
+
+def test_the_bounds_that_a_scanner_states(cases: Path) -> None:
+    path = cases / "slides" / "bounds.scn"
+    found = describe(path)
+    with openslide.OpenSlide(path) as slide:
+        properties = dict(slide.properties)
+        assert found.size_xy == slide.dimensions
+    expected = [int(properties[f"openslide.bounds-{side}"]) for side in ("x", "y", "width", "height")]
+    assert [*found.bounds_xy, *(found.bounds_size_xy or ())] == expected
+    assert min(found.bounds_xy) > 0
+
+
+def test_a_region_of_qupath_is_tissue(cases: Path) -> None:
+    path = cases / "slides" / "bounds.scn"
+    with open_slide(path) as slide:
+        roi = read_roi(cases / "roi" / "fc.geojson", slide.description)
+        assert slide.read_region(0, *roi.rectangle).mean() < 230
+        assert slide.read_region(0, (100, 100), (200, 200)).mean() == 255
+
+
+def test_slides_without_bounds(data_root: Path) -> None:
+    found = describe(data_root / "wsi" / REAL[0])
+    assert (found.bounds_xy, found.bounds_size_xy) == ((0, 0), None)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,18 @@ def test_a_coarse_drawn_mask_is_true_to_within_a_cell(tmp_path: Path) -> None:
     mask = read_tissue(tmp_path / "mask.png", Painted(np.zeros((640, 960, 3), np.uint8)), (0, 0), (960, 640))
     exact = np.kron(drawn, np.ones((5, 5), bool))
     assert np.array_equal(mask.cells, exact)
+
+
+def test_a_mask_over_the_bounds_is_placed_there(tmp_path: Path) -> None:
+    drawn = np.zeros((20, 20), bool)
+    drawn[5:10, :10] = True
+    Image.fromarray(drawn).save(tmp_path / "mask.png")
+    slide = Painted(np.zeros((640, 960, 3), np.uint8))
+    slide.description = replace(slide.description, bounds_xy=(640, 320), bounds_size_xy=(320, 320))
+    expected = np.zeros((20, 30), bool)
+    expected[10 + 2 : 10 + 5, 20:25] = True
+    mask = read_tissue(tmp_path / "mask.png", slide, (0, 0), (960, 640))
+    assert np.array_equal(mask.cells, expected)
 
 
 def test_a_mask_of_other_proportions_is_refused(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Which part of a slide is meant: a rectangle in words, or polygons that somebody drew.
+"""The part of a slide to upscale: a rectangle as text, or polygons of an annotation.
 
-**Convention.** Everything is in pixels of level 0, (x, y); a polygon's points are on pixel borders, as in
-QuPath: (0, 0) is the slide's corner and not the centre of its first pixel.
+**Convention.** Coordinates are (x, y) in pixels of level 0. The points of a polygon lie on borders of pixels,
+as in QuPath: (0, 0) is the corner of the slide, not the centre of its first pixel.
 """
 
-import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +16,19 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from PIL import Image, ImageDraw
 
-from histoscale.errors import InputError
+from histoscale.errors import InputError, printable, reason_of
+from histoscale.io.decoding import open_file, reaching
+from histoscale.io.parsing import parse_json
 from histoscale.io.slide import Description
+from histoscale.resources import ensure_memory
 
 Ring: TypeAlias = Float64[np.ndarray, "n 2"]
 FINER = 4
-"""A cell belongs to a polygon if one of so many by so many parts of it is touched."""
+"""Parts along the side of a cell; a cell belongs to a polygon if the polygon touches one of its parts."""
+FARTHEST = 2**30
+"""Largest coordinate in parts of cells, which Pillow counts in 32 bits; it lies far outside any slide."""
+BYTES_PER_BYTE = 12
+"""Memory that parsing takes for a byte of GeoJSON."""
 
 
 class Rectangle(NamedTuple):
@@ -38,12 +45,12 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class Roi:
-    """Polygons that somebody drew.
+    """Polygons of an annotation.
 
     Attributes:
-        rectangle: what bounds them, cut at the rim of the slide.
-        polygons: of each its outline first, then its holes.
-        notes: what was left out, as sentences for the person.
+        rectangle: their bounding box within the slide.
+        polygons: outline of each, then its holes.
+        notes: remarks on what was left out.
     """
 
     rectangle: Rectangle
@@ -51,10 +58,10 @@ class Roi:
     notes: tuple[str, ...] = ()
 
     def cells(self, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-        """Which cells of the rectangle the polygons touch, be it with their border; holes are left out.
+        """Find the cells of the rectangle that the polygons or their borders touch; holes are left out.
 
         Args:
-            shape: rows and columns that share out the rectangle evenly.
+            shape: rows and columns of cells, which divide the rectangle evenly.
         """
         touched = np.zeros(shape, bool)
         origin = np.array(self.rectangle.l0_xy)
@@ -65,14 +72,14 @@ class Roi:
 
 
 def parse_region(text: str, description: Description) -> Rectangle:
-    """A rectangle from words.
+    """Read a rectangle from text.
 
     Args:
         text: ``x,y,width,height``, each in pixels of level 0 or, with the suffix ``um``, in micrometres.
 
     Raises:
-        InputError: if the words are others, the rectangle is empty or reaches beyond the slide, or
-            micrometres are given and those of a pixel are unknown.
+        InputError: if the text is not a rectangle, the rectangle is empty or reaches beyond the slide, or it
+            is in micrometres and the mpp is unknown.
     """
     found = [
         re.fullmatch(r"(-?\d+(?:\.\d*)?|-?\.\d+) ?(px|um|µm|μm)?", part.strip()) for part in text.split(",")
@@ -95,45 +102,60 @@ def parse_region(text: str, description: Description) -> Rectangle:
 
 
 def read_roi(path: Path, description: Description) -> Roi:
-    """Polygons from a GeoJSON file as QuPath writes it.
+    """Read polygons from a GeoJSON file as QuPath writes it.
+
+    QuPath counts from the corner of the scanned part if the scanner states one, so that the polygons are
+    moved there. Polygons that are empty or enclose nothing are legal, and are left out with a note.
 
     Raises:
-        InputError: if it cannot be read, holds no polygon, or lies outside the slide.
+        InputError: if the file cannot be read, holds no polygon, or lies outside the slide.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no GeoJSON: {error}.") from error
+    document = _parsed(path)
     try:
         geometries = list(_geometries(document))
-        polygons = [rings for geometry in geometries for rings in _polygons(geometry)]
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no GeoJSON of polygons ({type(error).__name__}: {reason}).") from error
-    others = sorted({str(g["type"]) for g in geometries} - {"Polygon", "MultiPolygon"})
-    if not polygons:
-        raise InputError(f"{path} holds no polygon, only {', '.join(others) or 'an empty collection'}.")
+        polygons = [_polygon(rings, description) for geometry in geometries for rings in _polygons(geometry)]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        raise InputError(f"{path} is not GeoJSON of polygons ({reason}).") from error
+    drawn = tuple(rings for rings in polygons if rings)
+    others = sorted({printable(str(g["type"])) for g in geometries} - {"Polygon", "MultiPolygon"})
     notes = [f"{', '.join(others)} in {path.name} left out: only polygons enclose a region"] if others else []
-    return Roi(_bounds(path, polygons, description), tuple(polygons), tuple(notes))
+    if empty := len(polygons) - len(drawn):
+        notes.append(f"{empty} empty or degenerate polygons in {path.name} left out")
+    if not drawn:
+        raise InputError(f"{path} holds no polygon that encloses a region{''.join(f'; {n}' for n in notes)}.")
+    return Roi(_bounds(path, drawn, description), drawn, tuple(notes))
+
+
+def _parsed(path: Path) -> Any:
+    """Parse a file of JSON, which may start with the byte-order mark that editors on Windows write."""
+    with open_file(path) as file, reaching(path):
+        ensure_memory(
+            BYTES_PER_BYTE * os.fstat(file.fileno()).st_size,
+            InputError,
+            f"{path} is too large to be parsed in memory",
+        )
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+        return parse_json(text, longest=len(text))
+    except ValueError as error:
+        raise InputError(f"{path} is not GeoJSON: {reason_of(error)}.") from error
 
 
 def _pixels(number: float, unit: str, axis: int, text: str, description: Description) -> int:
-    """A length along x (even places of the four) or y in whole pixels."""
+    """Convert a number to whole pixels along x (even places of the four) or y."""
     if unit == "px":
         return round(number)
     if description.mpp is None:
         raise InputError(
-            f"The region {text} is in micrometres, and those of a pixel are unknown: give --source-mpp."
+            f"The region {text} is in micrometres, but the mpp of the source is unknown: give --source-mpp."
         )
     return round(number / description.mpp[axis % 2])
 
 
 def _geometries(node: Any) -> Iterator[dict[str, Any]]:
-    """Geometries within features and collections; QuPath also writes a bare list of features."""
+    """Yield the geometries in features and collections; QuPath also writes a bare list of features."""
     if isinstance(node, list):
         for item in node:
             yield from _geometries(item)
@@ -148,25 +170,37 @@ def _geometries(node: Any) -> Iterator[dict[str, Any]]:
         yield node
 
 
-def _polygons(geometry: dict[str, Any]) -> list[tuple[Ring, ...]]:
-    """The polygons in a geometry: one, many, or none if it is of another type."""
+def _polygons(geometry: dict[str, Any]) -> list[Any]:
+    """List the polygons in a geometry, each as a list of rings: one, many, or none for another type."""
     kind = geometry["type"]
     if kind not in ("Polygon", "MultiPolygon"):
         return []
-    polygons = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
-    return [tuple(map(_ring, polygon)) for polygon in polygons]
+    return [geometry["coordinates"]] if kind == "Polygon" else list(geometry["coordinates"])
+
+
+def _polygon(rings: Any, description: Description) -> tuple[Ring, ...]:
+    """Convert a polygon to outline and holes in pixels of level 0; to nothing if it is degenerate."""
+    found = [_ring(points) + np.array(description.bounds_xy, np.float64) for points in rings]
+    if not found or not _encloses(found[0]):
+        return ()
+    return (found[0], *(hole for hole in found[1:] if _encloses(hole)))
 
 
 def _ring(points: Any) -> Ring:
-    """A closed line; a third coordinate would be a focal plane."""
-    ring = np.array([[float(x), float(y)] for x, y, *_ in points]).reshape(-1, 2)
-    if len(ring) < 3 or not np.isfinite(ring).all():
-        raise ValueError("a ring needs three points or more, all finite")
+    """Convert a closed line to an array; a third coordinate would be a focal plane."""
+    ring = np.array([[float(x), float(y)] for x, y, *_ in points], np.float64).reshape(-1, 2)
+    if not np.isfinite(ring).all():
+        raise ValueError("the points of a ring must be finite numbers")
     return ring
 
 
-def _bounds(path: Path, polygons: list[tuple[Ring, ...]], description: Description) -> Rectangle:
-    """The pixels that the outlines touch, of those that the slide has."""
+def _encloses(ring: Ring) -> bool:
+    """Whether a ring has three different points, and so may enclose a region."""
+    return len(np.unique(ring, axis=0)) >= 3
+
+
+def _bounds(path: Path, polygons: tuple[tuple[Ring, ...], ...], description: Description) -> Rectangle:
+    """Find the rectangle of pixels of the slide that the outlines touch."""
     outlines = np.concatenate([rings[0] for rings in polygons])
     (left, top), (right, bottom) = outlines.min(axis=0), outlines.max(axis=0)
     across, down = description.size_xy
@@ -181,7 +215,7 @@ def _bounds(path: Path, polygons: list[tuple[Ring, ...]], description: Descripti
 
 
 def _add(touched: Bool[np.ndarray, "h w"], rings: list[Ring]) -> None:
-    """Set the cells that a polygon touches; its points are in parts of cells, `FINER` to a side."""
+    """Mark the cells that a polygon touches; its points are in parts of cells, `FINER` to a side."""
     rows, columns = touched.shape
     low = np.maximum(np.floor(rings[0].min(axis=0) / FINER), 0).astype(int)
     high = np.minimum(np.floor(rings[0].max(axis=0) / FINER) + 1, (columns, rows)).astype(int)
@@ -191,7 +225,7 @@ def _add(touched: Bool[np.ndarray, "h w"], rings: list[Ring]) -> None:
     canvas = Image.new("1", (width, height))
     draw = ImageDraw.Draw(canvas)
     for number, ring in enumerate(rings):
-        points = [(int(x), int(y)) for x, y in np.floor(ring - low * FINER)]
-        draw.polygon(points, fill=number == 0, outline=1)
+        points = np.floor(ring - low * FINER).clip(-FARTHEST, FARTHEST).astype(int).tolist()
+        draw.polygon([(x, y) for x, y in points], fill=number == 0, outline=1)
     parts = np.asarray(canvas).reshape(high[1] - low[1], FINER, high[0] - low[0], FINER)
     touched[low[1] : high[1], low[0] : high[0]] |= parts.any(axis=(1, 3))

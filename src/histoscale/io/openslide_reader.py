@@ -1,4 +1,4 @@
-"""Slides of the makers that OpenSlide knows, and DICOM, read piece by piece."""
+"""Slides of the vendors that OpenSlide knows, and DICOM, read piece by piece."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from histoscale.io.tiff_structure import MOST_IMAGES, TIFF_MAGIC, count_images
 from histoscale.io.tiff_tags import compression_of
 
 BLOCK_PX = 512
-"""Side of the blocks in which levels are read whose pixels do not lie on pixels of level 0."""
+"""Side of the blocks in which a level is read if its pixels do not lie on pixels of level 0."""
 SLIDE_SUFFIXES = (
     ".svs",
     ".ndpi",
@@ -39,6 +39,8 @@ PLAIN_TIFF = "generic-tiff"
 """OpenSlide's name for TIFF by no vendor, which the reader of TIFF takes."""
 PARTS_BESIDE = (".mrxs",)
 """Suffixes of files that are only the thumbnail or index of a slide, whose pixels are in a folder."""
+LONGEST_COUNT = 12
+"""Digits of a number of pixels."""
 DICOM_SYNTAXES = {
     "1.2.840.10008.1.2.1": "none",
     "1.2.840.10008.1.2.4.50": "jpeg",
@@ -50,7 +52,7 @@ STUDY = (
     *("StudyDate", "StudyTime", "StudyDescription", "AccessionNumber", "ReferringPhysicianName"),
     *("AcquisitionDateTime", "ContainerIdentifier"),
 )
-"""DICOM's keywords for whom and what a slide is of."""
+"""DICOM's keywords of patient, study and container."""
 
 
 def is_slide(path: Path, file: BinaryIO | None) -> bool:
@@ -79,13 +81,13 @@ def is_slide(path: Path, file: BinaryIO | None) -> bool:
 
 
 class OpenSlideSlide(Slide):
-    """A slide opened by OpenSlide, whose own frame and bounds are kept.
+    """A slide opened by OpenSlide, in OpenSlide's frame of level 0.
 
     OpenSlide takes positions in whole pixels of level 0. Where the downsample of a level is not a whole
     number, a position of the level lies between two of them and OpenSlide interpolates, by a fraction that
-    depends on the corner of the rectangle. Such a level is therefore cut into fixed blocks of `BLOCK_PX`, and
-    a pixel is always read with the same block: the same in every rectangle, and out of place by a quarter of
-    it at most.
+    depends on the corner of the rectangle. Such a level is therefore divided into fixed blocks of `BLOCK_PX`.
+    A pixel is always read with the same block, so that it is the same in every rectangle, and displaced by a
+    quarter of a pixel at most.
 
     Args:
         file: the opened file, or None for a folder with one DICOM slide.
@@ -118,7 +120,7 @@ class OpenSlideSlide(Slide):
                 across, down = self.levels_xy[level]
                 size = min(BLOCK_PX, across - left), min(BLOCK_PX, down - top)
                 block = self._pixels(level, (left, top), size)
-                # what of the block lies in the rectangle, and where there
+                # the part of the block in the rectangle, and its place there
                 inside = block[max(y - top, 0) : y + height - top, max(x - left, 0) : x + width - left]
                 row, column = max(top - y, 0), max(left - x, 0)
                 region[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
@@ -128,7 +130,7 @@ class OpenSlideSlide(Slide):
         path = self.description.path
         if name not in self.description.associated:
             raise self._refuse_associated(name)
-        # by a handle of its own: after an error OpenSlide's handle gives no more pixels of the slide either
+        # By a handle of its own: after an error, OpenSlide's handle reads no more pixels of the slide either.
         with decoding(path, f"its associated image {name!r}"), openslide.OpenSlide(path) as own:
             return _on_white(own.associated_images[name])
 
@@ -138,19 +140,19 @@ class OpenSlideSlide(Slide):
     def _pixels(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """One call of OpenSlide, whose handle gives no more pixels after an error, be it another thread's."""
+        """Read by one call of OpenSlide, whose handle must be replaced after an error of any thread."""
         (x, y), downsample, path = level_xy, self._downsamples[level], self.description.path
         l0_xy = round(x * downsample), round(y * downsample)
         try:
             return _on_white(self._slide.read_region(l0_xy, level, size_xy))
         except openslide.OpenSlideError:
             self._slide = openslide.OpenSlide(path)
-        with openslide.OpenSlide(path) as own:  # an error here is of these pixels, not of another thread's
+        with openslide.OpenSlide(path) as own:  # an error here comes from these pixels
             return _on_white(own.read_region(l0_xy, level, size_xy))
 
 
 def _blocks(level_xy: tuple[int, int], size_xy: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Corners (x, y) of the fixed blocks that a rectangle touches."""
+    """Yield the corners (x, y) of the fixed blocks that a rectangle touches."""
     (x, y), (width, height) = level_xy, size_xy
     for top in range(y - y % BLOCK_PX, y + height, BLOCK_PX):
         for left in range(x - x % BLOCK_PX, x + width, BLOCK_PX):
@@ -158,20 +160,21 @@ def _blocks(level_xy: tuple[int, int], size_xy: tuple[int, int]) -> Iterator[tup
 
 
 def _on_white(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """What OpenSlide gives, its transparent pixels white."""
+    """Make the transparent pixels of OpenSlide, which are gaps of the scan, white."""
     white = Image.new("RGB", image.size, "white")
     white.paste(image, mask=image.getchannel("A"))
     return np.asarray(white)
 
 
 def _description(path: Path, slide: openslide.OpenSlide, compression: str | None) -> Description:
-    """The header of an opened slide."""
+    """Describe an opened slide."""
     known = slide.properties
     x, y = (positive(known.get(f"openslide.mpp-{axis}")) for axis in "xy")
     vendor = str(known.get("openslide.vendor"))
     profile = slide.color_profile
     found = first_known(Resolution(Mpp(x, y) if x and y else None, "slide metadata"))
     power = possible_power(known.get("openslide.objective-power"))
+    bounds = _bounds_of(slide)
     syntax = known.get("dicom.TransferSyntaxUID")
     provenance, damage = parse_provenance(known.get("dicom.ImageComments"))
     return Description(
@@ -184,6 +187,8 @@ def _description(path: Path, slide: openslide.OpenSlide, compression: str | None
         mpp_source=found.source if found.mpp else None,
         power=power,
         levels_xy=tuple(slide.level_dimensions),
+        bounds_xy=bounds[0],
+        bounds_size_xy=bounds[1],
         compression=DICOM_SYNTAXES.get(syntax, syntax) if syntax else compression,
         icc_profile=profile.tobytes() if profile else None,
         associated=tuple(slide.associated_images),
@@ -191,6 +196,17 @@ def _description(path: Path, slide: openslide.OpenSlide, compression: str | None
         provenance=provenance,
         notes=notes_on(found, power, damage),
     )
+
+
+def _bounds_of(slide: openslide.OpenSlide) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """Corner and size of the scanned part; the whole slide if the scanner states no part within it."""
+    values = [str(slide.properties.get(f"openslide.bounds-{side}")) for side in ("x", "y", "width", "height")]
+    if not all(value.isdecimal() and len(value) < LONGEST_COUNT for value in values):
+        return (0, 0), None
+    x, y, width, height = map(int, values)
+    across, down = slide.dimensions
+    is_within = min(width, height) > 0 and x + width <= across and y + height <= down
+    return ((x, y), (width, height)) if is_within else ((0, 0), None)
 
 
 def _tiff_compression(file: BinaryIO) -> str | None:

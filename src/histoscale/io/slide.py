@@ -1,6 +1,6 @@
-"""An opened file that holds tissue: what it is, and its pixels piece by piece.
+"""An opened slide or image: what its header says, and its pixels piece by piece.
 
-This is the one interface that everything above the formats knows.
+This is the only interface that code above the formats uses.
 
 **Convention.** Sizes, positions and micrometres per pixel (``mpp``) are (x, y) here, as in file formats;
 arrays are rows first. ``l0_xy`` counts in pixels of level 0, ``level_xy`` in those of the level beside it.
@@ -29,22 +29,24 @@ class Mpp(NamedTuple):
 
 @dataclass(frozen=True)
 class Description:
-    """What the header of a file says; no pixels.
+    """What the header of a file says, without pixels.
 
     Attributes:
         format: "PNG", "OME-TIFF", "Aperio slide", ...
         size_xy: pixels of the full-resolution image, EXIF rotation applied.
         channels: in words: "RGB", "grey", "RGB + alpha", "palette", "CMYK", "4 channels".
         bits: per channel.
-        mpp, mpp_source: micrometres per pixel and which field said so.
+        mpp, mpp_source: micrometres per pixel, and the field that says so.
         power: the objective's nominal magnification.
         levels_xy: sizes of all resolution levels, the full one first.
+        bounds_xy, bounds_size_xy: corner and size of the part of level 0 that the scanner states to have
+            scanned; QuPath shows this part only and counts from its corner.
         icc_profile: the profile's bytes.
         associated: names of further images (label, macro, thumbnail).
-        study: what a DICOM file says of patient, study and container, by DICOM's keywords.
-        provenance: the record that `histoscale` left if it wrote this file.
-        refusal: why `upscale` does not take the file, as the end of a sentence; None if it does.
-        notes: remarks a person should see, such as a density that was not believed.
+        study: patient, study and container of a DICOM file, by DICOM's keywords.
+        provenance: the record by `histoscale`, if it wrote this file.
+        refusal: why `upscale` refuses the file, as the end of a sentence; None if it does not.
+        notes: remarks to show, such as on a density that was ignored.
     """
 
     path: Path
@@ -56,6 +58,8 @@ class Description:
     mpp_source: str | None = None
     power: float | None = None
     levels_xy: tuple[tuple[int, int], ...] = ()
+    bounds_xy: tuple[int, int] = (0, 0)
+    bounds_size_xy: tuple[int, int] | None = None
     compression: str | None = None
     icc_profile: bytes | None = field(default=None, repr=False)
     associated: tuple[str, ...] = ()
@@ -69,7 +73,7 @@ class Pixels(NamedTuple):
     """Pixels in memory: one channel (grey) or three (RGB), and the opacity where the file has one.
 
     Attributes:
-        alpha: opacity from 0 to 255; None where the file has none. Colours are not multiplied by it.
+        alpha: opacity from 0 to 255; None if the file has none. Colours are not multiplied by it.
     """
 
     colour: UInt8[np.ndarray, "h w c"]
@@ -77,17 +81,17 @@ class Pixels(NamedTuple):
 
     @property
     def is_opaque(self) -> bool:
-        """Whether nothing is lost by dropping the opacity."""
+        """Whether dropping the opacity changes nothing."""
         return self.alpha is None or bool((self.alpha == 255).all())
 
 
 AnySlide = TypeVar("AnySlide", bound="Slide")
 LEVEL_SLACK = 0.01
-"""The sides of a level are rounded to whole pixels, so that a reduction by 4 may be one by 4.004."""
+"""Sides of levels are rounded to whole pixels, so that a reduction by 4 may be one by 4.004."""
 STRIP_PX = 1024
-"""Rows that `Slide.read_pixels` reads at once: some decoders take several times the memory of the result."""
+"""Rows that `Slide.read_pixels` reads at once: some decoders need several times the memory of the result."""
 BYTES_PER_PX = 6
-"""Memory that `Slide.read_pixels` takes for a pixel: the answer, and as much again on its way."""
+"""Memory that `Slide.read_pixels` takes for a pixel: the result, and as much again while reading."""
 
 
 class Slide(ABC):
@@ -110,10 +114,10 @@ class Slide(ABC):
         return width / across, height / down
 
     def best_level(self, downsample: float) -> int:
-        """Find the coarsest level that is not coarser than asked for; 0 if all are.
+        """Find the coarsest level that is not coarser than ``downsample``; 0 if all are.
 
         Args:
-            downsample: pixels of level 0 per pixel asked for, such as target mpp / mpp of level 0.
+            downsample: pixels of level 0 per pixel that is needed, such as target mpp / mpp of level 0.
         """
         fine = [
             level
@@ -126,9 +130,9 @@ class Slide(ABC):
     def read_region(
         self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """Read a rectangle within a level as RGB; white where nothing was scanned or all is transparent.
+        """Read a rectangle within a level as RGB; gaps of the scan and transparent pixels are white.
 
-        A pixel is the same whatever the rectangle around it, and threads may read at the same time.
+        A pixel does not depend on the rectangle that contains it. Threads may read at the same time.
 
         Raises:
             InputError: if the rectangle is empty or reaches beyond the level, or its pixels are damaged.
@@ -138,7 +142,7 @@ class Slide(ABC):
         """Read a rectangle of level 0, all of it by default, with the channels that the file has.
 
         Raises:
-            InputError: as `read_region`, or if memory does not hold the rectangle.
+            InputError: as `read_region`, or if the rectangle does not fit into memory.
         """
         width, height = size_xy = size_xy or self.levels_xy[0]
         self._ensure_memory(BYTES_PER_PX, size_xy)
@@ -169,10 +173,10 @@ class Slide(ABC):
         self.close()
 
     def _place(self, level: int, level_xy: tuple[int, int], size_xy: tuple[int, int]) -> str:
-        """Describe in words a rectangle that lies within the level.
+        """Describe a rectangle in words, for messages.
 
         Raises:
-            InputError: if it does not.
+            InputError: if it is not within the level.
         """
         (x, y), (width, height) = level_xy, size_xy
         path, levels = self.description.path, self.levels_xy
@@ -187,11 +191,11 @@ class Slide(ABC):
         return place
 
     def _ensure_memory(self, bytes_per_px: int, size_xy: tuple[int, int]) -> None:
-        """Raise `InputError` if memory does not hold so many pixels."""
+        """Raise `InputError` if so many pixels do not fit into memory."""
         width, height = size_xy
         sentence = f"{self.description.path}: {width} x {height} px are too large to be held in memory"
         ensure_memory(bytes_per_px * width * height, InputError, sentence)
 
     def _refuse_associated(self, name: str) -> InputError:
-        """The error for a name that no associated image has."""
+        """Make the error for a name that no associated image has."""
         return InputError(f"{self.description.path} has no associated image {name!r}.")

@@ -198,13 +198,13 @@ def read_tissue(path: Path, slide: Slide, l0_xy: tuple[int, int], size_xy: tuple
     """Read the part of a drawn mask that covers a rectangle, with an error of one cell at most.
 
     Args:
-        path: a PNG or TIFF file over the whole slide; its pixels are not 0 on tissue.
+        path: a PNG or TIFF file over the whole slide, or over its bounds as QuPath shows them; its pixels are
+            not 0 on tissue.
 
     Raises:
-        InputError: if the file cannot be read, or does not have the proportions of the slide.
+        InputError: if the file cannot be read, or has neither the proportions of the slide nor of its bounds.
     """
-    drawn = read_mask(path)
-    _check_proportions(path, drawn.shape, slide.levels_xy[0])
+    drawn = _over_the_slide(path, read_mask(path), slide)
     # Axis by axis, a cell is tissue if any pixel of the mask that it overlaps is.
     for axis, n in enumerate(grid_of(slide, size_xy)):
         xy = 1 - axis
@@ -260,14 +260,33 @@ def _without_small(found: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarra
     return np.asarray(stays[patches], bool)
 
 
-def _check_proportions(path: Path, drawn: tuple[int, ...], whole_xy: tuple[int, int]) -> None:
-    height, width = drawn
-    tolerance = 1 / min(height, width) + 0.01  # thumbnails are rounded to whole pixels
-    if abs(math.log(width / height * whole_xy[1] / whole_xy[0])) > tolerance:
+def _over_the_slide(path: Path, drawn: Bool[np.ndarray, "h w"], slide: Slide) -> Bool[np.ndarray, "H W"]:
+    """Return a mask as it is if it covers the slide; extend it if it covers the bounds.
+
+    Raises:
+        InputError: if it has the proportions of neither.
+    """
+    whole_xy, bounds_xy = slide.levels_xy[0], slide.description.bounds_size_xy
+    if _has_proportions(drawn.shape, whole_xy):
+        return drawn
+    if bounds_xy is None or not _has_proportions(drawn.shape, bounds_xy):
         raise InputError(
-            f"{path} has {width} x {height} px, other proportions than the slide of "
+            f"{path} has {drawn.shape[1]} x {drawn.shape[0]} px, other proportions than the slide of "
             f"{whole_xy[0]} x {whole_xy[1]} px: a tissue mask must cover the whole slide."
         )
+    margins = []
+    for axis, xy in ((0, 1), (1, 0)):
+        step = drawn.shape[axis] / bounds_xy[xy]  # pixels of the mask per pixel of level 0
+        before = round(slide.description.bounds_xy[xy] * step)
+        margins.append((before, max(round(whole_xy[xy] * step) - before - drawn.shape[axis], 0)))
+    return np.pad(drawn, margins)
+
+
+def _has_proportions(shape: tuple[int, ...], size_xy: tuple[int, int]) -> bool:
+    """Whether a mask has the proportions of a size, except for rounding to whole pixels."""
+    height, width = shape
+    tolerance = 1 / min(height, width) + 0.01
+    return abs(math.log(width / height * size_xy[1] / size_xy[0])) <= tolerance
 
 
 def _neighbours(
