@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,24 @@ def test_plain_tensors_and_liif_s_structure(tmp_path: Path) -> None:
 def test_the_older_format_is_read(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert torch.equal(read_checkpoint(tmp_path / "old.pt").state["a"], torch.ones(2))
+
+
+def test_a_checkpoint_that_unpacks_to_much_more_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(10**6)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for member in plain.namelist():
+            packed.writestr(member, plain.read(member))
+    with pytest.raises(WeightsError, match=r"packed\.pth is compressed"):
+        read_checkpoint(tmp_path / "packed.pth")
+
+
+def test_a_tensor_that_repeats_its_data_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1).expand(10**12)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="repeats its data"):
+        read_checkpoint(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

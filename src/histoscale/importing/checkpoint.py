@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ import torch
 from torch import Tensor
 
 from histoscale.errors import WeightsError
+from histoscale.resources import format_bytes
 
 State: TypeAlias = dict[str, Tensor]
 """Tensors by name, of a model of this package or of an official one."""
 
+LARGEST_RATIO = 2
+"""Of the unpacked size to the size of a checkpoint."""
 HOLDERS = ("params_ema", "params", "state_dict")
 """Keys of the tensors in checkpoints of SwinIR's and other repositories; the first that exists is used."""
 
@@ -69,11 +73,14 @@ def _foreign(held: Any) -> str:
             return f"an object of type {type(tensor).__name__} under {name!r:.80}"
         if tensor.layout is not torch.strided or tensor.is_meta:
             return f"a tensor that is sparse or has no data under {name!r:.80}"
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            return f"a tensor that repeats its data under {name!r:.80}"  # a copy could be of any size
     return "" if held else "none"
 
 
 def _loaded(content: bytes, path: Path) -> Any:
     """Unpickle tensors only; turn every error into a `WeightsError`."""
+    _refuse_compressed(content, path)
     try:
         with warnings.catch_warnings(action="ignore"):  # warnings about pickle protocols
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -83,6 +90,20 @@ def _loaded(content: bytes, path: Path) -> Any:
         else:
             reason = "is not a PyTorch checkpoint, or is damaged"
         raise WeightsError(f"{path} {reason}: give another file.") from None
+
+
+def _refuse_compressed(content: bytes, path: Path) -> None:
+    """Raise `WeightsError` if the content unpacks to much more than its size, which PyTorch never writes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile:  # the format of PyTorch before 1.6, which has no compression; or damaged
+        return
+    if unpacked > LARGEST_RATIO * len(content):
+        raise WeightsError(
+            f"{path} is compressed, and unpacks from {format_bytes(len(content))} to "
+            f"{format_bytes(unpacked)}: save it by torch.save."
+        )
 
 
 def _unwrapped(held: Any) -> tuple[Any, bool]:
