@@ -189,6 +189,20 @@ def test_cards_that_do_not_fit_are_refused(saved: Path, fields: dict[str, Any], 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("number", [10_000_000, 10**30, [8, 10**9], {"depth": 10**9}, 1e308])
+def test_a_card_of_a_model_beyond_its_weights_is_refused_at_once(saved: Path, number: Any) -> None:
+    edit(saved, architecture={"name": "iste-fast", "arguments": ARGUMENTS | {"blocks": number}})
+    with pytest.raises(WeightsError, match=r"blocks above 1024|depth above 1024"):
+        weights.load(saved)
+
+
+def test_a_number_that_torch_does_not_compute_with_is_refused(saved: Path) -> None:
+    tensors = safetensors.load_file(saved)
+    rewrite(saved, {name: tensor.to(torch.float8_e4m3fn) for name, tensor in tensors.items()})
+    with pytest.raises(WeightsError, match="float8_e4m3fn"):
+        weights.load(saved)
+
+
 def test_a_card_that_is_not_json_is_refused(saved: Path) -> None:
     saved.with_suffix(".json").write_text("{ broken")
     with pytest.raises(WeightsError, match="card"):

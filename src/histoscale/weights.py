@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from histoscale.errors import ConfigError, OutputError, WeightsError
+from histoscale.errors import ConfigError, OutputError, WeightsError, reason_of
 from histoscale.files import atomic_write, write_text
 from histoscale.models.base import SuperResolver, count_parameters, moved
 from histoscale.models.catalog import build
@@ -24,6 +24,10 @@ Scale: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 
 SHIPPED = Path(__file__).parent / "shipped"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+UNREAD = {torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz}
+"""Types that a file may hold and torch does not compute with."""
+SMALL_ARGUMENT = 1024
+"""An argument of a model that is not checked: building takes a second at most."""
 NOT_STATED = "not stated"
 PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
 
@@ -155,6 +159,7 @@ def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperR
         tensors = safetensors.load(content)
     except SafetensorError as error:
         raise WeightsError(f"The weights in {path} cannot be read: {error}.") from None
+    _check_size(described.architecture.arguments, tensors, path)
     model = _built(described.architecture, path)
     _check_fit(tensors, model, path)
     _check_finite(tensors, path)
@@ -215,6 +220,28 @@ def _built(architecture: Architecture, path: Path) -> SuperResolver:
         return build(architecture.name, **architecture.arguments)
     except ConfigError as error:
         raise WeightsError(f"The card of {path} names a model that cannot be built: {error}") from None
+    except (MemoryError, RuntimeError, OverflowError) as error:
+        reason = reason_of(error)
+        raise WeightsError(f"The card of {path} names a model that is too large: {reason}.") from error
+
+
+def _check_size(arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `WeightsError` if an argument in the card exceeds what the tensors show.
+
+    A number of layers is at most the number of tensors, and a width at most a side of one of them. Without
+    this check a card could make the building of the model take hours.
+    """
+    sides = (side for tensor in tensors.values() for side in tensor.shape)
+    largest = max(SMALL_ARGUMENT, len(tensors), *sides)
+    for name, value in arguments.items():
+        if isinstance(value, Mapping):
+            _check_size(value, tensors, path)
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(number, int | float) and not number <= largest for number in numbers):
+            raise WeightsError(
+                f"The card of {path} names a model with {name} above {largest}, which is more than the "
+                "weights show: give the original card."
+            )
 
 
 def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) -> None:
@@ -231,7 +258,7 @@ def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) 
         if tensor.shape != like.shape:
             shapes = f"expected {tuple(like.shape)}, found {tuple(tensor.shape)}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {shapes}.")
-        if tensor.is_floating_point() != like.is_floating_point():
+        if tensor.is_floating_point() != like.is_floating_point() or tensor.dtype in UNREAD:
             types = f"expected {like.dtype}, found {tensor.dtype}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {types}.")
 
