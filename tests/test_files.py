@@ -117,7 +117,7 @@ def test_what_came_meanwhile_is_kept(new: New, tmp_path: Path) -> None:
     assert content(tmp_path / "x") == "theirs"
 
 
-def test_the_earlier_folder_comes_back_if_the_new_one_cannot_take_its_place(
+def test_the_earlier_folder_is_restored_if_the_new_one_cannot_replace_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "x.zarr"
@@ -188,7 +188,7 @@ def test_a_link_planted_under_the_temporary_name_is_not_followed(
     assert not (tmp_path / "out" / "x").exists()
 
 
-def test_nobody_can_guess_a_temporary_name(tmp_path: Path) -> None:
+def test_a_temporary_name_cannot_be_guessed(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "x") as one, atomic_write(tmp_path / "x") as other:
         assert one != other
 
@@ -340,7 +340,7 @@ def test_a_dead_run_holds_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_folders_made_for_nothing_go_again(tmp_path: Path) -> None:
+def test_empty_folders_that_were_made_are_removed(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), lock(tmp_path / "new" / "run"):
         raise ZeroDivisionError
     assert names(tmp_path) == []
@@ -365,7 +365,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_system_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(held: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 

@@ -174,5 +174,5 @@ def test_it_measures_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
         (ValueError("out of memory"), False),
     ],
 )
-def test_out_of_memory_is_told_from_other_errors(error: Exception, is_so: bool) -> None:
+def test_out_of_memory_is_recognised_among_other_errors(error: Exception, is_so: bool) -> None:
     assert is_out_of_memory(error) is is_so

@@ -139,7 +139,7 @@ def test_excels_byte_order_mark_is_no_error(path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["steps = " + "9" * 5000, "steps = " + "[" * 5000, "steps", "\0", "x = 1\nx = 2"]
 )
-def test_what_is_no_toml_is_one_sentence(tmp_path: Path, text: str) -> None:
+def test_invalid_toml_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"run\.toml is not valid TOML"):
         read_run(tmp_path / "run.toml")

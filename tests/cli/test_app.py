@@ -72,7 +72,7 @@ def test_a_signal_while_writing_leaves_no_partial_file(source: Path, number: str
 
 
 @pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_asleep_unless_a_person_says_otherwise(
+def test_threads_wait_passively_unless_the_environment_differs(
     said: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", said or "")

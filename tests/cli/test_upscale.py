@@ -42,7 +42,7 @@ def test_upscale_prints_one_line(source: Path) -> None:
     ("words", "size"),
     [(["--size", "31x21"], (31, 21)), (["--mpp", "0.8"], (38, 25)), (["--magnification", "10"], (30, 20))],
 )
-def test_the_other_wishes(source: Path, words: list[str], size: tuple[int, int]) -> None:
+def test_the_other_ways_to_give_a_size(source: Path, words: list[str], size: tuple[int, int]) -> None:
     result = call("upscale", source, "-o", source.with_name("b.png"), *words)
     assert result.exit_code == 0, result.stderr
     assert Image.open(source.with_name("b.png")).size == size
@@ -160,16 +160,18 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(source: Path) -> 
         ("b.ome.tiff", ["--quality", "50", "--layout", "both"], ""),
     ],
 )
-def test_an_option_in_vain_is_said(source: Path, name: str, words: list[str], said: str) -> None:
+def test_an_option_without_effect_gives_a_remark(
+    source: Path, name: str, words: list[str], said: str
+) -> None:
     result = call("upscale", source, "-o", source.with_name(name), "--scale", 0.5, "--workers", 1, *words)
     assert result.exit_code == 0
     assert said in result.stderr
     assert ("no effect" in result.stderr) == bool(said)
 
 
-def test_pictures_are_reported_on_request(source: Path) -> None:
+def test_images_are_reported_on_request(source: Path) -> None:
     broken = source.with_name("broken.png")
-    broken.write_bytes(b"not a picture")
+    broken.write_bytes(b"not an image")
     reports = source.with_name("reports")
     words = ["upscale", broken, source, "-o", source.with_name("out"), "--scale", 0.5]
     assert call(*words).exit_code == 1

@@ -17,16 +17,16 @@ def test_the_mean_grows_from_two_to_the_largest_by_half_way() -> None:
     assert {mean_factor(share, 2) for share in (0, 0.3, 1)} == {2}
 
 
-def test_pictures_are_degraded_as_test_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_degraded_as_test_images_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curriculum, "SPREAD", 0.0)
-    picture = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
-    target = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    image = np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+    target = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     made = blurred_by_curriculum(target, 1.0, 3)[0].permute(1, 2, 0).numpy() * 255
-    wanted = upscale_bicubic(degrade(picture, (8, 8), 3.0), (24, 24))
+    wanted = upscale_bicubic(degrade(image, (8, 8), 3.0), (24, 24))
     assert np.abs(made.clip(0, 255) - wanted).max() < 4
 
 
-def test_each_picture_has_a_factor_of_its_own_of_at_least_one() -> None:
+def test_each_image_has_its_own_factor_of_at_least_one() -> None:
     rng = np.random.default_rng(0)
     target = torch.from_numpy(rng.random((1, 3, 16, 16), dtype=np.float32)).repeat(6, 1, 1, 1)
     made = blurred_by_curriculum(target, 0.0, 4)

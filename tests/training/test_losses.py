@@ -69,7 +69,7 @@ def test_each_of_two_adversaries_learns_from_its_own_share_of_the_loss() -> None
     )
     with torch.no_grad():
         for parameter in objective.adversary.parameters():
-            parameter.mul_(4)  # so that its verdict depends on the picture
+            parameter.mul_(4)  # so that its verdict depends on the image
     loss = objective(one, 0.0)
     loss.backward()
     target, enlarged = one.target / 255, bicubic_resize(one.lr / 255, (16, 16))
@@ -193,4 +193,4 @@ def test_residual_draws_its_own_pixels() -> None:
         objective_for(sampled, ISTEPlus(**PLUS))
 
 
-# The growing factor, and what it does to pictures.
+# The growing factor, and what it does to images.

@@ -1,4 +1,4 @@
-"""Training runs for real on tiny pictures: it learns, it resumes bit for bit, it stops when told."""
+"""Training runs for real on tiny images: it learns, it resumes bit for bit, it stops when told."""
 
 import json
 import os
@@ -55,7 +55,7 @@ LI2021 = ("li2021", "{scale = 3, width = 4}")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two pictures with structure, in both splits."""
+    """Two images with structure, in both splits."""
     folder = tmp_path / "data"
     folder.mkdir()
     rows = ["set,split,id,file"]
@@ -85,7 +85,7 @@ def interrupt_at(step: int) -> Report:
     return interrupt
 
 
-def test_a_run_learns_and_leaves_everything_behind(tmp_path: Path, root: Path) -> None:
+def test_a_run_learns_and_writes_all_its_files(tmp_path: Path, root: Path) -> None:
     weights, _ = train(write_run(tmp_path, root, 30), tmp_path / "out")
     lines = read_metrics(tmp_path / "out" / "metrics.jsonl")
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -204,7 +204,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, root: Path) -> 
     assert after == before
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path: Path, root: Path) -> None:
+def test_a_loss_that_is_not_a_number_keeps_the_last_good_state(tmp_path: Path, root: Path) -> None:
     run, folder = write_run(tmp_path, root, 50), tmp_path / "out"
     overrides = ["training.rate=1e9", "training.clip=0", "training.checkpoint_minutes=1e-9"]
     with pytest.raises(TrainingError, match=r"step \d+ .* state, of step \d+: lower training\.rate"):
@@ -253,7 +253,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, root: Path
         train(write_run(tmp_path, root, 2), tmp_path / "out", resume=True)
 
 
-def test_a_folder_that_is_at_work_is_left_alone(tmp_path: Path, root: Path) -> None:
+def test_a_folder_in_use_is_refused(tmp_path: Path, root: Path) -> None:
     with lock(tmp_path / "out"):
         with pytest.raises(OutputError, match=r"Another run .*out"):
             train(write_run(tmp_path, root, 1), tmp_path / "out")

@@ -1,4 +1,4 @@
-"""A small untrained model on disk, and pictures to upscale."""
+"""A small untrained model on disk, and images to upscale."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SMALL = {"blocks": 1, "channels": 8, "hidden": 16, "waves": 7}
 
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights that visibly change a picture, trained "for" x1 to x4."""
+    """Random weights that visibly change an image, trained "for" x1 to x4."""
     torch.manual_seed(0)
     model = build("iste-fast", **SMALL)
     for parameter in model.parameters():
@@ -44,14 +44,14 @@ def engine(small_weights: Path) -> Engine:
 
 @pytest.fixture
 def rgb() -> UInt8[np.ndarray, "h w 3"]:
-    """A smooth random picture, 40 x 60."""
+    """A smooth random image, 40 x 60."""
     coarse = np.random.default_rng(0).integers(0, 256, (10, 15, 3), np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((60, 40), Image.Resampling.BICUBIC))
 
 
 @pytest.fixture
 def source(tmp_path: Path, rgb: UInt8[np.ndarray, "h w 3"]) -> Path:
-    """The picture on disk, 0.5 um per pixel."""
+    """The image on disk, 0.5 um per pixel."""
     path = tmp_path / "a.png"
     Image.fromarray(rgb).save(path, dpi=(50_800, 50_800))
     return path

@@ -33,7 +33,7 @@ TILE_PX = 32
 
 @pytest.fixture
 def plan(source: Path, small_weights: Path) -> SlidePlan:
-    """The random picture, 40 x 60, doubled by the small model: 3 x 4 tiles."""
+    """The random image, 40 x 60, doubled by the small model: 3 x 4 tiles."""
     card = weights.card(small_weights)
     setting = ModelSetting(str(small_weights), card.sha256, "cpu", "any", "fp32", halo_px=24, alignment_px=1)
     return SlidePlan(source, 0, (0, 0), (60, 40), (0, 0, 60, 40), (120, 80), TILE_PX, "model", setting)
@@ -222,7 +222,7 @@ def test_workers_that_die_over_one_tile_end_the_run(executor: DaskExecutor) -> N
 
 
 @pytest.mark.slow
-def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_is_an_error_with_advice(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from histoscale.upscaling.dask_executor import DaskExecutor\n"

@@ -76,7 +76,7 @@ def test_memory_that_runs_out(error: Exception) -> None:
         raise error
 
 
-def test_other_errors_are_not_disguised() -> None:
+def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shape"), enough_memory("x.png"):
         raise RuntimeError("shape")
 
@@ -113,6 +113,6 @@ def test_a_fixed_scale_model_is_resized_where_that_is_allowed(
     assert np.abs(np.asarray(tifffile.imread(slide, series=0, level=0)).astype(int) - whole).max() <= 1
 
 
-def test_its_own_scale_asks_for_no_remark(edsr: str, source: Path) -> None:
+def test_the_scale_of_the_model_gives_no_remark(edsr: str, source: Path) -> None:
     engine = Engine(edsr, "cpu", "fp32", allow_resize=True)
     assert upscale_image(source, source.with_name("b.png"), Options(scale=2), engine).remarks == ()

@@ -23,7 +23,7 @@ MIB = 2**20
 
 @pytest.fixture
 def job(source: Path) -> TileJob:
-    """The 40 x 60 picture copied in tiles of 16 px: no model, hence quick."""
+    """The 40 x 60 image copied in tiles of 16 px: no model, hence quick."""
     plan = SlidePlan(source, 0, (0, 0), (60, 40), (0, 0, 60, 40), (60, 40), 16, "copy")
     store = TileStore(source.with_name("store"))
     store.create((40, 60), 16, {})

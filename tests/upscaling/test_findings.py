@@ -20,7 +20,7 @@ FIELD = Rectangle((0, 0), (160, 192))
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """Smooth noise, 160 wide and 192 high."""
     return np.asarray(
         Image.fromarray(np.random.default_rng(0).integers(60, 200, (96, 80, 3), np.uint8)).resize((160, 192))
@@ -28,9 +28,9 @@ def picture() -> np.ndarray:
 
 
 @pytest.fixture
-def source(tmp_path: Path, picture: np.ndarray) -> Path:
+def source(tmp_path: Path, image: np.ndarray) -> Path:
     path = tmp_path / "source.png"
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
     return path
 
 
@@ -55,11 +55,11 @@ def test_the_share_of_tissue_is_that_of_the_saved_mask(tmp_path: Path) -> None:
 
 
 def test_both_views_show_the_same_field(
-    plan: SlidePlan, store: TileStore, picture: np.ndarray, source: Path, tmp_path: Path
+    plan: SlidePlan, store: TileStore, image: np.ndarray, source: Path, tmp_path: Path
 ) -> None:
     field = Rectangle((0, 96), (160, 96))
     target = tmp_path / "target.png"
-    Image.fromarray(picture[96:]).resize((640, 384), Image.Resampling.BICUBIC).save(target)
+    Image.fromarray(image[96:]).resize((640, 384), Image.Resampling.BICUBIC).save(target)
     with open_slide(source) as slide:
         found = measure_written(slide, field, plan, store, target)
     assert found.tissue_share is None

@@ -40,11 +40,11 @@ def test_size_gives_exactly_that_size() -> None:
     assert (target.size_xy, target.scale_xy, target.remarks) == ((1500, 1000), (2.5, 2.5), ())
 
 
-def test_size_rounded_by_a_pixel_is_no_reason_for_a_remark() -> None:
+def test_a_size_rounded_by_a_pixel_gives_no_remark() -> None:
     assert resolve(Options(size_xy=(1000, 667)), (600, 400), None, None).remarks == ()
 
 
-def test_size_of_other_proportions_is_made_and_said() -> None:
+def test_a_size_of_other_proportions_gives_a_remark() -> None:
     target = resolve(Options(size_xy=(1500, 900)), (600, 400), HALF, None)
     assert target.mpp == pytest.approx((0.2, 0.5 * 400 / 900))
     assert target.remarks == (
@@ -68,7 +68,7 @@ def test_magnification_is_the_ratio_of_powers() -> None:
     assert (target.size_xy, target.power, target.remarks) == ((1200, 800), 40, ())
 
 
-def test_magnification_without_a_power_says_what_it_took() -> None:
+def test_magnification_without_a_power_names_the_estimate() -> None:
     target = resolve(Options(magnification=40), (600, 400), Mpp(0.499, 0.499), None)
     assert target.size_xy == (1198, 798)
     assert target.remarks == ("no objective power is recorded: estimated as 10 / mpp = 20.04",)
@@ -79,7 +79,7 @@ def test_magnification_without_anything() -> None:
         resolve(Options(magnification=40), (600, 400), None, None)
 
 
-def test_power_against_mpp_is_said() -> None:
+def test_a_power_that_contradicts_the_mpp_gives_a_remark() -> None:
     target = resolve(Options(magnification=40), (600, 400), Mpp(0.25, 0.25), 20)
     assert target.size_xy == (1200, 800)
     assert target.remarks == ("the objective power of 20 contradicts 0.25 um/px, which is that of 40x",)
@@ -98,7 +98,7 @@ def test_impossible_sizes(size: tuple[int, int]) -> None:
         Options(size_xy=size)
 
 
-def test_one_wish_exactly() -> None:
+def test_exactly_one_size_is_required() -> None:
     with pytest.raises(ScaleError, match="exactly one"):
         Options()
     with pytest.raises(ScaleError, match="exactly one"):

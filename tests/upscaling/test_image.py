@@ -1,4 +1,4 @@
-"""One picture from file to file."""
+"""One image from file to file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_every_format(source: Path, rgb: np.ndarray, engine: Engine, suffix: str
     assert outcome.line().endswith(" MP/s")
 
 
-def test_below_one_is_bicubic_and_says_so(source: Path, rgb: np.ndarray) -> None:
+def test_a_scale_below_one_is_bicubic_and_recorded_so(source: Path, rgb: np.ndarray) -> None:
     target = source.with_name("b.png")
     outcome = upscale_image(source, target, Options(scale=0.5), Engine("nobody"))
     found = read(target)
@@ -107,7 +107,7 @@ def test_one_pixel(tmp_path: Path, engine: Engine) -> None:
     assert read(tmp_path / "b.png").colour.shape == (3, 3, 3)
 
 
-def test_source_mpp_goes_before_the_metadata_and_says_so(source: Path) -> None:
+def test_source_mpp_overrides_the_metadata_with_a_remark(source: Path) -> None:
     outcome = upscale_image(
         source, source.with_name("b.png"), Options(mpp=0.5, source_mpp=0.25), Engine("nobody")
     )
@@ -115,7 +115,7 @@ def test_source_mpp_goes_before_the_metadata_and_says_so(source: Path) -> None:
     assert outcome.remarks == ("--source-mpp 0.25 overrides the 0.5 of its PNG pHYs density",)
 
 
-def test_a_density_that_was_not_believed_is_said(tmp_path: Path, rgb: np.ndarray) -> None:
+def test_an_ignored_density_gives_a_remark(tmp_path: Path, rgb: np.ndarray) -> None:
     Image.fromarray(rgb).save(tmp_path / "a.png", dpi=(96, 96))
     outcome = upscale_image(tmp_path / "a.png", tmp_path / "b.png", Options(scale=0.5), Engine("nobody"))
     assert "not a microscope's" in outcome.remarks[0]
@@ -123,7 +123,7 @@ def test_a_density_that_was_not_believed_is_said(tmp_path: Path, rgb: np.ndarray
     assert "um/px unknown" in outcome.line()
 
 
-def test_beyond_the_trained_range_is_said(source: Path, engine: Engine) -> None:
+def test_a_scale_outside_the_trained_range_gives_a_remark(source: Path, engine: Engine) -> None:
     outcome = upscale_image(source, source.with_name("b.png"), Options(scale=5), engine)
     assert outcome.remarks == ("x5 is outside the range x1 to x4 that small was trained for",)
     outcome = upscale_image(source, source.with_name("c.png"), Options(scale=4.001), engine)
@@ -140,7 +140,7 @@ def test_both_axes_are_held_against_the_trained_range(source: Path, engine: Engi
     assert outcome.remarks[1] == f"x1.05 and x6 are {range_}"
 
 
-def test_twice_super_resolved_is_said(source: Path, engine: Engine) -> None:
+def test_a_super_resolved_source_gives_a_remark(source: Path, engine: Engine) -> None:
     first, second = source.with_name("b.png"), source.with_name("c.png")
     assert upscale_image(source, first, Options(scale=2), engine).remarks == ()
     outcome = upscale_image(first, second, Options(scale=2), engine)
@@ -186,7 +186,7 @@ def test_an_interrupt_leaves_nothing(source: Path, engine: Engine) -> None:
     assert list(source.parent.iterdir()) == [source]
 
 
-def test_a_small_picture_of_a_pyramid_comes_from_the_level_that_suits(tmp_path: Path) -> None:
+def test_a_small_output_is_read_from_a_lower_level(tmp_path: Path) -> None:
     pyramid = tmp_path / "p.tif"
     with tifffile.TiffWriter(pyramid) as tiff:
         for side, grey in ((2048, 50), (1024, 100), (512, 200)):
@@ -204,7 +204,7 @@ def test_a_small_picture_of_a_pyramid_comes_from_the_level_that_suits(tmp_path: 
         assert (found == grey).all()
 
 
-def test_a_real_slide_is_a_picture_of_level_zero(data_root: Path, tmp_path: Path) -> None:
+def test_a_slide_as_image_is_its_level_0(data_root: Path, tmp_path: Path) -> None:
     slide = data_root / "wsi" / "aperio" / "CMU-1-Small-Region.svs"
     outcome = upscale_image(slide, tmp_path / "b.tif", Options(magnification=10), Engine("nobody"))
     assert outcome.after_xy == (1110, 1484)
@@ -216,7 +216,7 @@ def test_a_real_slide_is_a_picture_of_level_zero(data_root: Path, tmp_path: Path
 # uint8 in, uint8 out.
 
 
-def test_enlarge_is_the_model(engine: Engine, rgb: np.ndarray) -> None:
+def test_the_model_computes_larger_sizes(engine: Engine, rgb: np.ndarray) -> None:
     image = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None] / 255
     with torch.inference_mode():
         wanted = engine.model(image, (97, 162)).clamp(0, 1).mul(255).round()[0].permute(1, 2, 0).numpy()

@@ -15,12 +15,12 @@ from histoscale.upscaling.results import Failure, Outcome, SlideOutcome
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two pictures, one damaged, and things to leave alone."""
+    """Two images, one damaged, and things to leave alone."""
     folder = tmp_path / "in"
     (folder / "deeper").mkdir(parents=True)
     for name in ("a.png", "c.JPG"):
         Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(folder / name)
-    (folder / "b.png").write_bytes(b"no picture")
+    (folder / "b.png").write_bytes(b"no image")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "notes.txt").write_text("x")
     return folder
@@ -49,7 +49,7 @@ def test_an_existing_folder_is_a_folder_whatever_its_name(tmp_path: Path) -> Non
     assert job.target == tmp_path / "x2.7" / "a.png"
 
 
-def test_a_folder_gives_its_pictures(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_gives_its_images(folder: Path, tmp_path: Path) -> None:
     jobs = plan_jobs([folder], tmp_path / "out")
     assert [(job.source.name, job.target.name) for job in jobs] == [
         (n, n) for n in ("a.png", "b.png", "c.JPG")
@@ -130,7 +130,7 @@ def test_what_stops_at_the_first_failure(folder: Path, tmp_path: Path) -> None:
     assert [result.source for result in results] == [job.source for job in jobs]
 
 
-def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Path) -> None:
+def test_a_finished_slide_is_skipped_when_resuming(source: Path) -> None:
     jobs = plan_jobs([source], source.with_name("b.ome.tiff"))
     options = Options(scale=0.5, model="nobody", workers=1, resume=True)
     (result,) = upscale_files(jobs, options)
@@ -140,7 +140,7 @@ def test_a_pyramid_is_asked_for_by_name_and_passed_over_when_resuming(source: Pa
     assert "finished" in told[0]
 
 
-def test_an_ome_zarr_is_a_file_not_a_folder_of_pictures(tmp_path: Path) -> None:
+def test_an_ome_zarr_is_one_slide_and_not_a_folder_of_images(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.ome.zarr").mkdir(parents=True)
     for given in (tmp_path / "in" / "a.ome.zarr", tmp_path / "in"):
         (job,) = plan_jobs([given], f"{tmp_path}/out/")

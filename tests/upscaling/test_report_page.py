@@ -64,7 +64,7 @@ def slide(name: str = "a.svs", remarks: tuple[str, ...] = ()) -> SlideOutcome:
     )
 
 
-def test_a_slide_is_told_in_full() -> None:
+def test_the_record_of_a_slide_is_complete() -> None:
     text = Reader(page([slide(remarks=("mpp and power disagree",))], run())).text
     for words in (
         *("1 file written", "super-resolved, not for primary diagnosis", "04 March 2026, 05:06 · 1 h 1 min"),
@@ -112,8 +112,8 @@ def test_it_adapts_to_dark_rooms_and_to_phones() -> None:
 
 
 def test_what_is_unknown_is_left_out() -> None:
-    picture = Outcome(Path("a.png"), Path("b.png"), (10, 10), (40, 20), None, None, "bicubic", 0.2)
-    shown = Reader(page([picture], run()))
+    image = Outcome(Path("a.png"), Path("b.png"), (10, 10), (40, 20), None, None, "bicubic", 0.2)
+    shown = Reader(page([image], run()))
     assert "×4, ×2" in shown.text
     assert "img" not in shown.tags
     for absent in ("peak memory", "tissue", "reading", "None"):

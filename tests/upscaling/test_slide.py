@@ -76,7 +76,7 @@ def pixels_of(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     return np.asarray(tifffile.imread(path, series=0, level=0))
 
 
-def test_a_region_is_the_picture_of_that_region(slide: Path, tmp_path: Path, small: Engine) -> None:
+def test_a_region_has_the_pixels_of_that_region(slide: Path, tmp_path: Path, small: Engine) -> None:
     outcome = run(slide, tmp_path / "a.ome.tiff", small, mpp=0.2)
     with open_slide(slide) as opened:
         field = opened.read_region(0, (700, 900), (100, 90))
@@ -261,13 +261,13 @@ def test_what_a_format_cannot_hold_leaves_no_store(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_micrometres_that_are_unknown_are_asked_for(data_root: Path, small: Engine, tmp_path: Path) -> None:
+def test_unknown_micrometres_are_an_error_with_advice(data_root: Path, small: Engine, tmp_path: Path) -> None:
     unknown = data_root / "wsi/aperio/TCGA-CR-7395-01A-01-TS1.svs"
     with pytest.raises(ScaleError, match="unknown: give --source-mpp"):
         run(unknown, tmp_path / "a.ome.tiff", small, mpp=0.25)
 
 
-def test_too_small_a_disk_is_said_before_the_work(
+def test_too_small_a_disk_is_refused_before_the_work(
     slide: Path, small: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
@@ -332,7 +332,7 @@ def test_micrometres_of_the_person_reach_the_tissue(slide: Path, tmp_path: Path,
     assert sides == [10, 40]
 
 
-def test_a_damaged_macro_is_left_out_and_said(slide: Path, tmp_path: Path) -> None:
+def test_a_damaged_macro_is_left_out_with_a_remark(slide: Path, tmp_path: Path) -> None:
     damaged = bytearray(slide.read_bytes())
     with tifffile.TiffFile(slide) as tiff:
         macro = tiff.pages[-1]

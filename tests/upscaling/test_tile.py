@@ -1,4 +1,4 @@
-"""Tiles of a slide: together they are the whole picture, whatever the model, the scale and the tile."""
+"""Tiles of a slide: together they are the whole image, whatever the model, the scale and the tile."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -220,7 +220,7 @@ def test_halves_have_the_pixels_of_the_whole(
     assert np.abs(pixels.astype(int) - whole).max() <= 1
 
 
-def test_other_errors_are_not_taken_for_want_of_memory(
+def test_other_errors_are_not_mistaken_for_missing_memory(
     model: TileModel, rgb: UInt8[np.ndarray, "h w 3"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_of_memory(monkeypatch, 0, RuntimeError("shapes do not match"))

@@ -80,7 +80,7 @@ class DaskExecutor:
             except HistoscaleError as error:
                 if self._address == LOCAL:
                     raise
-                raise type(error)(f"On a worker of {self._address}: {error}") from error
+                raise type(error)(f"On a worker of {self._address}: {error}", *error.args[1:]) from error
             return answer
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:

@@ -238,7 +238,7 @@ def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, 
         run(models, pictures, tmp_path / "out")
 
 
-def test_a_folder_that_is_at_work_is_left_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
     with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
         run(models, pictures, tmp_path / "out")
 
