@@ -1,10 +1,10 @@
-"""Which share of earlier weights to mix into later ones: gain over bicubic on validation images.
+"""Compare shares of earlier weights in a blend with later ones: gain over bicubic on validation images.
 
     python benchmarks/blend.py LATER.safetensors EARLIER.safetensors --share 0 0.1 0.2 0.5 1
 
-Beside the images as they are, the same made soft (a 20x scan interpolated to 40x, as frozen sections in
-MoNuSeg seem to be) and compressed, on which the later weights alone can fall below bicubic. Prints
-mean and least gain in dB and writes benchmarks/results/blend.md.
+The images are used unchanged, softened and compressed. A soft image is a 20x scan interpolated to 40x, as the
+frozen sections in MoNuSeg seem to be. On soft and compressed images the later weights alone can be worse than
+bicubic. Prints the mean and the smallest gain in dB and writes benchmarks/results/blend.md.
 """
 
 import argparse
@@ -25,14 +25,15 @@ from histoscale.imaging.degrade import Degradation
 from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.psnr import psnr_whole
-from histoscale.resources import find_precision
+from histoscale.resources import device_name, find_precision
 
 HR_PX = 300
-PRECISION = find_precision("auto", torch.device("cpu"))
+CPU = torch.device("cpu")
+PRECISION = find_precision("auto", CPU)
 
 
 class Case(NamedTuple):
-    """How a low-resolution image is made; ``quality`` 0 is no JPEG."""
+    """How a low-resolution image is made; ``quality`` 0 means no JPEG."""
 
     scale: float
     kind: Degradation = "B"
@@ -43,14 +44,14 @@ class Case(NamedTuple):
         kinds = [self.kind, "soft" if self.is_soft else "", f"JPEG {self.quality}" if self.quality else ""]
         return f"x{self.scale:g} {', '.join(kind for kind in kinds if kind)}"
 
-    def pair(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high resolution of the middle of a picture."""
+    def pair(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Make the low- and high-resolution image of the centre of an image."""
         lr_px = round(HR_PX / self.scale)
         hr_px = round(lr_px * self.scale)
         if self.is_soft:
-            middle = Image.fromarray(centre_crop(picture, 200))
-            picture = np.asarray(middle.resize((400, 400), Image.Resampling.BICUBIC))
-        hr = np.ascontiguousarray(centre_crop(picture, hr_px))
+            middle = Image.fromarray(centre_crop(image, 200))
+            image = np.asarray(middle.resize((400, 400), Image.Resampling.BICUBIC))
+        hr = np.ascontiguousarray(centre_crop(image, hr_px))
         lr = degrade(hr, (lr_px, lr_px), self.scale, self.kind)
         return (compress_jpeg(lr, self.quality) if self.quality else lr).copy(), hr
 
@@ -63,7 +64,7 @@ CASES = (
 
 
 def main() -> None:
-    """Blend, score, write."""
+    """Blend, score and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("later")
     parser.add_argument("earlier")
@@ -77,8 +78,8 @@ def main() -> None:
     records = (
         find_images(options.data, ("monuseg",), "val") + find_images(options.data, ("glas",), "val")[::8]
     )
-    pictures = [read_rgb(record.path) for record in records]
-    pairs = {case: [case.pair(picture) for picture in pictures] for case in CASES}
+    images = [read_rgb(record.path) for record in records]
+    pairs = {case: [case.pair(image) for image in images] for case in CASES}
     rows = [f"| share | {' | '.join(str(case) for case in CASES)} |", "|---" * (len(CASES) + 1) + "|"]
     for share in options.share:
         model.load_state_dict({k: (1 - share) * later[k] + share * earlier[k] for k in later})
@@ -91,9 +92,10 @@ def main() -> None:
             ]
             cells.append(f"{np.mean(gains):+.2f} ({min(gains):+.2f})")
         rows.append(f"| {share:g} | {' | '.join(cells)} |")
-    title = f"# Share of earlier weights\n\n{date.today()}, {len(pictures)} validation images, "
+    title = f"# Share of earlier weights\n\n{date.today()}, {len(images)} validation images, "
     note = (
-        f"middle {HR_PX} px, whole in 8 bit, {PRECISION}: gain over bicubic in dB, and the least of an image."
+        f"centre {HR_PX} px, whole in 8 bit, {PRECISION} on {device_name(CPU)}: "
+        "mean gain over bicubic in dB, and the smallest gain of an image."
     )
     text = title + note + "\n\n" + "\n".join(rows) + "\n"
     write_text(Path(__file__).parent / "results" / "blend.md", text)

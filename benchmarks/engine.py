@@ -1,10 +1,11 @@
-"""Exact engine against the published layout: processor time, peak memory and difference, on one core.
+"""Compare the exact engine with the published layout: processor time, memory and difference, on one core.
 
     python benchmarks/engine.py [--weights NAME_OR_PATH] [--output benchmarks/results/engine.md]
 
-A 96 x 96 low-resolution image, given as encoder features; points per call as in the paper's Table 8 (48^2,
-96^2 and 192^2 of the x2 grid), and the published test's 30,000 at x4. Each line of the table is a fresh
-process: time is the processor's, the smallest of its runs; memory is the peak above what it held before.
+The input is the encoder features of a 96 x 96 low-resolution image. Points per call are those of the paper's
+Table 8 (48^2, 96^2 and 192^2 of the x2 grid) and the 30,000 at x4 of the published test. Each line of the
+table is measured in a new process. Time is processor time, the fastest of the repetitions; memory is the peak
+above the memory before the call.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from histoscale.models.base import as_grid
 from histoscale.models.iste.decoding import decode_points
 from histoscale.models.iste.model import ISTE
 from histoscale.models.local_ensemble import corners
+from histoscale.resources import device_name
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "cmu-1.png"
 LR_PX = 96
@@ -38,13 +40,13 @@ CASES = {
     "x2, 96^2 points a call": (2, 96**2, None),
     "x2, 192^2 points a call": (2, 192**2, None),
 }
-"""Scale, points that are decoded together, and how many of the grid's points (None: all)."""
+"""Scale, points per call, and the number of points of the grid (None: all)."""
 TRAINING = "training step, 48 x 48, 2304 points, x2.5"
 REPEATS = {"published": 1, "exact fp32": 2, "exact bf16": 2}
 
 
 class Setting:
-    """One case: a model, the features of the example image, the points."""
+    """One case: a model, the features of the example image and the points."""
 
     def __init__(self, case: str, weights: str | None):
         self.training = case == TRAINING
@@ -65,25 +67,25 @@ class Setting:
         with torch.no_grad():
             self.features = self.model.encoder(bicubic_resize(high, (side, side)) * 2 - 1).clone()
 
-    def answer(self, engine: str) -> Tensor:
-        """RGB at the points."""
+    def decode(self, engine: str) -> Tensor:
+        """Compute RGB at the points."""
         if engine == "published":
             return official_layout.decode(self.branches, self.features, self.positions, self.cell, self.chunk)
         with torch.autocast("cpu", torch.bfloat16, enabled=engine.endswith("bf16")):
             maps = self.branches(self.features)
             parts = self.positions.split(self.chunk, dim=1)
-            answers = [decode_points(self.branches, maps, part, self.cell).float() for part in parts]
-            return torch.cat(answers, dim=1)
+            colours = [decode_points(self.branches, maps, part, self.cell).float() for part in parts]
+            return torch.cat(colours, dim=1)
 
     def step(self, engine: str) -> list[Tensor]:
-        """Gradients of the L1 loss."""
+        """Compute the gradients of the L1 loss."""
         self.branches.zero_grad()
-        self.answer(engine).abs().mean().backward()
+        self.decode(engine).abs().mean().backward()
         return [p.grad for p in self.branches.parameters()]
 
     @torch.no_grad()
     def near_ties(self) -> Tensor:
-        """Points where, in some corner, the two best similarities differ by at most 1e-6."""
+        """Find points whose two best similarities differ by at most 1e-6 in at least one corner."""
         maps = self.branches(self.features)
         tied = []
         for part in self.positions.split(self.chunk, dim=1):
@@ -101,7 +103,7 @@ class Setting:
 
 
 def load(weights: str | None) -> ISTE:
-    """The model measured: given weights, or ISTE with EDSR-baseline as it is born."""
+    """Load the given weights, or build an untrained ISTE with EDSR-baseline."""
     torch.manual_seed(0)
     if weights is None:
         return ISTE("edsr").eval()
@@ -109,12 +111,12 @@ def load(weights: str | None) -> ISTE:
 
     model = load_weights(weights)
     if not isinstance(model, ISTE):
-        raise SystemExit(f"{weights} is not an ISTE.")
+        raise SystemExit(f"{weights} is not an ISTE: give weights of an ISTE.")
     return model.eval()
 
 
 def crop(side_px: int) -> Tensor:
-    """The top left of the example picture, continued by reflection where it is too small, in [0, 1]."""
+    """Crop the upper left of the example image, extended by reflection if necessary, in [0, 1]."""
     pixels = np.asarray(Image.open(EXAMPLE).convert("RGB"))
     missing = [(0, max(0, side_px - n)) for n in pixels.shape[:2]]
     pixels = np.pad(pixels, [*missing, (0, 0)], mode="reflect")[:side_px, :side_px]
@@ -122,7 +124,7 @@ def crop(side_px: int) -> Tensor:
 
 
 def peak_mib(start: bool = False) -> float:
-    """Memory held now, after forgetting earlier peaks; or the highest since."""
+    """Return the peak memory since the last ``start``; with ``start``, reset it and return the memory now."""
     if start:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
@@ -132,8 +134,8 @@ def peak_mib(start: bool = False) -> float:
 
 
 def worker(setting: Setting, engine: str, output: Path) -> None:
-    """Measure one line of the table, and keep its result."""
-    run: Any = setting.step if setting.training else torch.no_grad()(setting.answer)
+    """Measure one line of the table and save its result."""
+    run: Any = setting.step if setting.training else torch.no_grad()(setting.decode)
     before = peak_mib(start=True)
     times = []
     for _ in range(REPEATS[engine]):
@@ -145,7 +147,8 @@ def worker(setting: Setting, engine: str, output: Path) -> None:
 
 
 def measure(setting: Setting, engine: str) -> dict[str, Any]:
-    """A line of the table, from a process of its own; this one computes nothing big, so none inherits it."""
+    """Measure a line of the table in a new process."""
+    # This process allocates little, so the new one inherits little memory.
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "result.pt"
         process = get_context("fork").Process(target=worker, args=(setting, engine, output))
@@ -155,7 +158,7 @@ def measure(setting: Setting, engine: str) -> dict[str, Any]:
 
 
 def near_ties(setting: Setting) -> Tensor:
-    """`Setting.near_ties`, from a process of its own."""
+    """Compute `Setting.near_ties` in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "ties.pt"
         process = get_context("fork").Process(target=lambda: torch.save(setting.near_ties(), output))
@@ -165,12 +168,12 @@ def near_ties(setting: Setting) -> Tensor:
 
 
 def psnr(setting: Setting, result: Tensor) -> float:
-    """Against the example picture itself, dB."""
+    """Compute PSNR against the example image in dB."""
     return float(-10 * torch.log10(((result / 2 + 0.5).clamp(0, 1) - setting.target).square().mean()))
 
 
 def table(weights: str | None, only: str) -> list[str]:
-    """The table, line by line; each case is printed when it is done."""
+    """Measure all cases and return the table; print each case when it is done."""
     lines = [
         "| case | engine | processor s | ratio | peak MiB | ratio | largest difference | left out |",
         "|---|---|---|---|---|---|---|---|",
@@ -195,7 +198,7 @@ def table(weights: str | None, only: str) -> list[str]:
 
 
 def difference(setting: Setting, engine: str, found: Any, published: Any, tied: Tensor) -> str:
-    """How far two results lie apart."""
+    """Compute the largest difference of two results."""
     if setting.training:
         pairs = zip(found, published, strict=True)
         return f"{max(float((a - b).abs().max()) for a, b in pairs):.1e} (gradients)"
@@ -206,30 +209,24 @@ def difference(setting: Setting, engine: str, found: Any, published: Any, tied: 
 
 
 def main() -> None:
-    """Parse, measure, write."""
+    """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="an ISTE's weights; fresh ones by default")
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--weights", help="weights of an ISTE; default: untrained")
+    parser.add_argument("--only", default="", help="measure only cases whose name contains this text")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "engine.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     head = (
         "# Exact engine against the published layout\n\n"
-        f"{date.today().isoformat()}, one core of {cpu_name()}, torch {torch.__version__}, weights: "
-        f"{arguments.weights or 'fresh'}. `python benchmarks/engine.py`\n\n"
-        "Largest difference of an RGB value in [-1, 1]; left out of it are points whose two best "
-        "similarities differ by 1e-6 at most.\n"
+        f"{date.today().isoformat()}, one core of {device_name(torch.device('cpu'))}, "
+        f"torch {torch.__version__}, weights: "
+        f"{arguments.weights or 'untrained'}. `python benchmarks/engine.py`\n\n"
+        "The largest difference is that of RGB values in [-1, 1]. Points whose two best similarities differ "
+        "by at most 1e-6 are left out of it.\n"
     )
     text = "\n".join([head, *table(arguments.weights, arguments.only)]) + "\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     write_text(arguments.output, text)
-
-
-def cpu_name() -> str:
-    """The processor's model."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

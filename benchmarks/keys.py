@@ -1,13 +1,12 @@
-"""Compare the three key sets of Eq. (4) by training: same seed, same processor time, paired test on ``val``.
+"""Compare the three key sets of Eq. (4) by training with the same seed and processor time.
 
     python benchmarks/keys.py --minutes 6 --output out/keys
 
-Trains ISTE three times with EDSR 8 x 48 from the same start, scores 64-pixel low-resolution crops of all
-validation images at x2, x3 and x4, and writes benchmarks/results/keys.md.
+Trains ISTE three times with EDSR 8 x 48 from the same weights, scores 64-pixel low-resolution crops of all
+validation images at x2, x3 and x4, tests the differences, and writes benchmarks/results/keys.md.
 """
 
 import argparse
-import platform
 from datetime import date
 from pathlib import Path
 
@@ -23,13 +22,14 @@ from histoscale.inference import upscale
 from histoscale.io.image_reader import read_rgb
 from histoscale.metrics.paired import paired_t_test
 from histoscale.metrics.psnr import psnr_whole
-from histoscale.resources import find_precision
+from histoscale.resources import device_name, find_precision
 from histoscale.training.trainer import train
 
 KEYS = ("queries", "all", "cells")
 SCALES = (2.0, 3.0, 4.0)
 LR_PX = 64
-PRECISION = find_precision("auto", torch.device("cpu"))
+CPU = torch.device("cpu")
+PRECISION = find_precision("auto", CPU)
 
 RUN = """
 name = "keys-{keys}"
@@ -66,7 +66,7 @@ minutes = 60
 
 
 def trained(keys: str, minutes: float, output: Path) -> tuple[Path, Run]:
-    """The weights of one run, trained unless they are there."""
+    """Return the weights of one run; train them if they do not exist."""
     folder, run_file = output / keys, output / f"{keys}.toml"
     model, extra = ("iste-cells", "") if keys == "cells" else ("iste", f', keys = "{keys}"')
     output.mkdir(parents=True, exist_ok=True)
@@ -78,20 +78,20 @@ def trained(keys: str, minutes: float, output: Path) -> tuple[Path, Run]:
 
 
 def scores(path: Path, run: Run) -> dict[float, list[float]]:
-    """PSNR of every validation image at every scale."""
+    """Compute PSNR of every validation image at every scale."""
     model = weights.load(path)
     result: dict[float, list[float]] = {scale: [] for scale in SCALES}
     for record in find_images(run.data.root, run.data.sets, "val"):
-        picture = read_rgb(record.path)
+        image = read_rgb(record.path)
         for scale in SCALES:
-            hr = np.ascontiguousarray(centre_crop(picture, round(LR_PX * scale)))
+            hr = np.ascontiguousarray(centre_crop(image, round(LR_PX * scale)))
             lr = degrade(hr, (LR_PX, LR_PX), scale, "B")
             result[scale].append(psnr_whole(upscale(model, lr.copy(), hr.shape[:2], precision=PRECISION), hr))
     return result
 
 
 def main() -> None:
-    """Train, score, test, write."""
+    """Train, score, test and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--output", type=Path, default=Path("out/keys"))
@@ -102,10 +102,11 @@ def main() -> None:
     lines = [
         f"# Key sets of Eq. (4) after {options.minutes:g} core-minutes each",
         "",
-        f"{date.today()}, {platform.machine()}, one thread, seed 1. PSNR in dB, whole image on bytes,",
+        f"{date.today()}, one thread of {device_name(CPU)}, {PRECISION}, seed 1.",
+        "PSNR in dB, whole image on bytes,",
         f"degradation B, centre crops of {LR_PX} x {LR_PX} low-resolution pixels of",
         f"{len(psnr['queries'][2.0])} validation images;",
-        "difference to `queries` with its 95 % interval and the two-sided paired t-test.",
+        "difference to `queries` with its 95 % interval and the p-value of the two-sided paired t-test.",
         "",
         "| keys | steps | scale | PSNR | minus queries | 95 % interval | p |",
         "|---|---|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""A slide by iste-fast in one process with several threads, to be compared with several processes.
+"""Upscale a slide with iste-fast in one process with several threads, for comparison with several processes.
 
 python benchmarks/one_process.py SOURCE TARGET SCALE THREADS
 """
@@ -18,16 +18,16 @@ from histoscale.upscaling.tile import compute_tile
 
 
 class Threads(ThisProcess):
-    """One tile after the other, each with all of torch's threads."""
+    """Compute one tile after the other, each with all threads of torch."""
 
     def run(self, job: TileJob, tiles: Sequence[int]) -> Iterator[TileResult]:
-        """Compute a tile whenever the next result is asked for."""
+        """Compute a tile when the next result is requested."""
         for tile in tiles:
             yield compute_tile(job, tile)
 
 
 def main(source: str, target: str, scale: str, threads: str) -> None:
-    """Upscale, as a worker would."""
+    """Upscale with the memory settings of a worker."""
     keep_freed_memory()
     torch.set_num_threads(int(threads))
     options = Options(float(scale), overwrite=True)

@@ -1,11 +1,11 @@
-"""Operations of every model of any scale: what no engine can save, beside the times of `speed`.
+"""Count the arithmetic operations of every arbitrary-scale model, which no implementation can avoid.
 
     python benchmarks/operations.py [--output benchmarks/results/operations.md]
 
-A 96 x 96 low-resolution image through `histoscale.upscale`; a multiplication and an addition are two
-operations. PyTorch's counter counts convolutions and products of matrices, which are nearly all there is.
-LIIF in its published layout needs more than ours: its first layer reads the unfolded features anew for every
-pixel and corner. That much is added.
+A 96 x 96 low-resolution image is upscaled by `histoscale.upscale`. A multiplication and an addition are two
+operations. PyTorch's counter counts convolutions and matrix products, which are nearly all operations. LIIF
+needs more in its published layout, where the first layer multiplies the unfolded features for every pixel and
+corner; the additional operations are computed here. `speed` measures the times.
 """
 
 import argparse
@@ -44,20 +44,20 @@ CORNERS = 4
 
 
 def operations(model: SuperResolver, scale: int) -> int:
-    """What it takes to enlarge the image once."""
+    """Count the operations of upscaling the image once."""
     with FlopCounterMode(display=False) as counter:
         upscale(model, crop(LR_PX), scale=scale)
     return int(counter.get_total_flops())
 
 
 def published_first_layer(model: LIIF, scale: int) -> int:
-    """What the features' share of LIIF's first layer costs more, per pixel and corner instead of per cell."""
+    """Count the additional operations of LIIF's first layer per pixel and corner instead of per cell."""
     weights = model.feature_part.weight.numel()
     return 2 * weights * ((LR_PX * scale) ** 2 * CORNERS - LR_PX**2)
 
 
 def measure() -> dict[str, list[int]]:
-    """Operations by model, one figure a scale."""
+    """Count the operations of each model at each scale."""
     found: dict[str, list[int]] = {}
     for name in NAMES:
         model = build(name)
@@ -69,7 +69,7 @@ def measure() -> dict[str, list[int]]:
 
 
 def table(found: dict[str, list[int]]) -> str:
-    """One row a model: operations, and how many times those of the first row."""
+    """Make a row for each model: operations, and their ratio to the first row."""
     heads = ["model", *(f"10^9, x{scale}" for scale in SCALES), *(f"times, x{scale}" for scale in SCALES)]
     first = next(iter(found.values()))
     rows = (
@@ -84,15 +84,15 @@ def table(found: dict[str, list[int]]) -> str:
 
 
 def main() -> None:
-    """Parse, count, write."""
+    """Count and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "operations.md")
     arguments = parser.parse_args()
     command = shlex.join(["python", *sys.argv])
     head = (
         f"# Operations\n\n`{command}`, torch {torch.__version__}: a {LR_PX} x {LR_PX} low-resolution image "
-        "enlarged once, multiplications and additions of convolutions and products of matrices; the encoder "
-        f"is EDSR-baseline wherever one is chosen. Times: those of {NAMES[0]}.\n"
+        "upscaled once; multiplications and additions of convolutions and matrix products. The encoder is "
+        f"EDSR-baseline in models with a choice. Times: ratio to {NAMES[0]}.\n"
     )
     text = f"{head}\n{table(measure())}\n"
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

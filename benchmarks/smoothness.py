@@ -1,18 +1,19 @@
-"""Are low-resolution cells visible: differences across their borders against differences inside them.
+"""Measure whether low-resolution cells are visible: compare differences across and inside their borders.
 
-    python benchmarks/smoothness.py iste-fast --data $HISTOSCALE_DATA --pictures runs/smoothness
+    python benchmarks/smoothness.py iste-fast --data $HISTOSCALE_DATA --images out/smoothness
 
-At an integer scale m every m-th pair of neighbouring output pixels lies across a cell border. Where cells
-cannot be told the mean difference there is that of other places: a ratio of 1. Interpolation itself is
-uneven within a cell, so bicubic stands beside. A cell may also show elsewhere than at its border: the last
-column is the largest mean second difference among the m positions in a cell over their mean.
+At an integer scale m every m-th pair of neighbouring output pixels lies on both sides of a cell border. If
+cells are invisible, the mean difference at borders equals that at other places, a ratio of 1. Interpolation
+is uneven within a cell, so bicubic is given for comparison. A cell may also be visible inside its border: the
+last column is the largest mean second difference among the m positions in a cell over their mean.
 
-The second table asks for another grid: images from scanners were stored in JPEG blocks of 8 x 8. Enlarged
-as they are, not made small first, do models draw the blocks' borders where bicubic hardly shows them?
+The second table is about another grid, the JPEG blocks of 8 x 8 pixels that scanners store. Images are
+upscaled without downsampling them first. The table compares differences at the borders of blocks with those
+elsewhere, for models and for bicubic.
 
-Prints both, writes them to benchmarks/results/smoothness.md, and saves x8 enlargements of the images,
-bicubic left and models right, to the folder of ``--pictures`` (not for the repository: the tissue has its
-licences).
+Prints both tables, writes them to benchmarks/results/smoothness.md, and saves details upscaled by 8, bicubic
+on the left and models on the right, to the folder ``--images``. These are not for the repository, because of
+the licences of the images.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from histoscale import weights
@@ -28,19 +30,20 @@ from histoscale.experiments.images import make_pair, spread, upscale_each
 from histoscale.files import write_text
 from histoscale.io.image_reader import read_rgb
 from histoscale.models.base import SuperResolver
+from histoscale.resources import device_name
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = (4, 8)
-ORIGIN_PX = 3  # where images are cut: at 0 the 8 x 8 blocks of a scanner's JPEG would lie on the cells
-DETAIL_PX = 64  # side of the details that are enlarged to be looked at
+ORIGIN_PX = 3  # first pixel of the crops; from 0 on, cells would coincide with the JPEG blocks
+DETAIL_PX = 64  # side of the details that are saved
 HEAD = (
-    *("images", "degradation", "scale", "picture", "first difference, border / inside"),
+    *("images", "degradation", "scale", "method", "first difference, border / inside"),
     *("second difference, border / inside", "second difference, largest / mean"),
 )
 
 
 def main() -> None:
-    """Measure, print, write the table and the enlargements."""
+    """Measure, print and write the tables; save the details."""
     arguments = read_arguments()
     models = {Path(source).stem: weights.load(source) for source in arguments.models}
     records = choose(arguments)
@@ -49,44 +52,44 @@ def main() -> None:
         members = [record for record in records if record.set == group]
         for degradation in ("B", "none"):
             for scale in SCALES:
-                for picture, figures in measure(members, scale, degradation, models).items():
-                    cells = [f"{group} ({len(members)})", degradation, f"x{scale}", picture]
+                for method, figures in measure(members, scale, degradation, models).items():
+                    cells = [f"{group} ({len(members)})", degradation, f"x{scale}", method]
                     lines.append(f"| {' | '.join([*cells, *(f'{figure:.3f}' for figure in figures)])} |")
     table = "\n".join([*lines, "", *block_table(models)])
     print(table)
     write_text(
         arguments.output, f"# Smoothness across cell borders\n\n{introduction(arguments)}\n\n{table}\n"
     )
-    if arguments.pictures:
+    if arguments.images:
         for record in records:
-            save_enlargement(record, models, arguments.pictures)
+            save_detail(record, models, arguments.images)
 
 
 def read_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("models", nargs="+", help="shipped names or .safetensors paths")
     parser.add_argument("--data", type=Path, default=os.environ.get("HISTOSCALE_DATA"))
     parser.add_argument("--split", default="val")
-    parser.add_argument("--limit", type=int, default=4, help="images of each set")
-    parser.add_argument("--pictures", type=Path, help="folder for the enlargements")
+    parser.add_argument("--limit", type=int, default=4, help="use at most N images of each set")
+    parser.add_argument("--images", type=Path, help="folder for the upscaled details")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "benchmarks/results/smoothness.md")
     return parser.parse_args()
 
 
 def introduction(arguments: argparse.Namespace) -> str:
-    """What the table shows, and the command that makes it."""
+    """Describe the table and the command."""
     command = f"python benchmarks/smoothness.py {' '.join(arguments.models)} --limit {arguments.limit}"
     return (
-        f"`{command}`, split {arguments.split}.\n\nMean absolute differences of neighbouring output pixels "
-        "across low-resolution cell borders over those inside cells; 1 where cells cannot be told. The truth "
-        "itself is not quite 1: CMU-1 was stored as JPEG blocks of 8 x 8, and MoNuSeg has a "
-        "pattern of 2 x 2 of its own."
+        f"`{command}`, split {arguments.split}, {device_name(torch.device('cpu'))}.\n\nMean absolute "
+        "differences of neighbouring output pixels across low-resolution cell borders over those "
+        "inside cells: 1 if cells are invisible. The ground truth is not exactly 1: CMU-1 was stored in JPEG "
+        "blocks of 8 x 8, and MoNuSeg has a pattern of 2 x 2."
     )
 
 
 def choose(arguments: argparse.Namespace) -> list[ImageRecord]:
-    """The CMU-1 example and, where data are at hand, some images of each set."""
+    """Choose the CMU-1 example and, if there is a data folder, some images of each set."""
     example = [ImageRecord("cmu-1", ROOT / "examples/cmu-1.png", "CMU-1")]
     if arguments.data is None:
         return example
@@ -96,24 +99,24 @@ def choose(arguments: argparse.Namespace) -> list[ImageRecord]:
 def measure(
     records: list[ImageRecord], scale: int, degradation: str, models: dict[str, SuperResolver]
 ) -> dict[str, tuple[float, float, float]]:
-    """Means over images of the three figures, for the truth, bicubic and each model."""
+    """Compute the means of the three figures over images, for the ground truth, bicubic and each model."""
     figures: dict[str, list[tuple[float, float, float]]] = {}
     for record in records:
         lr, truth = make_pair(read_rgb(record.path)[ORIGIN_PX:, ORIGIN_PX:], scale, degradation)
-        figures.setdefault("truth", []).append(cell_figures(truth.astype(np.float64), scale))
+        figures.setdefault("ground truth", []).append(cell_figures(truth.astype(np.float64), scale))
         for name, floats, _ in upscale_each(lr, (truth.shape[0], truth.shape[1]), models):
             if floats is not None:
                 figures.setdefault(name, []).append(cell_figures(255 * floats.astype(np.float64), scale))
     return {name: tuple(np.mean(values, axis=0)) for name, values in figures.items()}
 
 
-def cell_figures(picture: np.ndarray, scale: int) -> tuple[float, float, float]:
-    """First and second differences at borders over inside, and the largest second one over the mean."""
+def cell_figures(image: np.ndarray, scale: int) -> tuple[float, float, float]:
+    """Compute the three figures of `HEAD`: two ratios of border to inside, and of largest to mean."""
     first, second = np.zeros(scale), np.zeros(scale)
-    for image in (picture, picture.transpose(1, 0, 2)):
-        first += by_phase(np.abs(np.diff(image, 1, axis=1)), scale)
-        second += by_phase(np.abs(np.diff(image, 2, axis=1)), scale)
-    # Pair (j, j+1) straddles a border where j = m-1 (mod m), a triple from j where j = m-2 or m-1.
+    for turned in (image, image.transpose(1, 0, 2)):
+        first += by_phase(np.abs(np.diff(turned, 1, axis=1)), scale)
+        second += by_phase(np.abs(np.diff(turned, 2, axis=1)), scale)
+    # The pair (j, j + 1) crosses a border if j = m - 1 (mod m), the triple from j if j = m - 2 or m - 1.
     return (
         float(first[-1] / first[:-1].mean()),
         float(second[-2:].mean() / second[:-2].mean()),
@@ -122,16 +125,16 @@ def cell_figures(picture: np.ndarray, scale: int) -> tuple[float, float, float]:
 
 
 def by_phase(differences: np.ndarray, scale: int) -> np.ndarray:
-    """Mean of the columns 0, m, 2m ...; of 1, m + 1 ...; and so on, without the outermost cells."""
+    """Compute the means of columns 0, m, 2m, ..., of 1, m + 1, ... and so on, without the outermost cells."""
     inner = differences[:, scale : (differences.shape[1] // scale - 1) * scale]
     return np.array([inner[:, phase::scale].mean() for phase in range(scale)])
 
 
 def block_table(models: dict[str, SuperResolver]) -> list[str]:
-    """How much rougher CMU-1 is along the borders of its JPEG blocks than elsewhere, enlarged as it is."""
-    lr = read_rgb(ROOT / "examples/cmu-1.png")  # cut at multiples of 8 px, so blocks begin at its corner
+    """Compare second differences at the borders of CMU-1's JPEG blocks, upscaled, with those elsewhere."""
+    lr = read_rgb(ROOT / "examples/cmu-1.png")  # cut at a multiple of 8 px: the first block starts at pixel 0
     head = (
-        "| CMU-1 as it is | picture | second difference at block borders, grey levels | elsewhere | ratio |"
+        "| CMU-1, not downsampled | method | second difference at blocks, grey levels | elsewhere | ratio |"
     )
     lines = [head, "| --- | --- | --- | --- | --- |"]
     for scale in SCALES:
@@ -143,18 +146,18 @@ def block_table(models: dict[str, SuperResolver]) -> list[str]:
     return lines
 
 
-def block_figures(picture: np.ndarray, scale: int) -> tuple[float, float]:
-    """Mean second difference within half a low-resolution pixel of a block's border, and elsewhere."""
+def block_figures(image: np.ndarray, scale: int) -> tuple[float, float]:
+    """Compute the mean second difference up to half a low-resolution pixel from blocks, and elsewhere."""
     phases = np.zeros(8 * scale)
-    for image in (picture, picture.transpose(1, 0, 2)):
-        phases += by_phase(np.abs(np.diff(image, 2, axis=1)), 8 * scale) / 2
-    # Difference j is centred on pixel j + 1; the border lies before pixel 0 of each block.
+    for turned in (image, image.transpose(1, 0, 2)):
+        phases += by_phase(np.abs(np.diff(turned, 2, axis=1)), 8 * scale) / 2
+    # Difference j is centred on pixel j + 1; the border is before pixel 0 of each block.
     phases = np.roll(phases, 1 + scale // 2)
     return float(phases[:scale].mean()), float(phases[scale:].mean())
 
 
-def save_enlargement(record: ImageRecord, models: dict[str, SuperResolver], folder: Path) -> None:
-    """A detail of the image itself at x8: what a person sees who zooms in."""
+def save_detail(record: ImageRecord, models: dict[str, SuperResolver], folder: Path) -> None:
+    """Save the centre of an image upscaled by 8 with each method."""
     image = read_rgb(record.path)
     top, left = ((side - DETAIL_PX) // 2 for side in image.shape[:2])
     detail = np.ascontiguousarray(image[top : top + DETAIL_PX, left : left + DETAIL_PX])

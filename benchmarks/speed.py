@@ -1,10 +1,10 @@
-"""Megapixels of output per second of processor time: all models side by side in one run.
+"""Measure megapixels of output per second of processor time for all models in one run.
 
     python benchmarks/speed.py [--threads 1] [--sides 96 192] [--rounds 3] [--models NAME ...] [--output FILE]
 
-Square low-resolution tiles, each one call of `histoscale.upscale`; weights as they are born. The models
-take turns, so that a busy machine slows all of them; each figure is the best of its turns, and a model that
-takes long gets fewer. The slow ones run on the smallest tile only.
+Square low-resolution images, one call of `histoscale.upscale` each, with untrained weights. Each repetition
+measures all models one after the other, so that other load on the machine slows all of them. The fastest
+repetition is reported; slow models have fewer repetitions and only the smallest image.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import official_layout
 import torch
-from engine import cpu_name, crop
+from engine import crop
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import grid_sample, unfold
@@ -34,17 +34,17 @@ from histoscale.models.base import CoordinateSuperResolver, SuperResolver, as_gr
 from histoscale.models.baselines.liif import LIIF
 from histoscale.models.catalog import build
 from histoscale.models.iste.model import ISTE
-from histoscale.resources import Precision
+from histoscale.resources import Precision, device_name
 
 SCALES = (1.996, 2.0, 2.5, 4.0)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 POINTS = 30_000
-"""Queries a call of the published code."""
+"""Points per call of the published code."""
 ENOUGH_S = 4.0
-"""Processor time after which a contender gets no further turn at a scale."""
+"""A model whose repetitions took longer than this at a scale is not measured again there."""
 
 Job = Callable[[Tensor, int, Precision], float]
-"""Image, output side and precision in, seconds of processor time out."""
+"""A function from image, output side and precision to seconds of processor time."""
 
 
 class Contender(NamedTuple):
@@ -57,7 +57,7 @@ class Contender(NamedTuple):
 
 
 def contenders() -> dict[str, Contender]:
-    """The rows, EDSR-baseline as encoder wherever one is chosen."""
+    """Build the rows, with EDSR-baseline as encoder of models with a choice."""
     iste, liif = build("iste"), build("liif")
     return {
         "Pillow bicubic": Contender(pillow, precisions=("fp32",)),
@@ -75,9 +75,10 @@ def contenders() -> dict[str, Contender]:
 
 
 def packaged(model: SuperResolver) -> Job:
-    """The model as the package runs it."""
+    """Measure a model through `histoscale.upscale`."""
 
     def job(image: Tensor, side: int, precision: Precision) -> float:
+        """Upscale once."""
         start = time.process_time()
         upscale(model, image, (side, side), precision=precision)
         return time.process_time() - start
@@ -86,18 +87,19 @@ def packaged(model: SuperResolver) -> Job:
 
 
 def pillow(image: Tensor, side: int, precision: Precision) -> float:  # noqa: ARG001
-    """8-bit bicubic."""
-    picture = Image.fromarray((image[0].permute(1, 2, 0) * 255).byte().numpy())
+    """Measure Pillow's bicubic interpolation on bytes."""
+    source = Image.fromarray((image[0].permute(1, 2, 0) * 255).byte().numpy())
     start = time.process_time()
-    np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+    np.asarray(source.resize((side, side), Image.Resampling.BICUBIC))
     return time.process_time() - start
 
 
 def published(model: CoordinateSuperResolver, decode: Callable[..., Tensor]) -> Job:
-    """Encoder and one call's points as the published code lays them out; the call's time counts per point."""
+    """Measure the encoder and one call of the published code; the time of the call counts per point."""
     model.eval()
 
     def job(image: Tensor, side: int, precision: Precision) -> float:
+        """Encode, and decode `POINTS` points."""
         step = image.shape[2] / side
         grid = as_grid(*[output_positions(side, image.shape[2])] * 2)
         points = grid[:POINTS][None]
@@ -113,12 +115,12 @@ def published(model: CoordinateSuperResolver, decode: Callable[..., Tensor]) -> 
 
 
 def published_iste(model: ISTE, features: Tensor, points: Tensor, cell: Tensor) -> Tensor:
-    """See `official_layout`."""
+    """Decode as in `official_layout`."""
     return official_layout.decode(model.branches, features, points, cell, POINTS)
 
 
 def published_liif(model: LIIF, features: Tensor, points: Tensor, cell: Tensor) -> Tensor:
-    """Unfolded features, sampled for each corner; one first layer for features, offset and cell together."""
+    """Decode as LIIF's code: sample unfolded features for each corner, apply the whole perceptron to them."""
     c, h, w = features.shape[1:]
     unfolded = unfold(features, 3, padding=1).view(1, 9 * c, h, w)
     first = torch.cat((model.feature_part.weight.flatten(1), model.place_part.weight), dim=1)
@@ -140,7 +142,7 @@ def published_liif(model: LIIF, features: Tensor, points: Tensor, cell: Tensor) 
 
 
 class Case(NamedTuple):
-    """One cell of a table."""
+    """One cell of the table."""
 
     side: int
     precision: Precision
@@ -149,39 +151,39 @@ class Case(NamedTuple):
 
 
 def cases(rows: dict[str, Contender], sides: list[int]) -> Iterator[Case]:
-    """All cells, models innermost so that they take turns."""
+    """Yield all cells; the models are the inner loop, so that they alternate."""
     for side in sides:
         for precision in PRECISIONS:
             for scale in SCALES:
                 for label, row in rows.items():
-                    wanted = scale in row.scales and precision in row.precisions
-                    if wanted and not (row.slow and side > min(sides)):
+                    supported = scale in row.scales and precision in row.precisions
+                    if supported and not (row.slow and side > min(sides)):
                         yield Case(side, precision, label, scale)
 
 
 def measure(rows: dict[str, Contender], sides: list[int], rounds: int) -> Iterator[dict[Case, list[float]]]:
-    """Processor seconds of every turn so far, after every turn."""
+    """Yield the processor seconds of all repetitions so far, after each repetition."""
     seconds: dict[Case, list[float]] = defaultdict(list)
     images = {side: crop(side) for side in sides}
-    for turn in range(rounds + 1):  # the first turn warms up what is quick
+    for repetition in range(rounds + 1):  # the first one warms up the fast models and is not counted
         for case in cases(rows, sides):
             out_side = int(case.side * case.scale + 0.5)
-            if sum(seconds[case]) > ENOUGH_S or (turn == 0 and rows[case.label].slow):
+            if sum(seconds[case]) > ENOUGH_S or (repetition == 0 and rows[case.label].slow):
                 continue
             took = rows[case.label].job(images[case.side], out_side, case.precision)
-            if turn > 0:
+            if repetition > 0:
                 seconds[case].append(took)
-        if turn > 0:
+        if repetition > 0:
             yield seconds
 
 
 def megapixels(case: Case, seconds: float) -> float:
-    """Millions of output pixels per second."""
+    """Compute millions of output pixels per second."""
     return int(case.side * case.scale + 0.5) ** 2 / 1e6 / seconds
 
 
 def table(rows: dict[str, Contender], sides: list[int], seconds: dict[Case, list[float]]) -> list[str]:
-    """One row a model, one column a precision and scale."""
+    """Make a row for each model and a column for each precision and scale."""
     columns = [(p, s) for p in PRECISIONS for s in SCALES]
     lines = []
     for side in sides:
@@ -199,8 +201,11 @@ def table(rows: dict[str, Contender], sides: list[int], seconds: dict[Case, list
 
 
 def ratios(sides: list[int], seconds: dict[Case, list[float]]) -> list[str]:
-    """How many times as fast: of the best turns, and of the median ones."""
-    lines = ["\n| how many times as fast | tile | precision | best turn | median turn |", "|---" * 5 + "|"]
+    """Make the table of ratios, of the fastest and of the median repetitions."""
+    lines = [
+        "\n| how many times as fast | tile | precision | fastest repetition | median repetition |",
+        "|---" * 5 + "|",
+    ]
     for quick, slow, scale in (
         ("iste-fast-large", "EDSR-baseline x4", 4.0),
         ("iste-fast-large", "EDSR-baseline x2", 2.0),
@@ -222,24 +227,26 @@ def ratios(sides: list[int], seconds: dict[Case, list[float]]) -> list[str]:
 
 
 def main() -> None:
-    """Parse, measure, write."""
+    """Measure and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sides", type=int, nargs="+", default=[96, 192])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--models", nargs="+", help="rows to measure; all by default")
+    parser.add_argument("--models", nargs="+", help="rows to measure; default: all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "speed.md")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     rows = {key: row for key, row in contenders().items() if key in (arguments.models or [key])}
     head = (
-        f"# Speed\n\n{date.today().isoformat()}, {arguments.threads} thread of {cpu_name()}, "
+        f"# Speed\n\n{date.today().isoformat()}, {arguments.threads} thread of "
+        f"{device_name(torch.device('cpu'))}, "
         f"torch {torch.__version__}, Python {platform.python_version()}, "
         f"`{shlex.join(['python', *sys.argv])}`. "
-        f"Processor time, best of up to {arguments.rounds} turns; the models take turns. bf16 is autocast "
-        "over fp32 weights. Published layout: the encoder and one call of 30,000 points are timed, the call "
-        "counted as often as the output needs it. Pillow works in 8 bit."
+        f"Processor time of the fastest of up to {arguments.rounds} repetitions, the models one after the "
+        "other. bf16 is autocast with fp32 weights. Published layout: the encoder and one call of 30,000 "
+        "points are measured; its time is multiplied by the number of calls that the output needs. "
+        "Pillow computes in 8 bit."
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     for seconds in measure(rows, arguments.sides, arguments.rounds):

@@ -1,7 +1,7 @@
-"""A slide of any size as a scanner would have written it, made of real tissue and glass.
+"""Write a synthetic slide of any size, made of real tissue and background.
 
-Blocks of 20x tissue (every other pixel's mean of MoNuSeg's 40x crops), turned and mirrored at random, lie on
-glass with a camera's noise. Tiled JPEG with lower levels, in the manner of Aperio, streamed to disk.
+Blocks of 20x tissue (MoNuSeg's 40x crops, downsampled by 2), turned and mirrored at random, lie on a
+background with the noise of a camera. The file is a tiled JPEG pyramid as Aperio writes it, streamed to disk.
 """
 
 from collections.abc import Iterator
@@ -15,45 +15,46 @@ from PIL import Image
 
 BLOCK_PX = 500
 MPP = 0.5
-GLASS = 243
+BACKGROUND = 243
 FACTORS = (1, 4, 20)
-"""Reductions of the levels; whole fractions of a block."""
+"""Downsampling factors of the levels; divisors of a block's side."""
 TILE_PX = 512
 TURNS = 8
 
 
 class Mosaic:
-    """Pixels by rule: which block lies where is decided by the seed.
+    """The pixels of a slide, computed on demand from a seed.
 
     Args:
         data: folder with ``monuseg/images``.
-        layout: where tissue lies, a value a block; the rest is glass.
+        layout: which blocks are tissue; the others are background.
+        seed: seed of the choice of blocks.
     """
 
     def __init__(self, data: Path, layout: Bool[np.ndarray, "rows cols"], seed: int = 0) -> None:
         random = np.random.default_rng(seed)
-        self._pictures = sorted((data / "monuseg" / "images").glob("*.webp"))
-        if not self._pictures:
-            raise SystemExit(f"{data} holds no monuseg/images: set $HISTOSCALE_DATA.")
+        self._images = sorted((data / "monuseg" / "images").glob("*.webp"))
+        if not self._images:
+            raise SystemExit(f"{data} has no monuseg/images: set $HISTOSCALE_DATA.")
         self._layout = layout
-        self._picture = random.integers(len(self._pictures), size=layout.shape)
+        self._image = random.integers(len(self._images), size=layout.shape)
         self._turn = random.integers(TURNS, size=layout.shape)
-        noise = random.normal(GLASS, 1.0, (BLOCK_PX, BLOCK_PX, 3))
-        self._glass = np.asarray(np.rint(noise), np.uint8)
+        noise = random.normal(BACKGROUND, 1.0, (BLOCK_PX, BLOCK_PX, 3))
+        self._background = np.asarray(np.rint(noise), np.uint8)
         self._block = cache(self._make_block)
 
     @property
     def size_xy(self) -> tuple[int, int]:
-        """Pixels of level 0."""
+        """Width and height of level 0 in pixels."""
         return self._layout.shape[1] * BLOCK_PX, self._layout.shape[0] * BLOCK_PX
 
     @property
     def tissue_share(self) -> float:
-        """Of the area."""
+        """Share of tissue in the area."""
         return float(self._layout.mean())
 
     def tiles(self, factor: int) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """The tiles of a level in reading order, filled up with black at the rim."""
+        """Yield the tiles of a level in reading order, padded with black at the right and bottom."""
         width, height = (side // factor for side in self.size_xy)
         for top in range(0, height, TILE_PX):
             for left in range(0, width, TILE_PX):
@@ -62,6 +63,7 @@ class Mosaic:
                 yield tile
 
     def _fill(self, tile: UInt8[np.ndarray, "h w 3"], top: int, left: int, factor: int) -> None:
+        """Copy the blocks that overlap a tile into it."""
         side = BLOCK_PX // factor
         rows, cols = self._layout.shape
         for row in range(top // side, min((top + TILE_PX - 1) // side + 1, rows)):
@@ -72,23 +74,25 @@ class Mosaic:
                 tile[y : y + block.shape[0], x : x + block.shape[1]] = block
 
     def _placed(self, row: int, col: int, factor: int) -> UInt8[np.ndarray, "side side 3"]:
-        number = int(self._picture[row, col]) if self._layout[row, col] else -1
+        """Return the block at a place of the layout, turned and mirrored."""
+        number = int(self._image[row, col]) if self._layout[row, col] else -1
         turn = int(self._turn[row, col])
         turned = np.rot90(self._block(number, factor), turn % 4)
         return turned[:, ::-1] if turn >= TURNS // 2 else turned
 
     def _make_block(self, number: int, factor: int) -> UInt8[np.ndarray, "side side 3"]:
+        """Make a block of tissue, or of background if ``number`` is negative."""
         if number < 0:
-            return np.asarray(Image.fromarray(self._glass).reduce(factor))
-        picture = Image.open(self._pictures[number]).convert("RGB")
-        return np.asarray(picture.crop((0, 0, 2 * BLOCK_PX, 2 * BLOCK_PX)).reduce(2 * factor))
+            return np.asarray(Image.fromarray(self._background).reduce(factor))
+        image = Image.open(self._images[number]).convert("RGB")
+        return np.asarray(image.crop((0, 0, 2 * BLOCK_PX, 2 * BLOCK_PX)).reduce(2 * factor))
 
 
-def with_rim(blocks: int) -> Bool[np.ndarray, "rows cols"]:
-    """A square of tissue within a rim of glass, a tenth of the side wide."""
+def with_margin(blocks: int) -> Bool[np.ndarray, "rows cols"]:
+    """Lay out a square of tissue with a margin of background, a tenth of the side wide."""
     layout = np.zeros((blocks, blocks), bool)
-    rim = round(blocks / 10)
-    layout[rim : blocks - rim, rim : blocks - rim] = True
+    margin = round(blocks / 10)
+    layout[margin : blocks - margin, margin : blocks - margin] = True
     return layout
 
 

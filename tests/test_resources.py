@@ -18,11 +18,13 @@ from histoscale.resources import (
     MIB,
     PeakMemory,
     available_bytes,
+    device_name,
     ensure_memory,
     find_precision,
     format_bytes,
     is_out_of_memory,
     measure_peak_memory,
+    multiplies_bf16,
     resident_bytes,
     warn_of_slow_bf16,
 )
@@ -69,6 +71,12 @@ def test_an_unknown_precision() -> None:
 
 
 # Memory that is available.
+
+
+def test_a_processor_is_described_with_its_instruction_set() -> None:
+    assert torch.backends.cpu.get_cpu_capability() in device_name(CPU)
+    with_bf16 = "with bf16" in device_name(CPU)
+    assert with_bf16 is multiplies_bf16(CPU)
 
 
 def test_this_machine_has_some_memory() -> None:

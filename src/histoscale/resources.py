@@ -5,6 +5,7 @@ torch is imported when a device is needed, so that a process that only distribut
 
 import multiprocessing
 import os
+import platform
 import threading
 import warnings
 from collections.abc import Iterator
@@ -104,6 +105,25 @@ def multiplies_bf16(device: "torch.device") -> bool:
         return False
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+
+
+def device_name(device: "torch.device") -> str:
+    """Describe a device for results: its name, and the instruction set of a processor.
+
+    Timings depend on the instruction set more than on the model: bf16 is fast only with instructions for it.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return str(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    bf16 = "with" if multiplies_bf16(device) else "without"
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()}, {bf16} bf16 instructions)"
 
 
 @dataclass(frozen=True)

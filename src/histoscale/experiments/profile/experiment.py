@@ -15,13 +15,12 @@ from histoscale.experiments.profile.report import (
     ModelCosts,
     Profile,
     as_json,
-    machine_name,
     markdown,
 )
 from histoscale.files import atomic_files, refuse_existing, refuse_unwritable
 from histoscale.models.base import CoordinateSuperResolver, count_parameters
 from histoscale.models.catalog import MODELS, build, known_arguments
-from histoscale.resources import Compute
+from histoscale.resources import Compute, device_name
 
 QUERIES: tuple[int | None, ...] = (48**2, 96**2, 192**2, None)
 """Output pixels per query, as in Table 8; None is a grid, in blocks of the model's own choice."""
@@ -80,7 +79,7 @@ def profile(
     """
     device, precision = compute.resolve()
     threads = max(1, compute.threads)
-    machine = Machine(machine_name(device), str(device), precision, threads, lr_px, repetitions)
+    machine = Machine(device_name(device), str(device), precision, threads, lr_px, repetitions)
     if not overwrite:
         refuse_existing(*(output / name for name in FILES))
     refuse_unwritable(output / FILES[0])

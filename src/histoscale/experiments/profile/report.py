@@ -1,12 +1,10 @@
 """A profile as tables and as JSON."""
 
 import json
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -157,13 +155,3 @@ def _conditions(machine: Machine) -> list[str]:
         f"{count(machine.repetitions, 'repetition')}, one model after the other. In brackets the ratio to "
         f"{REFERENCE}, of memory and of {ratio}.",
     ]
-
-
-def machine_name(device: torch.device) -> str:
-    """Read the name of the processor or graphics card."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines: Sequence[str] = info.read_text().splitlines() if info.is_file() else []
-    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
