@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 
 from histoscale.errors import DataError
 
@@ -118,9 +118,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{path} is not a CSV file: {error}.") from error
 
 
-def centre_crop(image: UInt8[np.ndarray, "_ _ 3"], side_px: int) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Crop to the middle ``side_px`` x ``side_px`` pixels; a smaller side is kept."""
-    height, width = (min(side_px, n) for n in image.shape[:2])
+def centre_crop(image: Shaped[np.ndarray, "_ _ *c"], side_px: int | None) -> Shaped[np.ndarray, "_ _ *c"]:
+    """Crop to the middle ``side_px`` x ``side_px`` pixels; a smaller side is kept, and None keeps both."""
+    height, width = (min(side_px or n, n) for n in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 

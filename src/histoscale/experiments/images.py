@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from histoscale.data.manifest import ImageRecord, centre_crop, find_images
@@ -24,7 +24,7 @@ from histoscale.imaging.coords import rounded_size
 from histoscale.imaging.degrade import DEGRADATIONS, Degradation
 from histoscale.imaging.resize import bicubic_resize
 from histoscale.inference import upscale
-from histoscale.io.image_reader import read_rgb, read_size
+from histoscale.io.image_reader import read_labels, read_rgb, read_size
 from histoscale.metrics.psnr import shave_px
 from histoscale.models.base import SuperResolver
 from histoscale.resources import Precision
@@ -88,13 +88,13 @@ class Case:
         """The low-resolution image and the ground truth.
 
         Raises:
-            InputError: if the image cannot be read.
-            InputError: if it is too small.
+            InputError: if the image cannot be read or is too small.
         """
-        image = read_rgb(self.record.path)
-        return make_pair(
-            image if self.crop_px is None else centre_crop(image, self.crop_px), self.scale, self.degradation
-        )
+        image = centre_crop(read_rgb(self.record.path), self.crop_px)
+        try:
+            return make_pair(image, self.scale, self.degradation)
+        except InputError as error:
+            raise InputError(f"{self.record.path} cannot be used at x{self.scale:g}: {error}") from None
 
 
 def plan_cases(
@@ -176,6 +176,20 @@ def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecor
     return chosen
 
 
+def read_mask(mask: Path, image: Path) -> Int[np.ndarray, "h w"]:
+    """Read the label image that annotates an image.
+
+    Raises:
+        InputError: if a file cannot be read.
+        DataError: if their sizes differ.
+    """
+    labels, size = read_labels(mask), read_size(image)
+    if labels.shape != size:
+        sizes = [f"{height} x {width}" for height, width in (labels.shape, size)]
+        raise DataError(f"{mask} has {sizes[0]} pixels, but its image {image} has {sizes[1]}.")
+    return labels
+
+
 def pair_sizes(size: tuple[int, int], scale: float) -> tuple[tuple[int, int], tuple[int, int]]:
     """Height and width of the low-resolution image, and of what it upscales to."""
     height, width = (math.floor(side / scale + 1e-9) for side in size)
@@ -191,8 +205,8 @@ def make_pair(image: RgbImage, scale: float, degradation: Degradation) -> tuple[
     lr_size, (height, width) = pair_sizes((image.shape[0], image.shape[1]), scale)
     if min(lr_size) < 1:
         raise InputError(
-            f"an image of {image.shape[0]} x {image.shape[1]} pixels is too small for x{scale:g}: it needs "
-            f"{math.ceil(scale)} pixels a side."
+            f"An image of {image.shape[0]} x {image.shape[1]} pixels is too small: both sides need at least "
+            f"{math.ceil(scale)} pixels."
         )
     truth = np.ascontiguousarray(image[:height, :width])
     return degrade(truth, lr_size, scale, degradation), truth

@@ -167,8 +167,8 @@ def score_case(
         InputError: if the image cannot be read.
         InputError: if the image is too small to be scored.
     """
+    lr, truth = case.pair()
     try:
-        lr, truth = case.pair()
         made = upscale_each(lr, (truth.shape[0], truth.shape[1]), models, precision, device)
         return [_score(case, truth, one) for one in (watch(truth, made) if watch else made)]
     except InputError as error:

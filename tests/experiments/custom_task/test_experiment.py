@@ -135,7 +135,7 @@ def test_the_shipped_task_runs(tissue: Path, tmp_path: Path) -> None:
         ([], {"scale": 0.5}, HistoscaleError, "at least 1, not 0.5"),
         ([], {"degradation": "E"}, ConfigError, "degradation E"),
         ([], {"split": "nowhere"}, DataError, "has no split nowhere"),
-        ([], {"scale": 200}, HistoscaleError, "96 x 96 pixels .* 200 pixels a side"),
+        ([], {"scale": 200}, HistoscaleError, r"p\.png .* x200: .* 96 x 96 pixels .* 200 pixels"),
     ],
 )
 def test_mistakes(
@@ -157,5 +157,5 @@ def test_a_mask_of_another_size(tissue: Path, written: Written, tmp_path: Path) 
 
     Image.new("L", (5, 5)).save(tissue / "small.png")
     manifest.write_text(manifest.read_text().replace("q-mask.png", "small.png"))
-    with pytest.raises(DataError, match=r"q\.png has 5 x 5 pixels.*96 x 96"):
+    with pytest.raises(DataError, match=r"small\.png has 5 x 5 pixels.*q\.png has 96 x 96"):
         judge(written(SIDES), tissue, tmp_path / "out", scale=2)

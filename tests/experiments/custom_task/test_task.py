@@ -78,7 +78,7 @@ def test_a_mistake_in_a_library_is_told_where_it_was_called(written: Written) ->
 def test_a_function_of_one_argument(written: Written) -> None:
     task = load_task(written("def predict(image):\n    return 1\n"))
     with pytest.raises(
-        HistoscaleError, match=r"as predict\(image, sample\) was called.* TypeError: predict\(\) takes 1"
+        HistoscaleError, match=r"call predict\(image, sample\).* TypeError: predict\(\) takes 1"
     ):
         task.scores(IMAGE, SAMPLE, "iste")
 

@@ -1,1 +1,1 @@
-"""``histoscale judge``: a person's own task on super-resolved images, beside the originals."""
+"""``histoscale judge``: a user's own task on super-resolved images and on the originals."""

@@ -1,9 +1,9 @@
-"""The task that ships: find nuclei without a network, and compare their number, area and pixels.
+"""The shipped task: find nuclei without a network, and compare their number, area and pixels.
 
 Colour deconvolution (A. Ruifrok, D. Johnston, Anal. Quant. Cytol. Histol. 23, 2001), Otsu's threshold of the
-haematoxylin channel, and a watershed from the peaks of the distance to the background. The same steps at
-every resolution; the lengths are in pixels of the original, for 0.25 um a pixel, chosen on training images of
-MoNuSeg.
+haematoxylin channel, and a watershed from the peaks of the distance to the background. The steps are the same
+at every resolution. Lengths are in pixels of the original at 0.25 um per pixel; they were chosen on training
+images of MoNuSeg.
 """
 # mypy: allow-untyped-calls
 
@@ -27,13 +27,13 @@ APART_PX = 10
 
 
 def predict(image: UInt8[np.ndarray, "h w 3"], sample: Sample) -> dict[str, float]:
-    """Score nuclear pixels by Dice and by their area; where the mask tells nuclei apart, count and mean area.
+    """Score nuclear pixels by Dice and area; if the mask labels nuclei one by one, also number and mean area.
 
     Raises:
         DataError: if the image has no mask.
     """
     if sample.mask is None:
-        raise DataError(f"The task nuclei needs a mask of {sample.path}, but the manifest names none.")
+        raise DataError(f"The task nuclei needs a mask, but the manifest names none for {sample.path}.")
     found = find_nuclei(image, sample.scale)
     whole = resize_labels(found, sample.mask.shape)
     here, there = whole > 0, sample.mask > 0
@@ -47,13 +47,18 @@ def predict(image: UInt8[np.ndarray, "h w 3"], sample: Sample) -> dict[str, floa
 
 
 def find_nuclei(image: UInt8[np.ndarray, "h w 3"], scale: float = 1.0) -> Int[np.ndarray, "h w"]:
-    """Segment nuclei; ``scale`` is original pixels per pixel."""
+    """Segment nuclei.
+
+    Args:
+        scale: pixels of the original per pixel of the image.
+    """
     stain = gaussian(rgb2hed(image)[..., 0], SMOOTHING_PX / scale)
     if stain.min() == stain.max():
         return np.zeros(stain.shape, np.int64)
     regions = label(ndimage.binary_fill_holes(stain > threshold_otsu(stain)))
     areas = np.bincount(regions.ravel())
     mask = (regions > 0) & (areas[regions] >= SMALLEST_PX / scale**2)
+    # Lengths shrink with the image: divided by the scale, areas by its square.
     return split_touching(mask, max(1, round(APART_PX / scale)))
 
 

@@ -1,22 +1,23 @@
 """The tables of a custom task, from its scores alone: means, shares of the original's, shares recovered."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from histoscale.experiments.downstream.settings import LOW, ORIGINAL, Setting
+from histoscale.experiments.statistics import Figures, Grid
 from histoscale.experiments.tables import TextTable, count, markdown_document, mean_sd, percent
 from histoscale.metrics.classification import bootstrap_weights
 from histoscale.metrics.recovery import NAN, Figure, Share, recovered_share, share_of
 
 DRAWS = 2000
 LEGEND = (
-    "Mean ± standard deviation over images; shares with 95 % intervals from resampled images. "
-    "Recovered: the way from low resolution (0 %) to the original (100 %); above 100 % is beyond the "
-    "original, below 0 % worse than not enlarging at all. Whether more or less is better, the task knows."
+    "Mean ± standard deviation over images; shares have 95 % intervals from resampled images. Recovered: 0 "
+    "% is low resolution, 100 % is the original; more than 100 % is beyond the original, less than 0 % is "
+    "worse than low resolution. Whether a high or a low score is good depends on the task."
 )
 
 
@@ -31,7 +32,7 @@ class TaskScore(NamedTuple):
 
 @dataclass(frozen=True)
 class SettingScores:
-    """One setting; ``sd`` is over images, NaN for a single one."""
+    """One setting; ``sd`` is over images, NaN for a single image."""
 
     setting: str
     mean: float
@@ -42,7 +43,12 @@ class SettingScores:
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """One measure, on the images that have it in every setting; ``left_out`` counts those that do not."""
+    """One measure, on the images that have it in every setting.
+
+    Attributes:
+        n: number of these images.
+        left_out: number of images that have the measure in some settings only.
+    """
 
     measure: str
     n: int
@@ -51,7 +57,7 @@ class MeasureTable:
 
     def table(self) -> TextTable:
         """Write the figures."""
-        left_out = f", {self.left_out} left out that lack it in a setting" if self.left_out else ""
+        left_out = f", {self.left_out} without it in a setting left out" if self.left_out else ""
         rows = [
             (
                 row.setting,
@@ -67,33 +73,32 @@ class MeasureTable:
 
 def tables_of(scores: Sequence[TaskScore]) -> list[MeasureTable]:
     """Make one table for each measure that an image has in every setting, in the order of the scores."""
-    settings = list(dict.fromkeys(score.setting for score in scores))
+    grid = Grid.of((score.setting, score.measure, 0, score.image, score.score) for score in scores)
     tables = []
-    for measure in dict.fromkeys(score.measure for score in scores):
-        figures: dict[str, dict[str, float]] = {}
-        for score in scores:
-            if score.measure == measure:
-                figures.setdefault(score.image, {})[score.setting] = score.score
-        complete = {image: found for image, found in figures.items() if len(found) == len(settings)}
-        if complete:
-            rows = tuple(_rows(complete, settings))
-            tables.append(MeasureTable(measure, len(complete), len(figures) - len(complete), rows))
+    for measure in grid.columns:
+        by_setting = {setting: grid.by_image(setting, measure) for setting in grid.rows}
+        images = dict.fromkeys(image for figures in by_setting.values() for image in figures)
+        whole = [image for image in images if all(image in figures for figures in by_setting.values())]
+        if whole:
+            rows = tuple(_rows(by_setting, whole))
+            tables.append(MeasureTable(measure, len(whole), len(images) - len(whole), rows))
     return tables
 
 
 def markdown(task: str, scale: float, tables: Sequence[MeasureTable], settings: Sequence[Setting]) -> str:
     """Write the tables of all measures in Markdown."""
-    learnt = [f"- {one.name}: {one.learnt_from}" for one in settings if one.learnt_from]
+    trained_on = [f"- {one.name}: {one.learnt_from}" for one in settings if one.learnt_from]
     parts = [f"# {task} at x{scale:g}", *(one.table().markdown("##") for one in tables), LEGEND]
-    if learnt:
-        parts.append("What the super-resolution models learnt from:\n\n" + "\n".join(learnt))
+    if trained_on:
+        parts.append("The super-resolution models were trained on:\n\n" + "\n".join(trained_on))
     return markdown_document(parts)
 
 
-def _rows(figures: dict[str, dict[str, float]], settings: Sequence[str]) -> list[SettingScores]:
-    """Compare the settings of one measure, whose figures are given by image and setting."""
-    weights = bootstrap_weights(list(figures), DRAWS)
-    columns = {name: np.array([found[name] for found in figures.values()]) for name in settings}
+def _rows(by_setting: Mapping[str, Figures], images: Sequence[str]) -> list[SettingScores]:
+    """Compare the settings of one measure on some images."""
+    # The same resampled images for all settings, so that shares are of paired figures.
+    weights = bootstrap_weights(images, DRAWS)
+    columns = {name: np.array([figures[image] for image in images]) for name, figures in by_setting.items()}
     means = {
         name: Figure(float(column.mean()), weights @ column / weights.sum(1))
         for name, column in columns.items()

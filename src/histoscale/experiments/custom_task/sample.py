@@ -1,4 +1,4 @@
-"""What a task knows about an image beside its pixels."""
+"""What a task is given of an image beside its pixels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,18 @@ import numpy as np
 from jaxtyping import Integer, Shaped
 
 from histoscale.data.manifest import read_rows
-from histoscale.io.image_reader import read_labels
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as a task is given it, in whatever setting.
+    """One image as a task is given it, in any setting.
 
     Attributes:
         id: name of the image.
-        path: file of the original, whole.
-        size: height and width of the original, in pixels, cut to what the scale divides.
-        scale: original pixels per pixel of the image given: 1 except for the low-resolution one.
-        mask: the manifest's label image, cropped as the original is; None where there is none.
+        path: file of the whole original.
+        size: height and width of the original in pixels, cropped to what the scale divides.
+        scale: pixels of the original per pixel of the image: 1, except in low resolution.
+        mask: the label image of the manifest, cropped as the original is; None if there is none.
         facts: the image's row of the manifest.
     """
 
@@ -33,7 +32,7 @@ class Sample:
 
 
 def read_facts(data: Path) -> dict[Path, dict[str, str]]:
-    """Read the rows of a manifest by image file; empty where there is no manifest."""
+    """Read the rows of a manifest by image file; empty if there is no manifest."""
     manifest = data / "manifest.csv" if data.is_dir() else data
     if manifest.suffix != ".csv" or not manifest.is_file():
         return {}
@@ -43,18 +42,7 @@ def read_facts(data: Path) -> dict[Path, dict[str, str]]:
     }
 
 
-def read_mask(facts: Mapping[str, str], data: Path) -> Integer[np.ndarray, "h w"] | None:
-    """Read the label image that the manifest names.
-
-    Raises:
-        InputError: if it cannot be read, or is not an image of one channel.
-    """
-    if not facts.get("mask"):
-        return None
-    return read_labels((data if data.is_dir() else data.parent) / facts["mask"])
-
-
 def resize_labels(labels: Shaped[np.ndarray, "h w"], size: tuple[int, ...]) -> Shaped[np.ndarray, "H W"]:
-    """Resize a label image by nearest neighbour, such as a prediction on low resolution."""
+    """Resize a label image, such as a prediction on low resolution, by nearest neighbour."""
     rows, cols = ((2 * np.arange(n) + 1) * old // (2 * n) for n, old in zip(size, labels.shape, strict=True))
     return labels[np.ix_(rows, cols)]

@@ -1,8 +1,8 @@
-"""A person's task: a Python function, the scores that it returns, and its mistakes with their line.
+"""A user's task: a Python function, the scores that it returns, and its errors with their line.
 
-The contract: ``predict(image, sample)`` is called once for every image and setting with ``image``, uint8
-[h, w, 3], and a `Sample`. It returns a number; or several by name, as a dict; or ``(prediction, truth)``, two
-label images whose nonzero pixels are compared by Dice, or two labels, which are equal or not.
+``predict(image, sample)`` is called once for every image and setting with ``image``, uint8 [h, w, 3], and a
+`Sample`. It returns a number, a dict of numbers by name, or a pair ``(prediction, truth)``: two label images,
+whose nonzero pixels are compared by Dice, or two labels, which are equal or not.
 """
 
 import sys
@@ -23,13 +23,13 @@ from histoscale.experiments.custom_task.sample import Sample, resize_labels
 
 Scores = dict[str, float]
 SHIPPED = {"nuclei": nuclei}
-"""Modules of the tasks that ship, by name."""
+"""Modules of the shipped tasks, by name."""
 PREDICT = "predict"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A function and the file it came from."""
+    """A function and its file."""
 
     file: Path
     name: str
@@ -39,12 +39,12 @@ class Task:
         """Score one image by the function.
 
         Raises:
-            HistoscaleError: if the function fails or does not return scores; the sentence says where.
+            HistoscaleError: naming the line, if the function fails or does not return scores.
         """
         about = f"image {sample.id} ({setting})"
         try:
             returned = self.function(image.copy(), sample)
-        except HistoscaleError:  # is a sentence already
+        except HistoscaleError:  # the function raised a sentence itself
             raise
         except (Exception, SystemExit) as error:
             where = self._line_of(error)
@@ -57,15 +57,15 @@ class Task:
             raise HistoscaleError(f"Your {self.name} in {self.file} returned {error}, on {about}.") from None
 
     def _line_of(self, error: BaseException) -> str:
-        return line_of(error, self.file) or f"as {self.name}(image, sample) was called"
+        return line_of(error, self.file) or f"in the call {self.name}(image, sample)"
 
 
 def load_task(text: str) -> Task:
-    """Load the function of ``FILE.py:NAME``, or the shipped task of that name.
+    """Load the function of ``FILE.py:NAME``, or a shipped task by its name.
 
     Raises:
         ConfigError: if there is no such file or function.
-        HistoscaleError: if the file cannot be run; the sentence says where.
+        HistoscaleError: naming the line, if the file cannot be run.
     """
     if text in SHIPPED:
         return Task(Path(getfile(SHIPPED[text])), PREDICT, SHIPPED[text].predict)
@@ -73,7 +73,7 @@ def load_task(text: str) -> Task:
     file = Path(path).absolute()  # as tracebacks name it
     if file.suffix != ".py" or not file.is_file():
         known = ", ".join(SHIPPED)
-        raise ConfigError(f"There is no task {text}: give FILE.py:{PREDICT}, or one that ships ({known}).")
+        raise ConfigError(f"There is no task {text}: give FILE.py:{PREDICT} or a shipped task ({known}).")
     function = getattr(_run(file), name, None)
     if not callable(function):
         raise ConfigError(f"{file} has no function {name}.")
@@ -81,7 +81,7 @@ def load_task(text: str) -> Task:
 
 
 def line_of(error: BaseException, file: Path) -> str:
-    """Find the last line of a person's file in a traceback, as ``line 12``; empty if there is none."""
+    """Find the last line of a user's file in a traceback, as ``line 12``; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return f"line {error.lineno}"
     lines = [
@@ -101,7 +101,7 @@ def _run(file: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        where = line_of(error, file) or "while it was loaded"
+        where = line_of(error, file) or "when it was loaded"
         raise HistoscaleError(f"Your task failed in {file}, {where}: {_one_line(error)}.") from None
     return module
 
@@ -113,7 +113,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _as_scores(returned: object) -> Scores:
-    """Convert what a function returned to scores; raise ValueError, naming what it is, if it is none."""
+    """Convert the value that a function returned to scores; raise ValueError that names any other value."""
     if isinstance(returned, tuple) and len(returned) == 2:
         return _compare(*returned)
     named = returned if isinstance(returned, Mapping) else {"score": returned}

@@ -14,10 +14,10 @@ from histoscale.data.manifest import read_rows
 from histoscale.errors import DataError
 from histoscale.experiments.downstream.settings import LOW, SettingImages
 from histoscale.experiments.glands.config import LR, GlandData, GlandRun
-from histoscale.experiments.images import RgbBatch, RgbImage, make_pair
+from histoscale.experiments.images import RgbBatch, RgbImage, make_pair, read_mask
 from histoscale.experiments.methods import DIGEST_DIGITS, read_weights
 from histoscale.files import atomic_write
-from histoscale.io.image_reader import read_labels, read_rgb, read_size
+from histoscale.io.image_reader import read_rgb
 from histoscale.resources import Compute
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
@@ -153,13 +153,8 @@ class ImageStore:
         Raises:
             DataError: if it cannot be read or is of another size than the image.
         """
-        labels, size = read_labels(record.mask), read_size(record.path)
-        if labels.shape != size:
-            sizes = [f"{height} x {width}" for height, width in (labels.shape, size)]
-            raise DataError(
-                f"{record.mask} has {sizes[0]} pixels, but its image {record.path} has {sizes[1]}."
-            )
-        height, width = (side // self.run.data.scale * self.run.data.scale for side in size)
+        labels = read_mask(record.mask, record.path)
+        height, width = (side // self.run.data.scale * self.run.data.scale for side in labels.shape)
         return labels[step // 2 : height : step, step // 2 : width : step]
 
     def file(self, image: ModelImage) -> Path:
