@@ -94,7 +94,7 @@ def compare(
     """
     refuse_both("--resume", "--overwrite")
     from histoscale.experiments.compare import compare as experiment
-    from histoscale.experiments.compare.frechet import FeatureChoice
+    from histoscale.experiments.compare.features import FeatureChoice
     from histoscale.experiments.compare.paper_tables import find_presets
     from histoscale.experiments.compare.report import overview
     from histoscale.experiments.images import ImageSelection

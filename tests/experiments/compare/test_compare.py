@@ -12,7 +12,7 @@ from PIL import Image
 from histoscale.errors import ConfigError, DataError, InputError, OutputError, WeightsError
 from histoscale.experiments.compare.compare import TABLES, compare, compare_again, write_latex
 from histoscale.experiments.compare.comparison import Comparison
-from histoscale.experiments.compare.frechet import FeatureChoice
+from histoscale.experiments.compare.features import FeatureChoice
 from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_presets
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.scoring import ScoringJob, read_scores, score_jobs
@@ -245,18 +245,24 @@ def test_a_folder_in_use_is_refused(models: list[str], pictures: Path, tmp_path:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """One picture of 81 patches: features want more than 64."""
+    """One image of 81 patches of 10 px: the features need more than 64."""
     path = tmp_path / "large"
     path.mkdir()
-    rough = Image.fromarray(np.random.default_rng(1).integers(0, 256, (90, 90, 3), dtype=np.uint8))
-    rough.resize((864, 864), Image.Resampling.BICUBIC).save(path / "p.png")
+    rough = Image.fromarray(np.random.default_rng(1).integers(0, 256, (30, 30, 3), dtype=np.uint8))
+    rough.resize((92, 92), Image.Resampling.BICUBIC).save(path / "p.png")
     return path
 
 
+def run_frechet(models: Sequence[str], data: Path, output: Path, **options: Any) -> Comparison:
+    return run(models, data, output, features=FeatureChoice(patch_px=10), **options)
+
+
+FRECHET = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
+
+
 def test_a_preset_may_have_frechet_distances(folder: Path, large: Path, tmp_path: Path) -> None:
-    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
     words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
-    made = run(words, large, tmp_path / "out", presets=[preset])
+    made = run_frechet(words, large, tmp_path / "out", presets=[FRECHET])
     assert [(one.model, one.scale, one.n) for one in made.distances] == [
         ("bicubic", 4, 81),
         ("liif", 4, 81),
@@ -267,46 +273,43 @@ def test_a_preset_may_have_frechet_distances(folder: Path, large: Path, tmp_path
     assert claim.verdict == ("holds" if iste < liif else "does not hold")
     assert claim.evidence == f"iste {iste:.3f}, liif {liif:.3f}"
     assert "### Table 3: Frechet distance. large" in (tmp_path / "out" / "tables.md").read_text()
-    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [preset])
+    compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [FRECHET])
     assert contents(tmp_path / "again") == {TABLES: contents(tmp_path / "out")[TABLES]}
 
 
 def test_frechet_distances_are_gone_on_with(
     folder: Path, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
     words = [f"liif={folder}/a.safetensors", f"iste={folder}/b.safetensors"]
-    whole = run(words, large, tmp_path / "whole", presets=[preset])
+    whole = run_frechet(words, large, tmp_path / "whole", presets=[FRECHET])
     out, alone = tmp_path / "out", find_presets([], [4])
-    run(words[:1], large, out, presets=alone)
-    made = run(words[:1], large, out, presets=[preset], resume=True)  # scores, but no features
+    run_frechet(words[:1], large, out, presets=alone)
+    made = run_frechet(words[:1], large, out, presets=[FRECHET], resume=True)  # scores, but no features
     assert [one.model for one in made.distances] == ["bicubic", "liif"]
-    made = run(words, large, out, presets=[preset], resume=True)
+    made = run_frechet(words, large, out, presets=[FRECHET], resume=True)
     assert made.distances == whole.distances
     monkeypatch.setattr("histoscale.experiments.images.upscale", lambda *_, **__: pytest.fail("made twice"))
-    assert run(words, large, out, presets=[preset], resume=True).distances == whole.distances
-    assert run(words, large, out, presets=alone, resume=True).distances == whole.distances
+    assert run_frechet(words, large, out, presets=[FRECHET], resume=True).distances == whole.distances
+    assert run_frechet(words, large, out, presets=alone, resume=True).distances == whole.distances
 
 
 def test_distances_of_other_weights_are_not_kept(folder: Path, large: Path, tmp_path: Path) -> None:
-    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
-    run([f"liif={folder}/a.safetensors"], large, tmp_path / "out", presets=[preset])
+    run_frechet([f"liif={folder}/a.safetensors"], large, tmp_path / "out", presets=[FRECHET])
     retrained, alone = [f"liif={folder}/b.safetensors"], find_presets([], [4])
-    made = run(retrained, large, tmp_path / "out", presets=alone, resume=True)
+    made = run_frechet(retrained, large, tmp_path / "out", presets=alone, resume=True)
     assert [one.model for one in made.distances] == ["bicubic"]
-    made = run(retrained, large, tmp_path / "out", presets=[preset], resume=True)
-    assert made.distances == run(retrained, large, tmp_path / "new", presets=[preset]).distances
+    made = run_frechet(retrained, large, tmp_path / "out", presets=[FRECHET], resume=True)
+    assert made.distances == run_frechet(retrained, large, tmp_path / "new", presets=[FRECHET]).distances
 
 
 def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: Path, tmp_path: Path) -> None:
-    preset = Preset("table3", "At x4", (4.0,), any_scale_only=True, has_frechet=True)
     words = [f"iste={folder}/b.safetensors"]
-    run(words, large, tmp_path / "out", presets=[preset])
+    run_frechet(words, large, tmp_path / "out", presets=[FRECHET])
     before = Image.open(large / "p.png")
     before.transpose(Image.Transpose.ROTATE_90).save(large / "p.png")
-    run(words, large, tmp_path / "out", presets=find_presets([], [4]), overwrite=True)
-    made = run(words, large, tmp_path / "out", presets=[preset], resume=True)
-    assert made.distances == run(words, large, tmp_path / "new", presets=[preset]).distances
+    run_frechet(words, large, tmp_path / "out", presets=find_presets([], [4]), overwrite=True)
+    made = run_frechet(words, large, tmp_path / "out", presets=[FRECHET], resume=True)
+    assert made.distances == run_frechet(words, large, tmp_path / "new", presets=[FRECHET]).distances
 
 
 def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:

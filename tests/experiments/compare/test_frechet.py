@@ -11,14 +11,8 @@ from histoscale import weights
 from histoscale.data.manifest import find_images
 from histoscale.errors import DataError, OutputError
 from histoscale.experiments.compare.comparison import Comparison
-from histoscale.experiments.compare.frechet import (
-    Distance,
-    FeatureChoice,
-    FeatureStore,
-    measure,
-    merged,
-    read_distances,
-)
+from histoscale.experiments.compare.features import FeatureChoice, FeatureStore
+from histoscale.experiments.compare.frechet import Distance, measure, merged, read_distances
 from histoscale.experiments.compare.report import frechet_markdown, latex
 from histoscale.experiments.frechet_distance import compare_images, load_extractor
 from histoscale.experiments.images import make_pair, plan_cases, upscale_each
@@ -160,7 +154,7 @@ def test_the_table_is_made_from_the_file(tmp_path: Path) -> None:
     assert "| iste | 0.150 | 0.625 |" in printed
     assert "| liif\\* | **0.120** | - |" in printed
     assert "| edsr" not in printed
-    assert "Left out, as not of every scale: edsr." in printed
+    assert "Left out because they do not make every scale: edsr." in printed
     assert "†" not in printed
     marked = frechet_markdown(read, ["liif*", "edsr"])
     assert "| liif\\*† | **0.120** | - |" in marked

@@ -1,1 +1,1 @@
-"""``histoscale compare``: many methods at the columns of the paper's tables, with tests of significance."""
+"""``histoscale compare``: many methods in the paper's tables, with tests of significance."""

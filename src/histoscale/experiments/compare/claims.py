@@ -1,7 +1,7 @@
-"""Do the paper's claims hold in a run: line by line, on whatever data and rows there are.
+"""Check the paper's claims one by one on the data and the rows of a run.
 
-The paper's data sets are TMA, HistoSR and TCGA lung; a claim is put to the data sets of the run, by the
-paper's protocol. Only the paper's own methods count as rivals, and only where they make the scale themselves.
+The paper's data sets are TMA, HistoSR and TCGA lung; here each claim is checked on the data sets of the run,
+by the paper's protocol. Only methods of the paper are rivals, and only at scales that they make themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,23 @@ from histoscale.metrics.paired import PairedTest
 
 Verdict: TypeAlias = Literal["holds", "does not hold", "not in this run"]
 Kind: TypeAlias = Literal["order", "significance"]
-"""Of a claim: who is ahead, or that it is by more than chance."""
+"""Of a claim: that a method is better, or that it is significantly better."""
 SIGNIFICANT = 0.001
-"""The paper's level."""
+"""The paper's level of significance."""
 FIXED_SCALE = ("bicubic", "edsr", "rdn", "swinir", "srmfenet", "li2021", "swdnet")
 ANY_SCALE = ("liif", "lte", "lmi", "itsrn", "lit")
-BARRED = ("table1", "tma", 8.0, "SSIM")
-"""The one cell of Tables 1 to 3 that the paper prints another method best in: ITSRN .5997, ISTE .5965."""
+EXCEPTION = ("table1", "tma", 8.0, "SSIM")
+"""The one cell of Tables 1 to 3 in which the paper prints another method best: ITSRN .5997, ISTE .5965."""
 REMOVALS = ("iste-tl-ltd", "iste-lfi-lpd", "iste-no-ltd", "iste-no-stf", "iste-no-tl", "iste-no-lfi")
 """Rows of Table 4, in its order."""
 
 
 class Contest(NamedTuple):
-    """Who a table says is best, and of whom; ``apart`` where each rival is a claim of its own."""
+    """The method that a table says is best, and those that it is compared with.
+
+    Attributes:
+        apart: whether each rival is a claim of its own.
+    """
 
     table: str
     winner: str
@@ -41,13 +45,13 @@ CONTESTS = (
     Contest("table2", "iste", ANY_SCALE),
     Contest("table4", "iste", REMOVALS, apart=True),
     Contest("table7", "iste-swinir", ("iste-edsr", "iste-rdn")),
-    Contest("table9", "iste", ("liif-star", "lte-star")),  # liif and lte themselves are rivals of Table 1
+    Contest("table9", "iste", ("liif-star", "lte-star")),  # liif and lte are in Table 1
 )
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper, and what the run says to it."""
+    """One claim of the paper, and whether it holds in the run."""
 
     table: str
     where: str
@@ -58,7 +62,7 @@ class Claim:
 
 
 class Rival(NamedTuple):
-    """A row beside the winner in one cell: how far below it is, and the test of that."""
+    """A rival in one cell: how far it is below the winner, and the test of this difference."""
 
     label: str
     behind: float
@@ -66,16 +70,16 @@ class Rival(NamedTuple):
 
 
 def check_claims(grids: Sequence[ScoreGrid]) -> list[Claim]:
-    """Every claim of Tables 1, 2, 4, 7 and 9, for each data set and degradation of a run."""
+    """Check the claims of Tables 1, 2, 4, 7 and 9 for each data set and degradation of a run."""
     found = [claim for contest in CONTESTS for claim in _check(contest, grids)]
-    if not any(_is_barred(CONTESTS[0], grid, 8.0, "SSIM") for grid in grids):
+    if not any(_is_exception(CONTESTS[0], grid, 8.0, "SSIM") for grid in grids):
         where, sentence = "TMA, x8 SSIM", "itsrn is better than iste, the one cell of Tables 1 to 3"
         found.append(Claim("Table 1", where, sentence, "not in this run", "no such images"))
     return found
 
 
 def check_distances(distances: Sequence[Distance]) -> list[Claim]:
-    """Every claim of Table 3."""
+    """Check the claims of Table 3."""
     claims = []
     for (dataset, degradation, scale), rows in mean_distances(distances).items():
         rivals = {label: rows[label] for label in ANY_SCALE if label in rows}
@@ -97,7 +101,7 @@ def check_distances(distances: Sequence[Distance]) -> list[Claim]:
 
 
 def others(n: int) -> str:
-    """How many rivals there are."""
+    """Name the rivals by their number."""
     return f"the {n} other{'s' if n > 1 else ''} in this run"
 
 
@@ -120,8 +124,8 @@ def _check(contest: Contest, grids: Sequence[ScoreGrid]) -> Iterator[Claim]:
                 yield from _check_cell(contest, table, grid, column)
 
 
-def _is_barred(contest: Contest, grid: ScoreGrid, scale: float, measure: str) -> bool:
-    return (contest.table, grid.group.lower(), scale, measure) == BARRED
+def _is_exception(contest: Contest, grid: ScoreGrid, scale: float, measure: str) -> bool:
+    return (contest.table, grid.group.lower(), scale, measure) == EXCEPTION
 
 
 def _columns(contest: Contest) -> list[Column]:
@@ -130,7 +134,7 @@ def _columns(contest: Contest) -> list[Column]:
 
 
 def _check_cell(contest: Contest, table: str, grid: ScoreGrid, column: Column) -> Iterator[Claim]:
-    """What a contest says of a cell; nothing where the winner has no rival."""
+    """Check one cell; there is no claim if the winner has no rival in it."""
     own = grid.figures(contest.winner, column)
     rivals = [
         Rival(label, mean(own.values()) - mean(figures.values()), paired_test(own, figures))
@@ -140,7 +144,7 @@ def _check_cell(contest: Contest, table: str, grid: ScoreGrid, column: Column) -
     if not rivals:
         return
     where = f"{grid.group}, degradation {grid.degradation}, x{column.scale:g} {column.measure.title}"
-    if _is_barred(contest, grid, column.scale, column.measure.title):
+    if _is_exception(contest, grid, column.scale, column.measure.title):
         nearest = _nearest(rivals)
         verdict: Verdict = "does not hold" if nearest.behind > 0 else "holds"
         yield Claim(table, where, f"{contest.winner} is not the best", verdict, _margin(nearest, column))
@@ -151,7 +155,7 @@ def _check_cell(contest: Contest, table: str, grid: ScoreGrid, column: Column) -
 
 
 def _order(contest: Contest, table: str, where: str, rivals: Sequence[Rival], column: Column) -> Claim:
-    """Whether the winner is ahead of these rivals."""
+    """Check that the winner is better than these rivals."""
     nearest = _nearest(rivals)
     than = nearest.label if contest.apart else others(len(rivals))
     verdict: Verdict = "holds" if nearest.behind > 0 else "does not hold"
@@ -159,14 +163,14 @@ def _order(contest: Contest, table: str, where: str, rivals: Sequence[Rival], co
 
 
 def _significance(contest: Contest, table: str, where: str, rivals: Sequence[Rival]) -> Claim:
-    """Whether it is so by more than chance."""
+    """Check that the winner is significantly better than each of these rivals."""
     than = rivals[0].label if contest.apart else "each"
     sentence = f"{contest.winner} is significantly better than {than} (p < {SIGNIFICANT:g}, uncorrected)"
-    return Claim(table, where, sentence, *_by_chance(rivals), kind="significance")
+    return Claim(table, where, sentence, *_significance_verdict(rivals), kind="significance")
 
 
-def _by_chance(rivals: Sequence[Rival]) -> tuple[Verdict, str]:
-    """The verdict of the tests and what it rests on."""
+def _significance_verdict(rivals: Sequence[Rival]) -> tuple[Verdict, str]:
+    """Give the verdict of the tests, and its evidence."""
     untested = [rival.label for rival in rivals if rival.test is None]
     if untested:
         return "not in this run", f"too few images to test against {untested[0]}"

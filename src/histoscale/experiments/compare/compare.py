@@ -1,4 +1,4 @@
-"""``histoscale compare``: score many methods on the same images, and make tables of their scores alone."""
+"""``histoscale compare``: score many methods on the same images, and make tables from the scores alone."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -7,15 +7,8 @@ from shutil import rmtree
 from typing import Any
 
 from histoscale.experiments.compare.comparison import Comparison, compared, find_reference
-from histoscale.experiments.compare.frechet import (
-    SHIPPED_FEATURES,
-    Distance,
-    FeatureChoice,
-    FeatureStore,
-    measure,
-    merged,
-    read_distances,
-)
+from histoscale.experiments.compare.features import SHIPPED_FEATURES, FeatureChoice, FeatureStore
+from histoscale.experiments.compare.frechet import Distance, measure, merged, read_distances
 from histoscale.experiments.compare.paper_tables import PRESETS, Preset, find_presets, scales_of
 from histoscale.experiments.compare.report import latex, markdown
 from histoscale.experiments.images import ImageSelection
@@ -34,8 +27,8 @@ from histoscale.files import refuse_existing
 from histoscale.resources import EXACT, Compute
 
 TABLES, LATEX, DISTANCES, FEATURES = "tables.md", "tables.tex", "frechet.csv", "features"
-"""What lies beside scores and settings; the LaTeX only where it was asked for."""
-FIGURES_OF_BEFORE = "tables.json"
+"""Files beside scores and settings; the LaTeX only if it was asked for."""
+OLD_TABLES = "tables.json"
 """Figures, presets and reference as earlier versions wrote them."""
 SHARED = ("data", "split", "limit", "crop_px", "device", "precision")
 """Settings that all rows of a comparison have in common."""
@@ -56,24 +49,25 @@ def compare(
     overwrite: bool = False,
     progress: OnProgress = ignore_progress,
 ) -> Comparison:
-    """Score methods at the scales of some presets, and write scores, settings and tables into ``output``.
+    """Score methods at the scales of some presets, and write scores, settings and tables.
 
     Args:
         models: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or weights, see `histoscale.experiments.methods`;
-            bicubic is always there.
+            bicubic is always included.
+        output: folder for the results.
         presets: columns of the tables, see `find_presets`.
-        reference: label of the row that the others are tested against; the last one by default.
-        allow_resize: take fixed-scale models to other scales by bicubic.
-        features: of the Frechet distance, where a preset has it.
-        undertrained: labels of rows that are marked as having had too few steps.
+        reference: label of the row that the others are tested against; the last row by default.
+        allow_resize: let bicubic resize images of fixed-scale models to other scales.
+        features: of the Frechet distance, if a preset has it.
+        undertrained: labels of rows that are marked as undertrained.
         resume: add methods or scales to the rows in ``output``, of a stopped or of a finished comparison.
         overwrite: replace the results of an earlier comparison.
         progress: called after every case.
 
     Raises:
         ConfigError: if methods, reference, degradation, device or precision are wrong.
-        DataError: if there is no image, no such set or split, or the rows resumed do not fit.
-        WeightsError: if weights are missing or damaged, those of the features included.
+        DataError: if there is no image, no such data set or split, or the resumed rows do not fit.
+        WeightsError: if weights are missing or damaged, including those of the features.
         InputError: if an image is too small to be scored at a scale.
         OutputError: if results exist, were made with other settings or cannot be written.
     """
@@ -96,9 +90,9 @@ def compare(
         store = FeatureStore(output / FEATURES, frechet_scales(presets), features, str(device))
         measured = [job for job in jobs if store.covers(job)]
         if measured:
-            store.load()  # says what is wrong with it before the hours of work, not after
+            store.load()  # so that wrong weights are an error before the hours of work, not after
         if not resume:
-            rmtree(store.path, ignore_errors=True)  # perhaps of other images
+            rmtree(store.path, ignore_errors=True)  # they may be of other images
         rows = score_remaining(
             folder, settings, rows, jobs, compute, missing=store.missing, watch=store.watch, progress=progress
         )
@@ -106,7 +100,7 @@ def compare(
         distances = merged(before, measure(measured, store), digests_of(methods))
         comparison = compared(rows, presets, settings["reference"], distances, settings["undertrained"])
         folder.finish(rows, settings, _texts(comparison))
-        folder.delete(*({LATEX, FIGURES_OF_BEFORE} | ({DISTANCES} if not distances else set())))
+        folder.delete(*({LATEX, OLD_TABLES} | ({DISTANCES} if not distances else set())))
     return comparison
 
 
@@ -118,7 +112,7 @@ def compare_again(
     reference: str | None = None,
     overwrite: bool = False,
 ) -> Comparison:
-    """Make the tables of a comparison or evaluation again, from its scores alone, and write them.
+    """Make the tables of a comparison or evaluation again from its scores alone, and write them.
 
     Args:
         scores, presets, reference: as in `read_comparison`.
@@ -138,17 +132,17 @@ def compare_again(
 
 
 def read_comparison(scores: Path, presets: Sequence[Preset] = (), reference: str | None = None) -> Comparison:
-    """A comparison as its scores, and the Frechet distances and settings beside them, give it.
+    """Make a comparison from scores, and from the Frechet distances and settings beside them.
 
     Args:
         scores: CSV of a comparison or an evaluation.
-        presets: columns of the tables; those of the settings by default, or else all scales that are there.
-        reference: label of the row that the others are tested against; that of the settings by default, or
-            else the last one.
+        presets: columns of the tables; by default those of the settings, or else all scales of the scores.
+        reference: label of the row that the others are tested against; by default that of the settings, or
+            else the last row.
 
     Raises:
-        DataError: if the scores cannot be read or do not go together.
-        ConfigError: if there is no such row to test against.
+        DataError: if the scores cannot be read or are not of one comparison.
+        ConfigError: if there is no such row.
     """
     rows = read_scores(scores)
     settings = _settings_beside(scores)
@@ -173,12 +167,12 @@ def write_latex(comparison: Comparison, output: Path) -> None:
 
 
 def frechet_scales(presets: Sequence[Preset]) -> frozenset[float]:
-    """Those of the presets that have the Frechet distance."""
+    """List the scales at which the Frechet distance is measured."""
     return frozenset(scale for preset in presets if preset.has_frechet for scale in preset.scales)
 
 
 def _columns(presets: Sequence[Preset]) -> dict[str, Any]:
-    """What it takes to find the presets again: their names, and the scales of one that has none."""
+    """Describe presets in the settings: their names, and the scales of a preset without a name."""
     return {
         "presets": [preset.name for preset in presets if preset.name in PRESETS],
         "scales": [scale for preset in presets if preset.name not in PRESETS for scale in preset.scales],
@@ -186,14 +180,14 @@ def _columns(presets: Sequence[Preset]) -> dict[str, Any]:
 
 
 def _marked(settings: Mapping[str, Any], rows: Sequence[Score], undertrained: Sequence[str]) -> list[str]:
-    """Labels to be marked as undertrained: those of before whose rows are still there, and the new ones."""
-    as_before = {label_of(row.model) for row in rows}
-    earlier = [label for label in settings.get("undertrained", ()) if label in as_before]
+    """List the labels to be marked as undertrained: earlier ones whose rows are still valid, and new ones."""
+    valid = {label_of(row.model) for row in rows}
+    earlier = [label for label in settings.get("undertrained", ()) if label in valid]
     return list(dict.fromkeys([*earlier, *undertrained]))
 
 
 def _texts(comparison: Comparison) -> dict[str, str]:
-    """What is written beside scores and settings."""
+    """Write the files beside scores and settings."""
     texts = {TABLES: markdown(comparison)}
     if comparison.distances:
         texts[DISTANCES] = rows_as_text(Distance, comparison.distances)
@@ -201,11 +195,12 @@ def _texts(comparison: Comparison) -> dict[str, str]:
 
 
 def _settings_beside(scores: Path) -> dict[str, Any]:
-    """The settings of the comparison that made some scores; empty where it left none."""
+    """Read the settings beside some scores; empty if there are none."""
     folder = ResultFolder(scores.parent, Score)
     settings = folder.read_settings()
     if "presets" not in settings:
-        before = ResultFolder(scores.parent, Score, settings=FIGURES_OF_BEFORE).read_settings()
+        # Earlier versions wrote presets, reference and one tuple of scales per table into another file.
+        before = ResultFolder(scores.parent, Score, settings=OLD_TABLES).read_settings()
         scales = [scale for scales in before.get("scales", ()) for scale in scales]
         settings |= {key: before[key] for key in ("presets", "reference") if key in before}
         settings |= {"scales": scales} if scales else {}

@@ -1,4 +1,4 @@
-"""A comparison as data: tables, tests and claims, made from the scores and nothing else."""
+"""A comparison as data: tables, tests and claims, from the scores alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from histoscale.experiments.scoring import Score
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a run found, as data.
+    """All results of a run.
 
     Attributes:
         reference: the row that the others are tested against.
-        distances: Frechet distances, where a preset has them.
-        undertrained: rows of weights that are known to have had too few steps.
+        distances: Frechet distances, if a preset has them.
+        undertrained: rows whose weights are known to have had too few training steps.
     """
 
     presets: tuple[Preset, ...]
@@ -37,15 +37,15 @@ def compared(
     distances: Sequence[Distance] = (),
     undertrained: Sequence[str] = (),
 ) -> Comparison:
-    """Tables, tests and claims of some scores and, for Table 3, distances.
+    """Make tables, tests and claims from scores and, for Table 3, distances.
 
     Args:
-        reference: label of the row that the others are tested against; the last one by default.
-        undertrained: labels of rows that are marked as having had too few steps.
+        reference: label of the row that the others are tested against; the last row by default.
+        undertrained: labels of rows that are marked as undertrained.
 
     Raises:
         ConfigError: if there is no such row.
-        DataError: if there are no scores at the presets' scales, or they are of runs that do not go together.
+        DataError: if there are no scores at the presets' scales, or not all scores are of one comparison.
     """
     check_whole(scores)
     grids = grids_of(scores)
@@ -59,10 +59,10 @@ def compared(
 
 
 def find_reference(labels: Sequence[str], reference: str | None) -> str:
-    """The label asked for, or the last.
+    """Choose the label asked for, or the last.
 
     Raises:
-        ConfigError: if it is not there.
+        ConfigError: if there is no such label.
     """
     if reference is None:
         return labels[-1]
@@ -75,8 +75,8 @@ def check_whole(scores: Sequence[Score]) -> None:
     """Make sure that scores are of one comparison.
 
     Raises:
-        DataError: if there are none; if a score is there twice, a model has other weights on other images, or
-            models of one table were scored on other images.
+        DataError: if there are none, a score comes twice, a model has different weights on different images,
+            or the models of a table were scored on different images.
         ConfigError: if a row has models with and without a seed.
     """
     if not scores:
@@ -94,23 +94,25 @@ def _check_single(scores: Sequence[Score]) -> None:
     seen = set()
     for s in scores:
         if s.place in seen:
-            raise DataError(f"{s.model} was scored twice on {s.dataset} {s.image} at x{s.scale:g}.")
+            where = f"{s.dataset} {s.image} at x{s.scale:g}"
+            raise DataError(f"{s.model} was scored twice on {where}: delete one of the lines.")
         seen.add(s.place)
 
 
 def _check_weights(scores: Sequence[Score]) -> None:
-    """Refuse a method that had other weights on another image."""
+    """Refuse a method with different weights on different images."""
     used: dict[tuple[str, float], Score] = {}
     for score in scores:
         first = used.setdefault((score.model, score.scale), score)
         if (first.weights, first.through) != (score.weights, score.through):
             raise DataError(
-                f"{score.model} at x{score.scale:g} had other weights on {first.image} than on {score.image}."
+                f"{score.model} at x{score.scale:g} had other weights on {first.image} than on "
+                f"{score.image}: score it again with one file of weights."
             )
 
 
 def _check_images(grid: ScoreGrid) -> None:
-    """Refuse methods that were scored on different images: means over different images do not compare."""
+    """Refuse methods that were scored on different images, because their means do not compare."""
     for scale in sorted(grid.scales):
         images: dict[str, set[str]] = {}
         for score in grid.scores:
@@ -121,6 +123,6 @@ def _check_images(grid: ScoreGrid) -> None:
             if own != everything:
                 missing = min(everything - own)
                 raise DataError(
-                    f"{model} was not scored on {grid.group} {missing} at x{scale:g}, as others were: finish "
-                    "the comparison with --resume."
+                    f"{model} was not scored on {grid.group} {missing} at x{scale:g}, but other methods "
+                    "were: finish the comparison with --resume."
                 )

@@ -9,11 +9,11 @@ from histoscale.experiments.images import check_scale
 
 @dataclass(frozen=True)
 class Preset:
-    """Scales that stand side by side in a table.
+    """The scales of a table.
 
     Attributes:
-        trained_to: scales above it are out of distribution; None where a table does not tell them apart.
-        any_scale_only: leave out a method that does not make every one of the scales itself.
+        trained_to: scales above it are out of distribution; None if the table makes no difference.
+        any_scale_only: whether to leave out methods that do not make every one of the scales themselves.
         has_frechet: whether the Frechet distance is measured as well.
     """
 
@@ -44,11 +44,11 @@ PRESETS = {
         Preset("table9", "Table 9: LIIF and LTE with more parameters", (2.0, 3.0, 4.0)),
     )
 }
-"""By name. The paper's Table 3 is of the Frechet distance alone."""
+"""By name. In the paper, Table 3 has only the Frechet distance."""
 
 
 def find_presets(names: Sequence[str], scales: Sequence[float]) -> tuple[Preset, ...]:
-    """The presets of these names and, where scales are given, one more of those.
+    """Find presets by name and, if scales are given, make one more of these.
 
     Raises:
         ConfigError: if a name is unknown, or neither names nor scales are given.
@@ -60,7 +60,7 @@ def find_presets(names: Sequence[str], scales: Sequence[float]) -> tuple[Preset,
     for scale in scales:
         check_scale(scale)
     if not (names or scales):
-        raise ConfigError("Give a preset or scales to compare at.")
+        raise ConfigError("There is no scale to compare at: give a preset or scales.")
     found = [PRESETS[name] for name in dict.fromkeys(names)]
     if scales:
         found.append(Preset("scales", "The scales asked for", tuple(sorted({float(s) for s in scales}))))
@@ -68,5 +68,5 @@ def find_presets(names: Sequence[str], scales: Sequence[float]) -> tuple[Preset,
 
 
 def scales_of(presets: Sequence[Preset]) -> tuple[float, ...]:
-    """Every scale of some presets, once, ascending."""
+    """List every scale of some presets once, in ascending order."""
     return tuple(sorted({scale for preset in presets for scale in preset.scales}))

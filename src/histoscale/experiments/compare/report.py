@@ -1,4 +1,4 @@
-"""A comparison as text: every table, what stands behind it, and the paper's claims."""
+"""A comparison as text: tables, seeds and tests, and the paper's claims."""
 
 import math
 from collections import Counter
@@ -24,30 +24,30 @@ from histoscale.experiments.tables import (
 
 WEAKLY_SIGNIFICANT = 0.05
 DAGGER = "†"
-UNDERTRAINED = f"{DAGGER}: undertrained, after too few steps to say anything of the method."
+UNDERTRAINED = f"{DAGGER}: undertrained, with too few training steps to judge the method."
 FRECHET_PLACES = 3
 
 
 def markdown(comparison: Comparison) -> str:
-    """The `overview`, then what stands behind each table: seeds and tests."""
+    """Write the `overview`, then the seeds and tests of each table."""
     behind = [part for table in comparison.tables for part in (*_spreads(table), *_tests(table))]
     return markdown_document([overview(comparison).rstrip(), *(table.markdown() for table in behind)])
 
 
 def overview(comparison: Comparison) -> str:
-    """Claims in short, every table, every claim."""
+    """Write a summary of the claims, every table and every claim."""
     tables = (table.markdown() for table in main_tables(comparison))
     claims = _claims(comparison.claims)
     return markdown_document([_tally(comparison.claims), *tables, claims.markdown()])
 
 
 def latex(comparison: Comparison) -> str:
-    """Every table in LaTeX."""
+    """Write every table in LaTeX."""
     return latex_document(main_tables(comparison))
 
 
 def main_tables(comparison: Comparison) -> list[TextTable]:
-    """The tables of scores and of Frechet distances."""
+    """Make the tables of scores and of Frechet distances."""
     return [
         *map(score_table, comparison.tables),
         *frechet_tables(comparison.distances, comparison.undertrained),
@@ -58,7 +58,7 @@ def main_tables(comparison: Comparison) -> list[TextTable]:
 
 
 def score_table(table: ScoreTable) -> TextTable:
-    """One table of scores."""
+    """Make a table of scores."""
     heads = [
         (f"x{c.scale:g}", f"{c.measure.title}{' (out)' if is_out(table, c) else ''}") for c in table.columns
     ]
@@ -73,13 +73,13 @@ def score_table(table: ScoreTable) -> TextTable:
 
 
 def row_name(table: ScoreTable, label: str) -> str:
-    """A row's label, whether it is undertrained, and of how many trainings it is the mean."""
+    """Name a row: its label, a mark if it is undertrained, and its number of seeds."""
     marked = label + DAGGER if label in table.undertrained else label
     return f"{marked} ({table.seeds[label]} seeds)" if table.seeds[label] > 1 else marked
 
 
 def is_out(table: ScoreTable, column: Column) -> bool:
-    """Whether a column is out of distribution."""
+    """Tell whether a column is out of distribution."""
     return table.preset.trained_to is not None and column.scale > table.preset.trained_to
 
 
@@ -89,7 +89,7 @@ def _caption(table: ScoreTable) -> str:
 
 
 def _legend(table: ScoreTable) -> str:
-    """What the marks of a table mean, and what it leaves out."""
+    """Explain the marks of a table, and name the rows that it leaves out."""
     sentences = ["Mean ± standard deviation over images, best in bold."]
     cells = [cell for row in table.rows.values() for cell in row]
     if any(cell.against for cell in cells):
@@ -98,22 +98,22 @@ def _legend(table: ScoreTable) -> str:
             f"* p < {WEAKLY_SIGNIFICANT:g}, uncorrected."
         )
     if any(cell.is_empty for cell in cells):
-        sentences.append("-: the method does not make the scale, or was not scored there.")
+        sentences.append("-: the method does not make the scale, or was not scored at it.")
     if any(cell.through for cell in cells):
-        sentences.append("‡: the image of another integer scale, taken to size by bicubic.")
+        sentences.append("‡: the image of another integer scale, resized by bicubic.")
     if any(is_out(table, column) for column in table.columns):
         sentences.append(f"(out): above x{table.preset.trained_to:g}, out of distribution.")
     if any(n > 1 for n in table.seeds.values()):
-        sentences.append("Of several seeds each image has the mean.")
+        sentences.append("The figure of an image is the mean over the seeds.")
     return " ".join([*sentences, *_marked_and_left_out(bool(table.undertrained), table.left_out)])
 
 
 def _marked_and_left_out(has_undertrained: bool, left_out: Sequence[str]) -> Iterator[str]:
-    """Sentences at the end of a legend, of scores and of distances."""
+    """Write the sentences at the end of a legend, of scores and of distances."""
     if has_undertrained:
         yield UNDERTRAINED
     if left_out:
-        yield f"Left out, as not of every scale: {', '.join(left_out)}."
+        yield f"Left out because they do not make every scale: {', '.join(left_out)}."
 
 
 def _cell(cell: ScoreCell, column: Column) -> str | TextCell:
@@ -123,14 +123,14 @@ def _cell(cell: ScoreCell, column: Column) -> str | TextCell:
 
 
 def _marks(cell: ScoreCell) -> str:
-    """Stars for the test against the reference, and a dagger for what was resized."""
+    """Write stars for the test against the reference, and a double dagger for resized images."""
     p = cell.against.test.p if cell.against else 1.0
     stars = "**" if p < SIGNIFICANT else "*" if p < WEAKLY_SIGNIFICANT else ""
     return stars + ("‡" if cell.through else "")
 
 
 def _tests(table: ScoreTable) -> Iterator[TextTable]:
-    """What stands behind the stars: differences with their intervals, p before and after correction."""
+    """Make the table of the tests: differences with their intervals, p before and after correction."""
     rows = [
         [label, f"x{column.scale:g}", column.measure.title, *_test(cell, column)]
         for label, cells in table.rows.items()
@@ -158,7 +158,7 @@ def _test(cell: ScoreCell, column: Column) -> list[str]:
 
 
 def _spreads(table: ScoreTable) -> Iterator[TextTable]:
-    """How far the seeds of a row are apart."""
+    """Make the table of the standard deviations over seeds."""
     rows = [
         [row_name(table, label), *map(_spread, cells, table.columns)]
         for label, cells in table.rows.items()
@@ -177,10 +177,10 @@ def _spread(cell: ScoreCell, column: Column) -> str:
 
 
 def frechet_tables(distances: Sequence[Distance], undertrained: Sequence[str] = ()) -> list[TextTable]:
-    """A table for each data set and degradation, a row a method and a column a scale.
+    """Make a table for each data set and degradation, with a row for each method and a column for each scale.
 
     Args:
-        undertrained: labels that are marked so.
+        undertrained: labels of rows that are marked as undertrained.
     """
     groups: dict[tuple[str, str], list[Distance]] = {}
     for one in distances:
@@ -189,19 +189,19 @@ def frechet_tables(distances: Sequence[Distance], undertrained: Sequence[str] = 
 
 
 def frechet_markdown(distances: Sequence[Distance], undertrained: Sequence[str] = ()) -> str:
-    """All tables of distances in Markdown."""
+    """Write all tables of distances in Markdown."""
     return markdown_document(table.markdown() for table in frechet_tables(distances, undertrained))
 
 
 def _frechet_table(distances: Sequence[Distance], undertrained: Sequence[str]) -> TextTable:
-    """That of one data set and degradation: methods that make every scale themselves."""
+    """Make the table of one data set and degradation, of the methods that make every scale themselves."""
     labels = list(dict.fromkeys(label_of(one.model) for one in distances))
     whole = [label for label in labels if _scales(distances, label) == _scales(distances)] or labels
     shown = [one for one in distances if label_of(one.model) in whole]
     first, columns = shown[0], dict(sorted(mean_distances(shown).items()))
-    legend = ["Smaller is nearer to the originals, best in bold; compare within one table only."]
+    legend = ["A smaller distance is better, best in bold. Compare figures within one table only."]
     if any(math.isnan(one.distance) for one in shown):
-        legend.append("-: too few patches for the features.")
+        legend.append("-: fewer patches than the features need.")
     left_out = [label for label in labels if label not in whole]
     legend += _marked_and_left_out(any(label in undertrained for label in whole), left_out)
     return TextTable(
@@ -220,18 +220,18 @@ def _frechet_table(distances: Sequence[Distance], undertrained: Sequence[str]) -
 
 
 def _scales(distances: Sequence[Distance], label: str | None = None) -> set[float]:
-    """At which scales there is a distance, be it of too few patches, of a row or of any."""
+    """Find the scales with a distance (NaN included) of a row, or of any row."""
     return {one.scale for one in distances if label in (None, label_of(one.model))}
 
 
 def _distance(figure: float, column: Iterable[float]) -> TextCell:
-    """A distance, best where no other of its column prints smaller."""
+    """Write a distance, in bold if no other of its column prints a smaller one."""
     smallest = min((round(one, FRECHET_PLACES) for one in column), default=math.nan)
     return TextCell(number(figure, FRECHET_PLACES), is_bold=round(figure, FRECHET_PLACES) == smallest)
 
 
 def _range(distances: Sequence[Distance]) -> str:
-    """Number of patches; they differ where a scale leaves fewer whole ones."""
+    """Write the number of patches, which differs if some scale leaves fewer whole patches."""
     low, high = min(one.n for one in distances), max(one.n for one in distances)
     return str(low) if low == high else f"{low} to {high}"
 
@@ -244,9 +244,9 @@ def _tally(claims: Sequence[Claim]) -> str:
     held, failed = verdicts["order", "holds"], verdicts["order", "does not hold"]
     surely, unsurely = verdicts["significance", "holds"], verdicts["significance", "does not hold"]
     return (
-        f"Of the paper's claims that a method is ahead {held} hold and {failed} do not hold in this run; of "
-        f"those that it is significantly so {surely} and {unsurely}. Line by line they stand below the "
-        "tables. The images are not the paper's."
+        f"Of the paper's claims that a method is better, {held} hold and {failed} do not hold in this run; "
+        f"of its claims that a method is significantly better, {surely} hold and {unsurely} do not hold. "
+        "They are listed below the tables. The images are not those of the paper."
     )
 
 

@@ -1,6 +1,6 @@
-"""Tables as data: a row a method, a column a scale and a measure, and in each cell all that may be printed.
+"""Tables as data: a row for each method, a column for each scale and measure.
 
-Two protocols stand in tables of their own: the paper's, and the one its equations describe.
+Each of two protocols has its own tables: that of the paper's code, and that of the paper's equations.
 """
 
 import math
@@ -24,7 +24,7 @@ from histoscale.experiments.statistics import (
 
 
 class ScoreMeasure(NamedTuple):
-    """A field of `Score` as tables print it."""
+    """A field of `Score`, and how tables print it."""
 
     field: str
     title: str
@@ -60,7 +60,7 @@ class ScoreGrid:
 
     @cached_property
     def grid(self) -> Grid[str, tuple[float, str]]:
-        """Figures by label, by scale and measure, by method (its seeds) and by image."""
+        """All figures: a row for each label, a column for each scale and measure, methods as seeds."""
         return Grid.of(
             (label_of(s.model), (s.scale, field), s.model, s.image, getattr(s, field))
             for s in self.scores
@@ -69,7 +69,7 @@ class ScoreGrid:
 
     @cached_property
     def resized(self) -> dict[tuple[str, float], int]:
-        """The scale that bicubic took to another, by label and that other scale."""
+        """The scale that a fixed-scale model made before bicubic resized it, by label and final scale."""
         return {(label_of(score.model), score.scale): score.through for score in self.scores if score.through}
 
     @property
@@ -84,11 +84,11 @@ class ScoreGrid:
 
     @property
     def scales(self) -> frozenset[float]:
-        """Where anything was scored."""
+        """All scales of the scores."""
         return frozenset(score.scale for score in self.scores)
 
     def figures(self, label: str, column: Column) -> Figures:
-        """A row's figure for each image, the mean over its seeds; empty where it cannot make the scale."""
+        """A row's figure of each image, the mean over its seeds; empty if it cannot make the scale."""
         return self.grid.by_image(label, (column.scale, column.measure.field))
 
     def spread(self, label: str, column: Column) -> float:
@@ -96,12 +96,12 @@ class ScoreGrid:
         return self.grid.spread(label, (column.scale, column.measure.field))
 
     def through(self, label: str, scale: float) -> int:
-        """The scale that bicubic took to this one; 0 where the row makes it itself."""
+        """The scale that bicubic resized to this one; 0 if the row makes this one itself."""
         return self.resized.get((label, scale), 0)
 
 
 def grids_of(scores: Sequence[Score]) -> list[ScoreGrid]:
-    """A `ScoreGrid` for each group and degradation."""
+    """Make a `ScoreGrid` for each group and degradation."""
     sets = {score.dataset for score in scores}
     return [
         ScoreGrid(group, group in sets, kind, tuple(s for s in members if s.degradation == kind))
@@ -111,7 +111,7 @@ def grids_of(scores: Sequence[Score]) -> list[ScoreGrid]:
 
 
 class Protocol(NamedTuple):
-    """The measures of a table, and what they are in words."""
+    """The measures of a table, and their description."""
 
     name: str
     title: str
@@ -134,15 +134,15 @@ PROTOCOLS = (
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """A row's figure in a column; NaN where it cannot make the scale.
+    """A row's figure in a column; NaN if it cannot make the scale.
 
     Attributes:
-        mean, sd: over images, each of which is the mean over the seeds.
-        spread: standard deviation over seeds of the mean; NaN for a single one.
-        through: the scale that bicubic took to this one; 0 where the row makes it itself.
+        mean, sd: over images; the figure of an image is the mean over the seeds.
+        spread: standard deviation of the mean over the seeds; NaN for a single seed.
+        through: the scale that bicubic resized to this one; 0 if the row makes this one itself.
         is_best: whether no other row prints a better figure in the column.
-        against: the reference tested against this row, image by image; None for the reference itself and
-            where no test is possible.
+        against: the test of the reference against this row, image by image; None for the reference itself
+            and if no test is possible.
     """
 
     mean: float
@@ -166,8 +166,8 @@ class ScoreTable:
         n: number of images.
         reference: the row that the others are tested against.
         seeds: number of seeds of each row.
-        left_out: rows that do not make every scale, where the preset leaves these out.
-        undertrained: rows of weights that are known to have had too few steps.
+        left_out: rows that the preset leaves out because they do not make every scale.
+        undertrained: rows whose weights are known to have had too few training steps.
     """
 
     preset: Preset
@@ -186,7 +186,7 @@ class ScoreTable:
 def tables_of(
     grids: Sequence[ScoreGrid], presets: Sequence[Preset], reference: str, undertrained: Sequence[str] = ()
 ) -> list[ScoreTable]:
-    """Every preset on every group and degradation that was scored at one of its scales."""
+    """Make the tables of every preset, for each group and degradation with scores at one of its scales."""
     return [
         make_table(grid, preset, protocol, reference, undertrained)
         for preset in presets
@@ -199,7 +199,7 @@ def tables_of(
 def make_table(
     grid: ScoreGrid, preset: Preset, protocol: Protocol, reference: str, undertrained: Sequence[str] = ()
 ) -> ScoreTable:
-    """One table, with its best cells marked and its tests corrected together."""
+    """Make one table, with its best cells marked and its tests corrected together."""
     columns = tuple(Column(scale, measure) for scale in preset.scales for measure in protocol.measures)
     left_out = _left_out(grid, preset, columns)
     labels = [label for label in grid.labels if label not in left_out]
@@ -230,7 +230,7 @@ def make_table(
 
 
 def _left_out(grid: ScoreGrid, preset: Preset, columns: Sequence[Column]) -> tuple[str, ...]:
-    """Rows that do not make every scale themselves, where the preset wants that."""
+    """Find the rows that do not make every scale themselves, if the preset leaves these out."""
     if not preset.any_scale_only:
         return ()
 
@@ -256,7 +256,7 @@ def _cell(grid: ScoreGrid, label: str, column: Column) -> ScoreCell:
 def _tests(
     grid: ScoreGrid, labels: Sequence[str], columns: Sequence[Column], reference: str
 ) -> dict[CellKey, CorrectedTest]:
-    """The reference against every other row, with p corrected for all tests of the table."""
+    """Test the reference against every other row, with p corrected for all tests of the table."""
     tests = {
         (label, column): paired_test(grid.figures(reference, column), grid.figures(label, column))
         for label in labels
@@ -267,7 +267,7 @@ def _tests(
 
 
 def _best(cells: Mapping[CellKey, ScoreCell], column: Column) -> list[CellKey]:
-    """The cells that print the highest figure of a column; ties in print share it, one cell alone is none."""
+    """Find the cells that print the highest figure of a column; a single figure is not the best."""
     printed = {
         key: round(cell.mean, column.measure.places)
         for key, cell in cells.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 from histoscale.errors import ConfigError
 from histoscale.experiments.compare.compare import compare
 from histoscale.experiments.compare.comparison import Comparison
-from histoscale.experiments.compare.frechet import FeatureChoice
+from histoscale.experiments.compare.features import FeatureChoice
 from histoscale.experiments.compare.paper_tables import find_presets
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.parallel import OnProgress, ignore_progress
