@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows: sizes, names, equations, floors, what is tracked."""
+"""Rules of the code that no linter checks: sizes, names, equations, floors, tracked files."""
 
 import ast
 import re
@@ -23,13 +23,15 @@ Documented = ast.Module | ast.ClassDef | Function
 
 EQUATIONS = range(1, 12)
 LONGEST_FILE = 400
+TYPICAL_FILE = range(100, 181)
 LONGEST_FUNCTION = 60
+MOST_PARAMETERS = 12
 MEDIAN_FUNCTION = 12
 TRACKED_MIB = 40
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "lib", "tools"}
 FOREIGN_WORDS = re.compile(
-    r"(?<![\w.])/(work|home|root|Users)/\w"  # a place on one machine
-    r"|--(extra-)?index-url|--find-links"  # where one machine gets its packages
+    r"(?<![\w.])/(work|home|root|Users)/\w"  # a path on one machine
+    r"|--(extra-)?index-url|--find-links"  # a package index of one machine
     r"|\bissue #?\d|\bsub-?agents?\b|\b(TODO|FIXME|XXX)\b",
     re.IGNORECASE,
 )
@@ -44,14 +46,21 @@ def nodes(kind: type | tuple[type, ...]) -> Iterator[tuple[Path, ast.AST]]:
 
 
 def body_lines(function: Function) -> int:
-    """Lines of code of a function: its docstring tells, it does not do."""
+    """Count the lines of a function without its docstring."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return 1 + (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 1
 
 
+def parameters(function: Function) -> int:
+    """Count the parameters of a function without ``self`` or ``cls``."""
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return sum(argument.arg not in ("self", "cls") for argument in named)
+
+
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
-    """Every file that git holds."""
+    """List the files that git tracks."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -63,10 +72,32 @@ def test_files_are_short() -> None:
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
 
 
+def test_the_median_file_has_the_size_of_a_feature() -> None:
+    lengths = [len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES]
+    assert statistics.median(n for n in lengths if n > 1) in TYPICAL_FILE
+
+
 def test_functions_are_short() -> None:
     lengths = {f"{path}::{node.name}": body_lines(node) for path, node in nodes(Function)}
     assert {name: n for name, n in lengths.items() if n > LONGEST_FUNCTION} == {}
     assert statistics.median(lengths.values()) < MEDIAN_FUNCTION
+
+
+def test_functions_have_few_parameters() -> None:
+    """Verbs are exempt: each parameter of a verb is an option of the command line."""
+    counts = {
+        f"{path}::{node.name}": parameters(node)
+        for path, node in nodes(Function)
+        if not path.is_relative_to("src/histoscale/cli")
+    }
+    assert {name: n for name, n in counts.items() if n > MOST_PARAMETERS} == {}
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path, node in nodes(ast.ClassDef):
+        places.setdefault(node.name, []).append(str(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_every_equation_opens_exactly_one_docstring() -> None:
@@ -92,8 +123,8 @@ def test_tests_mirror_the_source() -> None:
     assert [str(t) for t, s in subjects.items() if not (s.is_dir() or s.with_suffix(".py").is_file())] == []
 
 
-def test_nobody_imports_through_the_roof() -> None:
-    """The public names are for users; inside, a file names the room it needs."""
+def test_no_file_imports_the_public_names() -> None:
+    """The public names are for users; a file of the package imports from the module that defines a name."""
     rooms = {path.stem for path in SOURCE.iterdir() if path.is_dir() or path.suffix == ".py"}
     through = [
         f"{path}: {alias.name}"
@@ -122,7 +153,7 @@ def test_importing_is_light(module: str) -> None:
 
 
 def test_a_wrong_shape_is_caught_in_tests() -> None:
-    """Guards the pytest option that turns signatures into checks."""
+    """Check that pytest runs with the option that turns signatures into checks."""
     with pytest.raises(jaxtyping.TypeCheckError, match="image"):
         bicubic_resize(torch.zeros(3, 4, 4), (8, 8))
 
@@ -133,7 +164,7 @@ def test_a_wrong_type_is_caught_in_tests() -> None:
 
 
 def test_an_image_is_opened_as_one_of_the_formats_it_may_have() -> None:
-    """Pillow has decoders for dozens of formats, and a file of a stranger would choose among them."""
+    """Pillow has decoders for dozens of formats; without ``formats`` a file selects one of them."""
     opened = [
         f"{path}:{node.lineno}"
         for path, node in nodes(ast.Call)
@@ -142,8 +173,8 @@ def test_an_image_is_opened_as_one_of_the_formats_it_may_have() -> None:
     assert opened == []
 
 
-def test_the_limits_of_the_process_are_left_alone() -> None:
-    """They belong to the program that uses the package, and its threads see a change."""
+def test_the_limits_of_the_process_are_not_changed() -> None:
+    """They belong to the program that uses the package, and a change affects all its threads."""
     named = [
         f"{path}:{node.lineno}"
         for path, node in nodes(ast.Attribute)

@@ -94,6 +94,7 @@ def upscale(
         tile_px=tile_px, precision=precision, device=device, progress=progress,
     )  # fmt: skip
     for rows, cols, pixels in blocks:
+        # Arrays are rows x columns x colours in bytes; tensors have colours first and keep their type.
         if isinstance(output, np.ndarray):
             output[rows, cols] = to_uint8(pixels)[0].permute(1, 2, 0).cpu().numpy()
         else:
@@ -131,8 +132,9 @@ def upscale_blocks(
     check_precision(precision)
     tile_px = AUTOMATIC_TILE_PX if tile_px is None else tile_px
     place = moved_to(model, device)
-    done = 0
+    done = 0  # output pixels
     with evaluating(model):
+        # The window of a tile is its core and its halo; one window is in memory at a time.
         for tile in tiles_for(model, lr_size, size, tile_px):
             window = as_input(read(tile.rows.window, tile.cols.window), place)
             for block in _tile_blocks(model, window, tile, lr_size, size, precision, BLOCK_SIDE_PX):
@@ -283,6 +285,7 @@ def _whole_window(
         window.shape[3] * size[1] // lr_size[1],
     )
     pixels = model(window, window_size)
+    # The output pixels of the core, counted from those of the window.
     rows = slice(tile.rows.out_start - row_start, tile.rows.out_stop - row_start)
     cols = slice(tile.cols.out_start - col_start, tile.cols.out_stop - col_start)
     return cast(Tensor, pixels[:, :, rows, cols])

@@ -53,6 +53,7 @@ class DevicePairs:
 
     def make(self, number: int) -> Pair:
         """Make batch ``number``."""
+        # One scale and one degradation for the whole batch, because a dense batch needs one size.
         rng = np.random.default_rng((self.seed, number))
         lr_px, hr_px = draw_sides(self.recipe, rng)
         kinds, shares = zip(*self.recipe.degradations.items(), strict=True)
@@ -70,6 +71,7 @@ class DevicePairs:
         patch = image[:, top : top + side, left : left + side]
         if not self.recipe.augment:
             return patch
+        # Views of the image: no pixel is copied before the batch is stacked.
         flips = [axis for axis in (1, 2) if rng.random() < 0.5]
         return patch.flip(flips).transpose(1, 2) if rng.random() < 0.5 else patch.flip(flips)
 
@@ -81,6 +83,7 @@ class DevicePairs:
         if not queries:
             return hr, torch.empty(self.batch, 0, 2, dtype=torch.float64, device=self.device)
         count = min(queries, side * side)
+        # Distinct pixels per patch, as row-major numbers [b, q]; the same ones for all colours.
         chosen = np.stack([rng.choice(side * side, size=count, replace=False) for _ in range(self.batch)])
         index = torch.from_numpy(chosen).to(self.device)
         axis = output_positions(side, lr_px).to(self.device)

@@ -101,6 +101,7 @@ class PairDataset(Dataset[Pair]):
         if self.recipe.augment:
             lr, hr = augment(lr, hr, rng)
         target, positions = self._sample(hr, lr_px, rng)
+        # Output pixels are square: one size for both axes.
         cell = torch.full((2,), lr_px / hr_px, dtype=torch.float64)
         return Pair(channels_first(lr), target, positions, cell)
 
@@ -115,6 +116,7 @@ class PairDataset(Dataset[Pair]):
     def _degraded(self, hr: ImageArray, lr_px: int, rng: np.random.Generator) -> ImageArray:
         """Make the low-resolution patch by a random degradation, with noise and JPEG as in the recipe."""
         recipe = self.recipe
+        # The kind of degradation, with the probabilities of the recipe.
         kinds, shares = zip(*recipe.degradations.items(), strict=True)
         kind = kinds[int(rng.choice(len(kinds), p=np.array(shares) / sum(shares)))]
         lr = degrade(np.ascontiguousarray(hr), (lr_px, lr_px), hr.shape[0] / lr_px, kind)
@@ -135,6 +137,7 @@ class PairDataset(Dataset[Pair]):
         if not self.recipe.queries:
             return channels_first(hr), torch.empty(0, 2, dtype=torch.float64)
         side = hr.shape[0]
+        # Distinct pixels of the patch, as their row-major numbers.
         chosen = rng.choice(side * side, size=min(self.recipe.queries, side * side), replace=False)
         axis = output_positions(side, lr_px)
         row, col = np.divmod(chosen, side)
@@ -144,6 +147,7 @@ class PairDataset(Dataset[Pair]):
 def draw_sides(recipe: PairRecipe, rng: np.random.Generator) -> tuple[int, int]:
     """Draw a scale and return the sides of the low- and of the high-resolution patch."""
     scale = float(rng.choice(recipe.scales)) if recipe.scales else float(rng.uniform(*recipe.scale_range))
+    # A large scale gets a smaller low-resolution patch, so that its target fits `largest_hr_px`.
     lr_px = min(recipe.patch_px, int(recipe.largest_hr_px / scale))
     return lr_px, round(lr_px * scale)
 

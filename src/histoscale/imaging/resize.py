@@ -17,6 +17,7 @@ RUN = 64
 def keys_kernel(t: Float[Tensor, "*n"], a: float = -0.5) -> Float[Tensor, "*n"]:
     """Compute Keys' cubic convolution kernel at signed distance ``t`` (R. Keys, IEEE TASSP 1981)."""
     t = t.abs()
+    # Two cubic pieces: |t| < 1 and 1 <= |t| < 2; zero beyond.
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
     return torch.where(t < 1, near, torch.where(t < 2, far, torch.zeros_like(t)))
@@ -76,6 +77,7 @@ def bicubic_resize(image: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Fl
     """Resize as Pillow's ``Image.resize(BICUBIC)`` on floats, antialiased if a side becomes smaller."""
     for axis, n_out in ((2, size[0]), (3, size[1])):
         n_in = image.shape[axis]
+        # The centres of the output pixels in input pixels, as `output_positions`.
         positions = (torch.arange(n_out, dtype=torch.float64) + 0.5) * (n_in / n_out) - 0.5
         matrix = bicubic_matrix(positions, n_in, support=max(1.0, n_in / n_out)).to(image)
         image = matrix @ image if axis == 2 else image @ matrix.T

@@ -95,6 +95,7 @@ def filled(model: SuperResolver, layout: Layout, state: State) -> SuperResolver:
     """
     ours = model.state_dict()
     lengths = [tensor.numel() for tensor in ours.values()]
+    # Our state with 0, 1, 2, ... for numbers, one range per tensor.
     counted = shaped(torch.arange(sum(lengths)), ours)
     numbers = torch.full((sum(lengths),), torch.nan)  # NaN would show an index that is not covered
     for key, places in layout.official(counted).items():

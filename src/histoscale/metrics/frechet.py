@@ -87,6 +87,7 @@ def distance_of_gaussians(
     With ``S = A A^T`` for both, ``Tr (S1 S2)^(1/2)`` is the sum of the singular values of ``A1^T A2``. This
     avoids the root of the product, which is not symmetric.
     """
+    # |m1 - m2|^2 + Tr S1 + Tr S2 - 2 Tr (S1 S2)^(1/2), term by term.
     overlap = np.linalg.svd(root(covariance1).T @ root(covariance2), compute_uv=False).sum()
     apart = np.square(mean1 - mean2).sum()
     distance = apart + np.trace(covariance1) + np.trace(covariance2) - 2 * overlap

@@ -99,6 +99,7 @@ def agreement(
     # Without the row and the column of the background: pixels that pairs of objects share.
     shared = overlap[1:, 1:]
     found_px, true_px = overlap[1:].sum(axis=1), overlap[:, 1:].sum(axis=0)
+    # Every found object is a true or a false positive, every true object found or missed.
     hits = len(_detected(overlap))
     of_found, of_true = _objects(found), _objects(true)
     # Dice and Hausdorff are summed in both directions: found to true, and with `shared.T` true to found.
@@ -201,6 +202,7 @@ class _Object:
         low, high = other.box
         in_box = ((self.pixels >= low) & (self.pixels <= high)).all(axis=1)
         pixels = self.pixels[self.is_edge | in_box]
+        # Pixels inside `other` have distance 0; for the others the nearest pixel is on its edge.
         outside = pixels[~_contains(other, pixels)]
         return float(other.edge.query(outside)[0].max(initial=0.0))
 
@@ -239,6 +241,7 @@ def _hausdorff(
 
     The counterpart of an object without an overlap is the nearest object by that distance.
     """
+    # One row of `shared` per object: pixels that it shares with each object of the other map.
     total = 0.0
     for row, one in zip(shared, objects, strict=True):
         if not others:

@@ -21,6 +21,7 @@ def mean_squared_error(prediction: UInt8[np.ndarray, "h w 3"], truth: UInt8[np.n
         InputError: if the two sizes differ.
     """
     _check_same_shape(prediction, truth)
+    # float64 first: differences of bytes would wrap around at 0.
     difference = prediction.astype(np.float64) - truth
     return float(np.mean(difference * difference))
 

@@ -25,6 +25,7 @@ class Resized(CoordinateSuperResolver):
         super().__init__()
         self.model = model
         self.through = scale
+        # The model's own context, and the pixels of its output that the kernel reaches.
         self.halo_px = model.halo_px + BICUBIC_HALO_PX
         self.alignment_px = model.alignment_px
 

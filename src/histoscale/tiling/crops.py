@@ -69,12 +69,14 @@ def frame_of(slide: Slide, mpp: float | None = None, source_mpp: float | None = 
         return Frame(whole_xy, own)
     if own is None:
         raise InputError(f"{path} does not state its micrometres per pixel: give --source-mpp.")
+    # Nearly the requested resolution: cut the scanned pixels without resampling.
     if all(abs(side / mpp - 1) <= SAME_MPP for side in own):
         return Frame(whole_xy, own)
     if max(own) > mpp:
         raise ScaleError(
             f"{path} has {max(own):.4g} um per pixel, which is coarser than {mpp:g}: give a larger --mpp."
         )
+    # Whole pixels at the requested resolution; the exact resolution follows from their number.
     across, down = (max(int(n * side / mpp), 1) for n, side in zip(whole_xy, own, strict=True))
     return Frame((across, down), Mpp(own.x * whole_xy[0] / across, own.y * whole_xy[1] / down))
 
@@ -114,6 +116,7 @@ def random_cuts(
     Raises:
         DataError: if the slide is smaller than a sub-image, or too few sub-images were found.
     """
+    # The name of the slide is part of the seed, so each slide has its own sequence.
     found: dict[tuple[int, int], Cut] = {}
     for xy in _random_places(frame, side_px, count * TRIES, (seed, *name.encode())):
         cut = _cut(name, frame, mask, xy, (side_px, side_px))
@@ -146,6 +149,7 @@ def read_cut(slide: Slide, frame: Frame, cut: Cut) -> UInt8[np.ndarray, "h w 3"]
     pixels = slide.read_region(level, (x.start, y.start), size_xy)
     if sides_xy == frame.size_xy:
         return pixels
+    # Resample exactly the sub-image; the margin gives the kernel its pixels outside.
     box = x.low, y.low, x.high, y.high
     return np.asarray(Image.fromarray(pixels).resize(cut.size_xy, Image.Resampling.BICUBIC, box))
 

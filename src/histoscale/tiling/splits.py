@@ -83,6 +83,7 @@ def split_by_tile(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[st
     Raises:
         DataError: if there are too few sub-images.
     """
+    # A random order, cut into consecutive parts; sub-images beyond the counts are not used.
     order = np.random.default_rng(seed).permutation(len(cuts))
     starts = np.cumsum((0, *split.counts(len(cuts))))
     chosen = {
@@ -109,7 +110,7 @@ def split_by_slide(cuts: Sequence[Cut], split: Split, seed: int) -> list[tuple[s
             f"Expected at least {len(names)} slides with tissue to keep {', '.join(names)} apart, found "
             f"{len(slides)}: give more slides, or --split-by tile, which does not keep slides apart."
         )
-    split.counts(len(cuts))
+    split.counts(len(cuts))  # raises if all slides together have too few
     rng = np.random.default_rng(seed)
     order = [slides[i] for i in rng.permutation(len(slides))]
     held = Counter(cut.slide for cut in cuts)
@@ -133,6 +134,7 @@ def _by_share(slides: Sequence[str], split: Split) -> dict[str, str]:
 def _by_number(slides: Sequence[str], held: Mapping[str, int], split: Split) -> dict[str, str]:
     """Assign slides to parts by numbers, given the number of sub-images ``held`` by each slide."""
     parts = dict(zip(NAMES, split.parts, strict=True))
+    # Smallest part first; what is left goes to the largest.
     *smaller, largest = sorted((name for name in NAMES if parts[name]), key=parts.__getitem__)
     part_of: dict[str, str] = {}
     left = list(slides)

@@ -56,6 +56,7 @@ class LIIF(CoordinateSuperResolver):
             raise ConfigError(f"LIIF has no skip {skip!r}: use none or bicubic.")
         self.skip = skip
         self.encoder = build_encoder(encoder, blocks, channels)
+        # The columns of the first layer that belong to features; the bias is in this part.
         self.feature_part = nn.Conv2d(channels, width, 3, padding=1)
         self.place_part = nn.Linear(4, width, bias=False)
         hidden = [layer for _ in range(3) for layer in (nn.ReLU(), nn.Linear(width, width))]
@@ -66,6 +67,7 @@ class LIIF(CoordinateSuperResolver):
 
     def _initialise(self) -> None:
         """Initialise the two parts of the first layer as one linear layer."""
+        # torch's bound for a linear layer of 9 channels, offset and cell.
         bound = 1 / math.sqrt(9 * self.encoder.channels + 4)
         for parameter in (*self.feature_part.parameters(), *self.place_part.parameters()):
             nn.init.uniform_(parameter, -bound, bound)
@@ -83,7 +85,9 @@ class LIIF(CoordinateSuperResolver):
         """Compute RGB at scattered positions (row, column)."""
         image = features.image
         places = relative_cell(cell.to(image))[:, None].expand(-1, positions.shape[1], -1)
+        # In [-1, 1] as the network's input: the skip, or zero.
         rgb = bicubic_points(image, positions) * 2 - 1 if self.skip == "bicubic" else image.new_zeros(())
+        # The local ensemble over the four corners t.
         for corner in corners(positions, (image.shape[2], image.shape[3]), image.dtype):
             place = self.place_part(torch.cat((corner.offset, places), dim=-1))
             # f_theta(z, x_q - u_t, c), weighted by S_t / S.

@@ -63,6 +63,7 @@ class LTE(CoordinateSuperResolver):
         self.width, self.max_scale = width, max_scale
         self.encoder = build_encoder(encoder, blocks, channels)
         self.spectrum = nn.Conv2d(channels, 2 * width, 3, padding=1)
+        # The phase of a wave depends on the scale alone, one for each frequency.
         self.phase = nn.Linear(2, width // 2, bias=False)
         hidden = [layer for _ in range(3) for layer in (nn.Linear(width, width), nn.ReLU())]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 3))

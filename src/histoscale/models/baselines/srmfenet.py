@@ -52,6 +52,7 @@ class MultiFeatures(nn.Module):
         ]
         # Weights per scale and channel, which sum to 1 over the scales: [4, b, c, 1, 1].
         shares = torch.stack(logits).sigmoid().softmax(dim=0)
+        # The weighted sum of the scales, plus the input, fused by a conv1x1.
         mixed: Tensor = self.fuse((shares * torch.stack(features)).sum(dim=0) + x)
         return mixed
 
@@ -97,6 +98,7 @@ class SRMFENet(FixedScale):
             raise ConfigError(f"SRMFENet has no gates {gates!r}: use published or released.")
         self.released = gates == "released"
         self.window_px = window_px
+        # Windows start at multiples of their stride; the one before a tile overlaps it.
         self.halo_px = self.alignment_px = window_px - window_px // 4
         self.first = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.Sequential(

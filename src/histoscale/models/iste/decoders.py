@@ -34,6 +34,7 @@ class LocalPixelDecoder(nn.Module):
         super().__init__()
         self.width = width
         self.first = nn.Linear(width + 4, hidden)
+        # `first` is the layer that is split, so the others start with its ReLU.
         self.rest = nn.Sequential(nn.ReLU(), *_mlp([*[hidden] * layers, 3]))
 
     def project(self, fused: Float[Tensor, "*n c"]) -> Float[Tensor, "*n hidden"]:
