@@ -10,6 +10,8 @@ from histoscale.io.slide import Mpp
 SAME_MPP = 1.5
 """Images whose mpp differs from the finest by less than this factor are compared by their extent."""
 ASSOCIATED_NAME = re.compile(r"(label|macro|overview|thumbnail)\b", re.IGNORECASE)
+MOST_ASSOCIATED_PX = 2**24
+"""Pixels of an associated image, which is held in memory; a larger image is another slide."""
 MOST_NAMED = 4
 """Images that a remark names."""
 

@@ -7,7 +7,7 @@ import tifffile
 
 from histoscale.errors import printable
 from histoscale.io.metadata import OmeDocument, OmeImage
-from histoscale.io.selection import Candidate, note_on_others, slide_among
+from histoscale.io.selection import MOST_ASSOCIATED_PX, Candidate, note_on_others, slide_among
 from histoscale.io.tiff_tags import is_readable
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -17,8 +17,6 @@ MOST_TAGS = 4_096
 """Tags of an image; a larger count is damage."""
 SUBIFDS = 330
 MOST_ASSOCIATED = 16
-MOST_ASSOCIATED_PX = 2**24
-"""Pixels of an associated image, which is held in memory; a larger image is another slide."""
 FULL_SIZE = 0.5
 """Pages of at least this share of the largest one's pixels are documents of several pages, not a slide."""
 

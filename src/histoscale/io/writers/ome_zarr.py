@@ -65,6 +65,7 @@ def _new_array(
         compressors=COMPRESSORS[encoding.compression],
         dimension_names=("c", "y", "x"),
         fill_value=0,
+        config={"write_empty_chunks": True},  # a missing chunk is a gap, which readers may show white
     )
 
 
