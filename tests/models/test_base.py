@@ -218,7 +218,7 @@ def test_a_bfloat16_training_step_is_finite_and_near(name: str) -> None:
     with torch.no_grad():
         fine = model.decode(model.encode(image), positions, cell)
     torch.testing.assert_close(coarse, fine, atol=0.02, rtol=0)
-    if coarse.requires_grad:  # bicubic has nothing to train
+    if coarse.requires_grad:  # bicubic has no parameters
         coarse.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 

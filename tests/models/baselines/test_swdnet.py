@@ -152,4 +152,4 @@ def test_a_stage_of_zeros_keeps_the_coefficients() -> None:
 def test_parameters_are_the_published_ones_swdnet_wavelets() -> None:
     with torch.device("meta"):
         assert count_parameters(WaveletStage(released=True)) == 1_999_913
-        assert count_parameters(WaveletStage()) == 1_999_913 - 168  # a gate of 12 channels that nothing calls
+        assert count_parameters(WaveletStage()) == 1_999_913 - 168  # a gate of 12 channels that is not used

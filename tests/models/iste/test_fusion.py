@@ -13,7 +13,7 @@ def rows():
     return torch.randn(2, 7, 6, dtype=torch.float64), torch.randn(2, 23, 6, dtype=torch.float64)
 
 
-def test_finds_what_the_loops_find(literal, rows):
+def test_the_search_equals_the_loops(literal, rows):
     queries, keys = rows
     found = most_similar(queries, [unit(keys)])
     for image in range(2):
