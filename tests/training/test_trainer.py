@@ -41,7 +41,7 @@ log_every = 1
 checkpoint_minutes = 1e-9
 [validation]
 scales = [2]
-crop_px = 48
+crop_px = 24
 images_per_set = 1
 minutes = 60
 """
@@ -86,7 +86,9 @@ def interrupt_at(step: int) -> Report:
 
 
 def test_a_run_learns_and_writes_all_its_files(tmp_path: Path, root: Path) -> None:
-    weights, _ = train(write_run(tmp_path, root, 30), tmp_path / "out")
+    weights, _ = train(
+        write_run(tmp_path, root, 30), tmp_path / "out", overrides=["training.checkpoint_minutes=9"]
+    )
     lines = read_metrics(tmp_path / "out" / "metrics.jsonl")
     losses = [line["loss"] for line in lines if "loss" in line]
     assert len(losses) == 30
@@ -125,18 +127,18 @@ def test_a_run_learns_and_writes_all_its_files(tmp_path: Path, root: Path) -> No
 def test_a_resumed_run_ends_in_the_same_bits(
     tmp_path: Path, root: Path, model: tuple[str, str], data: str
 ) -> None:
-    run = write_run(tmp_path, root, 6, model, data)
+    run = write_run(tmp_path, root, 4, model, data)
     if model is LI2021:
         run.write_text(run.read_text().replace("[validation]\nscales = [2]", "[validation]\nscales = [3]"))
-    train(run, tmp_path / "whole")
+    train(run, tmp_path / "whole", overrides=["training.checkpoint_minutes=9"])
 
-    def stop_at_three(progress: object, _: float) -> None:
-        if progress.step == 3:  # type: ignore[attr-defined]
+    def stop_at_two(progress: Progress, _: float) -> None:
+        if progress.step == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(run, tmp_path / "parts", report=stop_at_three)
-    assert read_state(tmp_path / "parts" / "state.pt")["step"] == 3
+        train(run, tmp_path / "parts", report=stop_at_two)
+    assert read_state(tmp_path / "parts" / "state.pt")["step"] == 2
     train(run, tmp_path / "parts", resume=True)
     whole, parts = (read_state(tmp_path / name / "state.pt") for name in ("whole", "parts"))
     for part in {"model", "average", "adversary"} & whole.keys():
@@ -172,13 +174,9 @@ def test_fixed_scale_models_train_with_the_common_recipe(
 
 
 def test_an_interrupt_saves_and_exports(tmp_path: Path, root: Path) -> None:
-    def interrupt(progress: object, _: float) -> None:
-        if progress.step == 2:  # type: ignore[attr-defined]
-            os.kill(os.getpid(), signal.SIGINT)
-
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        train(write_run(tmp_path, root, 1000), tmp_path / "out", report=interrupt)
+        train(write_run(tmp_path, root, 1000), tmp_path / "out", report=interrupt_at(2))
     assert (tmp_path / "out" / "tiny.safetensors").is_file()
     assert read_state(tmp_path / "out" / "state.pt")["step"] in (2, 3)
     assert signal.getsignal(signal.SIGINT) is before
