@@ -1,9 +1,10 @@
 """The page from weights to files: what it shows is there, whose it is, and mistakes before any work."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
@@ -35,13 +36,41 @@ def shown(page: str) -> set[str]:
     return set(re.findall(r'<img src="([^"]+)"', page))
 
 
-def test_the_page_shows_every_picture_beside_it(words: dict[str, str], data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    seen: list[float] = []
-    text = draw(list(words.values()), data, out, progress=lambda share, _: seen.append(share))
+class Page(NamedTuple):
+    """A page that was drawn, for tests that do not change it."""
+
+    folder: Path
+    entries: list[Saved | LeftOut]
+    shares: list[float]
+
+    @property
+    def text(self) -> str:
+        return (self.folder / INDEX).read_text(encoding="utf-8")
+
+
+def drawn(words: Sequence[str], data: Path, folder: Path) -> Page:
+    shares: list[float] = []
+    entries = figures(words, data, folder / "out", progress=lambda share, _: shares.append(share))
+    return Page(folder / "out", entries, shares)
+
+
+@pytest.fixture(scope="module")
+def full(words: dict[str, str], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """With every figure."""
+    return drawn(list(words.values()), data, tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def alone(words: dict[str, str], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Of one fixed-scale model."""
+    return drawn([words["edsr"]], data, tmp_path_factory.mktemp("alone"))
+
+
+def test_the_page_shows_every_picture_beside_it(full: Page) -> None:
+    out, text = full.folder, full.text
     assert {path.name for path in out.iterdir()} == {INDEX, *shown(text)}
     assert len(shown(text)) == 2 + 1 + 2 + 1 + 2 + 2  # Figs. 6 to 10 and the gallery
-    assert seen == [done / 8 for done in range(1, 9)]
+    assert full.shares == [done / 8 for done in range(1, 9)]
     assert "<script" not in text
     assert "http" not in text
     assert re.findall(r'href="#([\w-]+)"', text) == re.findall(r'<h2 id="([\w-]+)"', text)
@@ -53,16 +82,15 @@ def test_the_page_shows_every_picture_beside_it(words: dict[str, str], data: Pat
             assert abs(picture.width / 2 - int(width[1])) <= 1
 
 
-def test_weights_are_named_by_digest(words: dict[str, str], data: Path, tmp_path: Path) -> None:
-    text = draw([words["edsr"]], data, tmp_path / "out")
+def test_weights_are_named_by_digest(alone: Page) -> None:
+    text = alone.text
     (sha256,) = re.findall(r"<code>([0-9a-f]{64})</code>", text)
     assert f"Weights: edsr {sha256[:12]}</span>" in text
     assert "1\u202f200 steps" in text
 
 
-def test_what_cannot_be_drawn_is_said(words: dict[str, str], data: Path, tmp_path: Path) -> None:
-    entries = figures([words["edsr"]], data, tmp_path / "out")
-    left_out = [entry for entry in entries if isinstance(entry, LeftOut)]
+def test_what_cannot_be_drawn_is_said(alone: Page) -> None:
+    left_out = [entry for entry in alone.entries if isinstance(entry, LeftOut)]
     assert [entry.section[:7] for entry in left_out] == [
         "Fig. 1d",
         "Fig. 7:",
@@ -70,8 +98,7 @@ def test_what_cannot_be_drawn_is_said(words: dict[str, str], data: Path, tmp_pat
         "Fig. 9:",
         "Fig. 10",
     ]
-    text = (tmp_path / "out" / INDEX).read_text(encoding="utf-8")
-    assert all(f'<p class="remark">{entry.reason}</p>' in text for entry in left_out)
+    assert all(f'<p class="remark">{entry.reason}</p>' in alone.text for entry in left_out)
 
 
 def test_images_are_evenly_chosen_or_named(words: dict[str, str], data: Path, tmp_path: Path) -> None:
@@ -86,10 +113,9 @@ def test_images_are_evenly_chosen_or_named(words: dict[str, str], data: Path, tm
 
 
 def test_a_page_is_replaced_with_all_that_it_showed(
-    words: dict[str, str], data: Path, tmp_path: Path
+    full: Page, words: dict[str, str], data: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    draw([words["edsr"]], data, out, limit=3)
+    out = Path(shutil.copytree(full.folder, tmp_path / "out"))
     (out / "mine.png").write_bytes(b"a person's own")
     with pytest.raises(OutputError, match="exists already: pass --overwrite"):
         draw([words["edsr"]], data, out)
@@ -143,10 +169,9 @@ def test_a_folder_that_is_a_file(words: dict[str, str], data: Path, tmp_path: Pa
 
 
 def test_a_stop_leaves_the_earlier_page_as_it_was(
-    words: dict[str, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Page, words: dict[str, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    draw([words["edsr"]], data, out)
+    out = Path(shutil.copytree(alone.folder, tmp_path / "out"))
     before = {path.name: path.read_bytes() for path in out.iterdir()}
 
     def stop(*_: object) -> None:
