@@ -109,9 +109,10 @@ def test_what_a_process_held_before_does_not_count() -> None:
     assert ballast.nbytes == 2**28
 
 
-def test_a_larger_model_takes_more() -> None:
+def test_a_larger_model_takes_more(small_weights: Path) -> None:
     small, large = (
-        report_worker(Engine(name, "cpu", "fp32"), (2.0, 2.0)).need for name in ("iste-fast", "iste")
+        report_worker(Engine(name, "cpu", "fp32"), (2.0, 2.0)).need
+        for name in (str(small_weights), "iste-fast")
     )
     assert large.bytes_for(256, (2.0, 2.0), 20) > small.bytes_for(256, (2.0, 2.0), 20) + 2**20
 

@@ -44,7 +44,7 @@ def test_emulated_bf16_is_warned_of_once(
         monkeypatch.setattr(torch.cpu, probe, lambda: False, raising=False)
     warn_of_slow_bf16.cache_clear()
     engine = Engine(str(small_weights), "cpu", "bf16", tile_px=64)
-    executor: Executor = ThisProcess() if kind == "this process" else OldProcesses(2)
+    executor: Executor = ThisProcess() if kind == "this process" else OldProcesses(1)
     with executor, warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for name in ("b.ome.tiff", "c.ome.tiff"):
