@@ -18,7 +18,8 @@ from histoscale.experiments.tables import TextTable
 from histoscale.files import write_text, writing
 from histoscale.training.signals import terminated_as_interrupted
 
-POLL_S = 0.5
+POLL_S = 0.2
+"""Between two looks at what is running."""
 
 Report = Callable[[str, int], None]
 """Told the name of a training that has ended and how many are still to do."""
@@ -58,7 +59,8 @@ class Trainings:
                     left -= 1
                     if self.report:
                         self.report(name, left)
-                time.sleep(POLL_S)
+                if self.running:
+                    time.sleep(POLL_S)
         if self.failed:
             raise HistoscaleError(
                 f"{len(self.failed)} of the study's trainings failed, the first of them {self.failed[0]}: "
