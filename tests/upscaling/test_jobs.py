@@ -78,6 +78,15 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         plan_jobs([tmp_path], tmp_path / "out")
 
 
+def test_an_empty_folder_among_others_fails_alone(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    jobs = plan_jobs([tmp_path / "empty", source], tmp_path / "out")
+    failed, written = upscale_files(jobs, Options(scale=0.5))
+    assert isinstance(failed, Failure)
+    assert "empty is a folder" in failed.sentence
+    assert isinstance(written, Outcome)
+
+
 def test_two_inputs_of_one_name() -> None:
     with pytest.raises(OutputError, match=r"out/a\.png"):
         plan_jobs([Path("x/a.png"), Path("y/a.png")], Path("out"))

@@ -38,7 +38,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | str) -> list[Job]:
     if it ends in a slash; files in it keep their names. A folder gives the files in it, none further down.
 
     Raises:
-        InputError: if a folder holds no image or slide.
+        InputError: if the only input is a folder without an image or slide.
         OutputError: if ``output`` is empty or a file without suffix, if two inputs would become one file, or
             an input would be replaced by its own output.
     """
@@ -47,6 +47,8 @@ def plan_jobs(inputs: Sequence[Path], output: Path | str) -> list[Job]:
     ends_in_slash, output = str(output).endswith(SLASHES), Path(output)
     sources = [file for path in inputs for file in (_images_in(path) if _holds_inputs(path) else [path])]
     many = len(inputs) > 1 or _holds_inputs(inputs[0])
+    if many and sources == [inputs[0]]:
+        raise InputError(f"{inputs[0]} holds no image or slide.")
     if many or ends_in_slash or _is_folder(output):
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
     elif output.suffix:
@@ -146,10 +148,8 @@ def _holds_inputs(path: Path) -> bool:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    found = [*slides_in(folder)]
-    if not found:
-        raise InputError(f"{folder} holds no image or slide.")
-    return found
+    """The images and slides in a folder, or the folder itself, whose job then fails alone."""
+    return [*slides_in(folder)] or [folder]
 
 
 def _name_in_folder(source: Path) -> str:
