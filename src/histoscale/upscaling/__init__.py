@@ -8,5 +8,6 @@ level, tile and workers (`memory`) and makes the `plan`; `resume` finds the tile
 executor (`executors`, `dask_executor`) computes every missing `tile` (by `tile_model`, where `tissue` says
 so) while the writer reads finished tiles through `stream`; `findings` measures the written slide.
 
-`results`, `record` and `report` say what was written and how.
+`results`, `record` and `report` say what was written and how. `fingerprint` tells files apart; with
+``--resume`` `finished` compares an output that is complete with what the options ask for.
 """
