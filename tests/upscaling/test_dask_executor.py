@@ -200,6 +200,24 @@ def test_a_scheduler_without_workers_is_one_sentence(monkeypatch: pytest.MonkeyP
         DaskExecutor(empty.scheduler_address).__enter__()
 
 
+THREADS = {"processes": False, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
+
+
+def test_a_run_whose_workers_have_all_left_ends_in_one_sentence(
+    plan: SlidePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(dask_executor, "PATIENCE_S", 0.2)
+    job = stored(plan, tmp_path / "store")
+    with LocalCluster(n_workers=1, **THREADS) as running, DaskExecutor(running.scheduler_address) as executor:
+        results = executor.run(job, range(12))
+        assert next(results).index in range(12)
+        running.scale(0)
+        with pytest.raises(HistoscaleError, match=r"inproc://.* has no workers left.*--resume"):
+            list(results)
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "what://ever:1"])
 def test_no_scheduler_is_one_sentence(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_executor, "CONNECT_S", 0.3)
