@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -289,3 +290,44 @@ def test_large_images_are_read_and_the_limit_of_the_process_stays(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     reader(save(tmp_path / "x.png", Image.fromarray(WIDE)))
     assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_jpeg_of_twelve_bits_is_not_supported(tmp_path: Path) -> None:
+    deep = RGB.astype(np.uint16) * 16
+    path = tmp_path / "x.jpg"
+    path.write_bytes(imagecodecs.jpeg_encode(deep, 90, bitspersample=12))
+    with pytest.raises(InputError, match=r"x\.jpg is not supported: JPEG of 12 bits"):
+        describe(path)
+
+
+def test_lossless_jpeg_is_not_supported(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(imagecodecs.ljpeg_encode(RGB[..., 0].copy()))
+    with pytest.raises(InputError, match=r"x\.jpg is not supported: .*lossless"):
+        open_slide(path)
+
+
+def test_a_palette_without_colours_is_a_sentence(cases: Path) -> None:
+    with pytest.raises(InputError, match=r"palette_without_plte\.png is damaged"):
+        describe(cases / "pixels" / "palette_without_plte.png")
+
+
+@pytest.mark.parametrize("name", ["prov_hugeint.png", "prov_recursion.png"])
+def test_a_provenance_record_beyond_the_bounds_is_left_out_with_a_remark(cases: Path, name: str) -> None:
+    found = describe(cases / "metadata" / name)
+    assert found.provenance is None
+    assert "provenance record" in found.notes[0]
+
+
+def test_a_provenance_record_is_shown_without_control_characters(cases: Path) -> None:
+    record = describe(cases / "metadata" / "prov_escape.png").provenance
+    assert str(record).isprintable()
+
+
+def test_a_region_keeps_the_opacity(cases: Path) -> None:
+    with open_slide(cases / "pixels" / "rgba.png") as slide:
+        part, whole = slide.read_pixels((0, 0), (100, 90)), slide.read_pixels()
+    assert part.alpha is not None
+    assert whole.alpha is not None
+    assert np.array_equal(part.alpha, whole.alpha[:90, :100])
+    assert np.array_equal(part.colour, whole.colour[:90, :100])

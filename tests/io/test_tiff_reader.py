@@ -16,6 +16,8 @@ from histoscale.io.tiff_reader import TiffSlide
 from histoscale.io.writers.base import Encoding, Layout, OutputSlide
 from histoscale.io.writers.formats import write_slide
 
+PROFILE = bytes(16) + b"RGB " + bytes(108)
+"""The header of an ICC profile of RGB."""
 RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
 GREY = RGB[..., :1].copy()
 RECTANGLES = [(0, 0, 301, 203), (5, 7, 1, 1), (60, 50, 70, 90), (290, 190, 11, 13)]
@@ -122,7 +124,7 @@ def test_what_we_write_is_read(tmp_path: Path, layout: Layout) -> None:
         provenance=record,
         mpp=Mpp(0.25, 0.25),
         power=40.0,
-        icc_profile=b"profile",
+        icc_profile=PROFILE,
         associated={"label": label},
     )
     encoding = Encoding("deflate", 90, layout=layout, tile_px=256)
@@ -133,7 +135,7 @@ def test_what_we_write_is_read(tmp_path: Path, layout: Layout) -> None:
         assert np.array_equal(written.associated_image("label"), label)
         assert written.read_region(1, (600, 404), (2, 2)).shape == (2, 2, 3)
     assert found.levels_xy[:2] == ((1204, 812), (602, 406))
-    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, b"profile")
+    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, PROFILE)
     assert (found.associated, found.notes, found.refusal) == (("label",), (), None)
     assert (found.provenance or {})["note"] == SUPER_RESOLVED
 
@@ -528,3 +530,36 @@ def test_a_tile_larger_than_memory_is_a_sentence(tmp_path: Path, monkeypatch: py
     path = save(tmp_path / "x.tif", SMALL[:16, :16], photometric="rgb", tile=(64, 64), compression="deflate")
     with pytest.raises(InputError, match=r"x\.tif .*in one piece"), open_slide(path) as slide:
         slide.read_region(0, (0, 0), (5, 5))
+
+
+@pytest.mark.parametrize("name", ["ij_04.tif", "ij_06.tif", "ij_08.tif", "ij_12.tif"])
+def test_cases_of_units(cases: Path, name: str) -> None:
+    found = describe(cases / "units" / name)
+    assert (found.mpp, found.mpp_source, found.notes) == ((0.5, 0.5), "ImageJ calibration", ())
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("ome_mpp_1e-300.ome.tif", "impossible"),
+        ("mpp_1e-30.svs", "impossible"),
+        ("bits_bytes_784.tif", "unit"),
+    ],
+)
+def test_cases_of_metadata_that_are_ignored_with_a_remark(cases: Path, name: str, word: str) -> None:
+    found = describe(cases / "metadata" / name)
+    assert found.mpp is None
+    assert any(word in note.lower() for note in found.notes)
+
+
+def test_a_case_of_too_many_planes(cases: Path) -> None:
+    with pytest.raises(InputError, match=r"bomb_sizez_2e8\.ome\.tif is not supported: .*planes"):
+        describe(cases / "metadata" / "bomb_sizez_2e8.ome.tif")
+
+
+def test_a_unit_of_imagej_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, SMALL, imagej=True, resolution=(4, 4), metadata={"unit": "furlong", "axes": "YXS"})
+    found = describe(path)
+    assert found.mpp is None
+    assert "furlong" in found.notes[0]

@@ -16,6 +16,8 @@ from histoscale.io.writers.base import Encoding, OutputSlide
 from histoscale.io.writers.formats import write_slide
 from histoscale.io.zarr_reader import ZarrSlide
 
+PROFILE = bytes(16) + b"RGB " + bytes(108)
+"""The header of an ICC profile of RGB."""
 RGB = np.random.default_rng(0).integers(0, 256, (203, 301, 3), np.uint8)
 
 
@@ -156,7 +158,7 @@ def test_what_we_write_is_read(tmp_path: Path) -> None:
         provenance=record,
         mpp=Mpp(0.25, 0.25),
         power=40.0,
-        icc_profile=b"profile",
+        icc_profile=PROFILE,
         associated={"label": label},
     )
     write_slide(tmp_path / "x.zarr", slide, Encoding("zstd", 90, tile_px=64), tmp_path, overwrite=False)
@@ -166,7 +168,7 @@ def test_what_we_write_is_read(tmp_path: Path) -> None:
         assert np.array_equal(written.associated_image("label"), label)
         with pytest.raises(InputError, match="no associated image 'macro'"):
             written.associated_image("macro")
-    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, b"profile")
+    assert (found.mpp, found.power, found.icc_profile) == ((0.25, 0.25), 40, PROFILE)
     assert (found.associated, found.notes) == (("label",), ())
     assert (found.provenance or {})["note"] == SUPER_RESOLVED
 

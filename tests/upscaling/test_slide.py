@@ -472,3 +472,22 @@ def test_overwriting_removes_what_a_killed_run_left(tmp_path: Path, small: Engin
     (tmp_path / ".o.ome.0123456789abcdef.part.tiff").touch()
     run(source, target, small, scale=0.5, region=None, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.ome.tiff", "s.png"]
+
+
+@pytest.mark.parametrize("suffix", [".ome.tiff", ".ome.zarr", ".dcm"])
+@pytest.mark.parametrize("quality", [None, 80])
+def test_a_grey_slide_stays_grey(tmp_path: Path, small: Engine, suffix: str, quality: int | None) -> None:
+    """A model colours grey a little, and a lossy format may do so, too."""
+    if suffix == ".ome.zarr" and quality:
+        pytest.skip("OME-Zarr is lossless")
+    grey = np.random.default_rng(0).integers(0, 256, (96, 128), np.uint8)
+    tifffile.imwrite(tmp_path / "grey.tif", grey, tile=(64, 64), compression="deflate")
+    target = tmp_path / f"a{suffix}"
+    run(
+        *(tmp_path / "grey.tif", target, small),
+        **{"region": None, "scale": 1.5, "source_mpp": 0.5, "compression": None, "quality": quality},
+    )
+    with open_slide(target) as slide:
+        pixels = slide.read_pixels().colour
+    assert np.ptp(pixels, axis=2).max() <= (0 if suffix == ".ome.zarr" else 2)
+    assert pixels.std() > 10

@@ -59,29 +59,44 @@ def describe_image(path: Path, image: ImageFile, file: BinaryIO) -> Description:
         compression=COMPRESSION.get(form) or _webp_compression(file),
         icc_profile=image.info.get("icc_profile") or None,
         provenance=provenance,
-        refusal=_refusal(image),
+        refusal=_refusal(image, file),
         notes=notes_on(found._replace(mpp=mpp), power, damage, SIXTEEN_BITS if bits == 16 else None),
     )
 
 
-def _refusal(image: ImageFile) -> str | None:
+def _refusal(image: ImageFile, file: BinaryIO) -> str | None:
+    """Why `upscale` refuses the image, as the end of a sentence, or None."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         return f"holds {frames} images or frames, and only files with one are read"
+    if image.format in ("JPEG", "MPO") and (kind := unsupported_jpeg(file)):
+        return f"is not supported: {kind}; convert it to PNG"
     if image.mode not in CHANNELS:
         return f"is in {image.mode}, not RGB or grey: convert it to RGB with its colour profile first"
     return None
 
 
 def _bits(image: ImageFile, file: BinaryIO) -> int:
-    """Bits of a channel; Pillow hides the 16 bits of a PNG, so its header is asked."""
+    """Bits per channel; those of a PNG file are read from its header, because Pillow hides 16 bits."""
     if image.format != "PNG":
         return 8
     return max(_peek(file, 24, 1)[0], 8)
 
 
+def unsupported_jpeg(file: BinaryIO) -> str | None:
+    """Name the kind of a JPEG file that Pillow cannot read; None for 8 bits, baseline or progressive."""
+    offset = 2
+    while len(head := _peek(file, offset, 5)) == 5 and head[0] == 0xFF:
+        marker, length, bits = head[1], int.from_bytes(head[2:4], "big"), head[4]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header, and not a table
+            kind = "" if marker <= 0xC2 else " with lossless or arithmetic coding"
+            return f"JPEG of {bits} bits{kind}" if kind or bits != 8 else None
+        offset += 2 + length
+    return None
+
+
 def _peek(file: BinaryIO, offset: int, length: int) -> bytes:
-    """Bytes of the file; its position stays where Pillow left it."""
+    """Read bytes of the file and restore its position for Pillow."""
     position = file.tell()
     try:
         file.seek(offset)
@@ -91,10 +106,10 @@ def _peek(file: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def exif_of(image: ImageFile) -> dict[int, Any]:
-    """EXIF tags of the header; a damaged EXIF block counts as none."""
+    """Read the EXIF tags of the header; a damaged EXIF block counts as none."""
     try:
-        return dict(Image.Image.getexif(image))  # the subclass' method would decode all pixels of a PNG
-    except Exception:  # the block is foreign, optional and parsed by a decoder that raises anything
+        return dict(Image.Image.getexif(image))  # the method of PNG files would decode all pixels
+    except Exception:  # the block is optional, and its decoder raises exceptions of any class
         return {}
 
 
@@ -110,7 +125,7 @@ def _exif_resolution(exif: dict[int, Any]) -> Resolution:
 
 
 def _density(image: ImageFile) -> Resolution:
-    """PNG's pHYs, JPEG's JFIF density, BMP's pixels per metre."""
+    """Read pHYs of PNG, the JFIF density of JPEG, or the pixels per metre of BMP."""
     if image.format in ("JPEG", "MPO"):  # Pillow's "dpi" is 72 where a JPEG gives none
         inches = {1: 1.0, 2: 2.54}.get(image.info.get("jfif_unit", 0), 0.0)
         across, down = image.info.get("jfif_density", (0, 0))
@@ -120,7 +135,7 @@ def _density(image: ImageFile) -> Resolution:
 
 
 def _webp_compression(file: BinaryIO) -> str:
-    """Whether a WebP file keeps its pixels exactly, by its first chunk of pixels."""
+    """Tell lossless from lossy WebP by its first chunk of pixels."""
     offset = 12
     while len(header := _peek(file, offset, 8)) == 8:
         if header[:4] in (b"VP8L", b"VP8 "):

@@ -1,8 +1,8 @@
 """PNG, JPEG, WebP and BMP through Pillow: as slides of one level, and as arrays for training and scoring.
 
-Pillow refuses large images by a limit for the whole process (``Image.MAX_IMAGE_PIXELS``). That belongs to the
-program that uses this package and is left alone. Here the class of a format is called itself, which has no
-such limit, and the size is compared with the memory there is.
+Pillow refuses large images by a limit for the whole process (``Image.MAX_IMAGE_PIXELS``), which belongs to
+the program that uses this package. The classes of the formats are therefore called directly: they have no
+such limit, and the size is compared with the available memory.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from histoscale.errors import InputError
 from histoscale.io.decoding import decoding, open_file, start_of
-from histoscale.io.image_metadata import ORIENTATION, describe_image, exif_of
+from histoscale.io.image_metadata import ORIENTATION, describe_image, exif_of, unsupported_jpeg
 from histoscale.io.samples import (
     over_white,
     three_channels,
@@ -43,9 +43,9 @@ OPENERS: dict[bytes, Opener] = {
 }
 """First bytes of a file, and what of Pillow opens it."""
 TIFF_OPENERS: dict[bytes, Opener] = dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile)
-"""For the small TIFF files of data sets; slides in TIFF have a reader of their own."""
+"""For the small TIFF files of data sets; `tiff_reader` reads slides in TIFF."""
 BYTES_PER_PX = 12
-"""Memory that decoding takes for a pixel: four channels as Pillow holds them, as an array, and upright."""
+"""Memory that decoding takes for a pixel: four channels in Pillow, in an array, and upright."""
 EIGHT_BIT_MODES = frozenset({"L", "RGB", "P", "LA", "RGBA"})
 """Pillow's kinds of pixels that 8-bit RGB holds without loss, as long as they are opaque."""
 
@@ -95,7 +95,7 @@ class ImageSlide(Slide):
         self._file.close()
 
     def _decoded(self) -> Pixels:
-        """All pixels, upright and in eight bits."""
+        """Decode all pixels, upright and in eight bits."""
         path, image = self.description.path, self._image
         self._ensure_memory(BYTES_PER_PX, image.size)
         with decoding(path):
@@ -110,7 +110,7 @@ class ImageSlide(Slide):
 
 
 def read_rgb(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read an image as 8-bit RGB, upright; what would not survive the conversion is refused.
+    """Read an image as 8-bit RGB, upright; images that the conversion would change are refused.
 
     Raises:
         InputError: if the file cannot be read, or has more than 8 bits, another colour space or transparency.
@@ -153,7 +153,7 @@ def read_labels(path: Path) -> Integer[np.ndarray, "h w"]:
 
 
 def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
-    """Read where an image is not 0: in some colour channel, or in the number of its palette's colour.
+    """Find where an image is not 0 in a colour channel, or in the number of a colour of its palette.
 
     Raises:
         InputError: if the file cannot be read.
@@ -167,7 +167,7 @@ def read_mask(path: Path) -> Bool[np.ndarray, "h w"]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile]:
-    """An image that is decoded whole within the block, of any of the formats that data sets come in."""
+    """Open an image that is decoded whole within the block, in any format of data sets."""
     with open_file(path) as file, _image_in(file, path, OPENERS | TIFF_OPENERS) as image:
         width, height = image.size
         sentence = f"{path}: {width} x {height} px are too large to be held in memory"
@@ -177,7 +177,7 @@ def _opened(path: Path) -> Iterator[ImageFile]:
 
 
 def _image_in(file: BinaryIO, path: Path, openers: dict[bytes, Opener]) -> ImageFile:
-    """The file as a Pillow image with its header read."""
+    """Open the file as an image of Pillow, which reads its header."""
     start = file.read(4)
     file.seek(0)
     opener = next((opener for magic, opener in openers.items() if start.startswith(magic)), None)
@@ -185,22 +185,26 @@ def _image_in(file: BinaryIO, path: Path, openers: dict[bytes, Opener]) -> Image
         raise InputError(f"{path} is not an image of a known format (PNG, JPEG, TIFF, WebP, BMP).")
     try:
         return opener(file)
-    except Image.DecompressionBombError as error:  # Pillow's WebP reader has a limit that cannot be passed by
+    except Image.DecompressionBombError as error:  # Pillow's WebP reader has a limit of its own
         raise InputError(
             f"{path} is larger than Pillow reads a WebP file: save it as PNG or TIFF."
         ) from error
-    except Exception as error:  # Pillow's classes raise anything; their words are of their own machinery
+    except Exception as error:  # of any class; the words are about the inside of Pillow
+        if kind := unsupported_jpeg(file):
+            raise InputError(
+                f"{path} is not supported: {kind}; convert it to JPEG of 8 bits or PNG."
+            ) from error
         raise InputError(f"{path} is damaged or incomplete: its header cannot be read.") from error
 
 
 def _mode_on_disk(image: ImageFile) -> str:
-    """Pillow's mode; its raw mode where 16-bit samples would lose their low byte on loading as 8-bit."""
+    """Pillow's mode, or its raw mode if 16-bit samples would lose their low byte on loading."""
     raw = [args if isinstance(args := tile[3], str) else args[0] for tile in image.tile if tile[3]]
     return next((str(mode) for mode in raw if ";16" in str(mode)), image.mode)
 
 
 def _samples(image: ImageFile, name: str) -> UInt8[np.ndarray, "h w c"]:
-    """All pixels, with one to four channels."""
+    """Decode all pixels, with one to four channels."""
     if image.mode.startswith("I"):
         return to_eight_bits(np.asarray(image).astype(np.uint16), 16, name)[..., None]
     mode = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)

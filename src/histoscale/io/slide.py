@@ -68,6 +68,11 @@ class Description:
     refusal: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_grey(self) -> bool:
+        """Whether the pixels have one channel, apart from the opacity."""
+        return self.channels.startswith("grey")
+
 
 class Pixels(NamedTuple):
     """Pixels in memory: one channel (grey) or three (RGB), and the opacity where the file has one.

@@ -26,6 +26,7 @@ from histoscale.upscaling.record import record, remarks
 from histoscale.upscaling.request import Request, read_request
 from histoscale.upscaling.results import Outcome
 from histoscale.upscaling.tile import Source
+from histoscale.upscaling.tile_model import in_grey
 
 BYTES_PER_SAMPLE = 3
 """The output, its copy for the encoder, and the encoded bytes at their worst."""
@@ -58,7 +59,7 @@ def super_resolve(
         progress=progress,
     )
     for rows, cols, block in blocks:
-        colours = block.clamp(0, 1).mean(1, keepdim=True).expand_as(block) if channels == 1 else block
+        colours = in_grey(block) if channels == 1 else block
         output[rows, cols] = to_uint8(colours)[0, :channels].permute(1, 2, 0).cpu().numpy()
     return output
 
@@ -136,7 +137,8 @@ def _from_lower_level(slide: Slide, request: Request) -> Pixels | None:
     width, height = plan.level_size_xy
     too_large = f"Level {plan.level} of {header.path} does not fit into memory"
     ensure_memory(7 * width * height, InputError, too_large)
-    return Pixels(Source(slide, plan).bicubic((slice(0, down), slice(0, across))))
+    pixels = Source(slide, plan).bicubic((slice(0, down), slice(0, across)))
+    return Pixels(pixels[..., :1].copy() if header.is_grey else pixels)
 
 
 def _refuse_too_large(target: Path, output: OutputGeometry) -> None:

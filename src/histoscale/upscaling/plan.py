@@ -92,6 +92,7 @@ class SlidePlan:
         tile_px: side of an output tile.
         setting: None if no model is used.
         tissue: whether background, by the mask in the store, is interpolated instead of super-resolved.
+        is_grey: whether the slide is grey, so that the output has three equal channels.
     """
 
     source: Path
@@ -104,6 +105,7 @@ class SlidePlan:
     method: Method
     setting: ModelSetting | None = None
     tissue: bool = False
+    is_grey: bool = False
 
     @property
     def grid_xy(self) -> tuple[int, int]:

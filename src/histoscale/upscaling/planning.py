@@ -150,4 +150,5 @@ def plan_without_model(slide: Slide, request: Request, tile_px: int) -> SlidePla
         size_xy=output.size_xy,
         tile_px=tile_px,
         method=request.method,
+        is_grey=slide.description.is_grey,
     )

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from histoscale import weights
@@ -83,8 +83,14 @@ class TileModel:
         )
         for rows, cols, block in blocks:
             inside = output[rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
-            inside[:] = to_uint8(block)[0].permute(1, 2, 0).cpu().numpy()
+            colours = in_grey(block) if self._plan.is_grey else block
+            inside[:] = to_uint8(colours)[0].permute(1, 2, 0).cpu().numpy()
         return output
+
+
+def in_grey(block: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h w"]:
+    """The mean of the channels, three times: models colour grey images a little."""
+    return block.clamp(0, 1).mean(1, keepdim=True).expand_as(block)
 
 
 def halved(part: Part) -> tuple[Part, Part]:

@@ -38,7 +38,10 @@ def test_densities_are_fractions_of_32_bits(mpp: float) -> None:
 
 
 def test_a_profile_of_another_number_of_channels_is_dropped() -> None:
-    grey, unknown = bytes(16) + b"GRAY", b"profile"
+    grey, rgb = (bytes(16) + space + bytes(108) for space in (b"GRAY", b"RGB "))
     assert (fitting_profile(grey, 3), fitting_profile(grey, 1)) == (None, grey)
-    assert fitting_profile(unknown, 3) == unknown
+    assert (fitting_profile(rgb, 3), fitting_profile(rgb, 1)) == (rgb, None)
+    for other in (b"CMYK", b"Lab ", b"3CLR"):
+        assert fitting_profile(bytes(16) + other + bytes(108), 3) is None
+    assert fitting_profile(rgb[:100], 3) is None
     assert fitting_profile(None, 3) is None

@@ -22,7 +22,8 @@ UM_PER_CM = 10_000.0
 DENSITY_UM = (1e-3, 1e5)
 """Range of micrometres per pixel that the density fields of all formats can hold; the provenance record holds
 any value."""
-COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
+PROFILE_HEADER_BYTES = 128
+COLOUR_SPACES = {b"GRAY": 1, b"RGB ": 3}
 """Signature of an ICC profile, and how many channels the pixels have that it describes."""
 
 
@@ -148,9 +149,9 @@ def fitting_profile(profile: bytes | None, channels: int) -> bytes | None:
 
     A grey profile does not fit pixels that became RGB.
     """
-    if profile is None or COLOUR_SPACES.get(profile[16:20], channels) != channels:
+    if profile is None or len(profile) < PROFILE_HEADER_BYTES:
         return None
-    return profile
+    return profile if COLOUR_SPACES.get(profile[16:20]) == channels else None
 
 
 def per_centimetre(mpp: float) -> tuple[int, int]:
