@@ -87,7 +87,10 @@ def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
         parameters=430_000,
         sha256="ab" * 32,
         stored="bf16",
-        data=(weights.DataSource(set="glas", split="train", licence="research only"),),
+        data=(
+            weights.DataSource(set="glas", split="train", licence="research only"),
+            weights.DataSource(set="tcga", split="val", licence="CC0"),
+        ),
         licence="research only",
         recipe={},
         code_version="1.0",
@@ -110,7 +113,7 @@ def test_models_come_from_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.model == "small (encoder=edsr, keys=queries)"
     assert row.parameters == "0.43 M, bf16"
     assert row.range == "x1 to x4"
-    assert row.data == "glas train (research only)"
+    assert row.data == "glas train (research only); tcga val (CC0)"
     assert metric_table([found]) == [
         ["Model", "dB above bicubic (degradation B)", "x2", "x3", "x4"],
         ["small", "test glas", "+1.23", "", ""],

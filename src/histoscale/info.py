@@ -121,7 +121,7 @@ def model_row(card: "Card") -> ModelRow:
         model=f"{card.name} ({arguments})" if arguments else card.name,
         parameters=f"{card.parameters / 1e6:.2f} M, {card.stored}",
         range=f"x{low:g} to x{high:g}",
-        data="\n".join(f"{source.set} {source.split} ({source.licence})" for source in card.data),
+        data="; ".join(f"{source.set} {source.split} ({source.licence})" for source in card.data),
         licence=card.licence,
     )
 

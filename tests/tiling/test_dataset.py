@@ -143,7 +143,7 @@ def test_a_slide_that_cannot_be_read_stops_before_anything_is_written(
 
 
 def test_background_gives_one_sentence(tmp_path: Path, paint: PaintSlide) -> None:
-    with pytest.raises(DataError, match=r"No sub-image of \d+ px of .* has \d+% of tissue"):
+    with pytest.raises(DataError, match=r"No sub-image of \d+ px .*a\.png .*\d+% of tissue"):
         cut_slides([paint("a.png", share=0)], tmp_path / "cut", BY_TILE)
 
 

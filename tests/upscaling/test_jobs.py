@@ -37,6 +37,19 @@ def test_a_name_with_a_slash_is_a_folder(tmp_path: Path) -> None:
     assert job.target == tmp_path / "out" / "a.png"
 
 
+def test_several_inputs_and_the_name_of_a_file_are_refused(tmp_path: Path) -> None:
+    inputs = [tmp_path / "a.png", tmp_path / "b.png"]
+    with pytest.raises(OutputError, match=r"x\.png.*several inputs"):
+        plan_jobs(inputs, tmp_path / "x.png")
+    assert plan_jobs(inputs, f"{tmp_path}/x.png/")[1].target == tmp_path / "x.png" / "b.png"
+
+
+def test_a_size_that_is_impossible_for_a_file_names_it(folder: Path, tmp_path: Path) -> None:
+    jobs = plan_jobs([folder / "a.png", folder / "c.JPG"], tmp_path / "out")
+    failures = list(upscale_files(jobs, Options(mpp=0.25)))
+    assert [str(failure.source) in failure.sentence for failure in failures] == [True, True]
+
+
 @pytest.mark.parametrize(("output", "words"), [("", "empty"), ("out", r"no suffix.*out\.png.*out/")])
 def test_an_output_of_no_format_is_refused(tmp_path: Path, output: str, words: str) -> None:
     with pytest.raises(OutputError, match=words):

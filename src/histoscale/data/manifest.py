@@ -50,6 +50,8 @@ def find_images(source: Path, sets: Sequence[str] = (), split: str = "") -> list
     Raises:
         DataError: if there are no images, or a set or split does not exist.
     """
+    if not source.exists():
+        raise DataError(f"{source} does not exist: give a folder of images, an image or a manifest.")
     manifest = source / "manifest.csv" if source.is_dir() else source
     if manifest.suffix == ".csv":
         if manifest.is_file():

@@ -94,9 +94,9 @@ def parse_region(text: str, description: Description) -> Rectangle:
         raise InputError(f"The region {text} is empty: {width} x {height} px.")
     across, down = description.size_xy
     if x < 0 or y < 0 or x + width > across or y + height > down:
-        place = f"{width} x {height} px at ({x}, {y})"
         raise InputError(
-            f"The region {text}, {place}, reaches beyond {description.path}: {across} x {down} px."
+            f"The region {text} reaches beyond {description.path}, which has {across} x {down} px: give a "
+            "region inside it."
         )
     return Rectangle((x, y), (width, height))
 
@@ -115,7 +115,7 @@ def read_roi(path: Path, description: Description) -> Roi:
         geometries = list(_geometries(document))
         polygons = [_polygon(rings, description) for geometry in geometries for rings in _polygons(geometry)]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = f"{type(error).__name__}: {reason_of(error)}"
+        reason = f"{error} is missing" if isinstance(error, KeyError) else reason_of(error)
         raise InputError(f"{path} is not GeoJSON of polygons ({reason}).") from error
     drawn = tuple(rings for rings in polygons if rings)
     others = sorted({printable(str(g["type"])) for g in geometries} - {"Polygon", "MultiPolygon"})

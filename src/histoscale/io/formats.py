@@ -147,7 +147,8 @@ def _opened(path: Path) -> Slide:
         if file is None:
             raise InputError(f"{path} is a folder, and neither OME-Zarr nor one DICOM slide.")
         raise InputError(
-            f"{path} is not an image or slide of a known format (PNG, JPEG, TIFF, WebP, OpenSlide's)."
+            f"{path} is not an image or slide of a known format: give PNG, JPEG, TIFF, WebP, BMP, "
+            "OME-Zarr, DICOM or a slide that OpenSlide reads."
         )
     except BaseException:
         if file is not None:

@@ -107,8 +107,9 @@ def cut_slides(
     cuts = list(_find_cuts(named, tiling, report))
     if not cuts:
         side = f" of {tiling.side_px} px" if tiling.side_px else ""
+        names = ", ".join(path.name for path in slides)
         raise DataError(
-            f"No sub-image{side} of {', '.join(named)} has {tiling.tissue:.0%} of tissue: give a smaller "
+            f"No sub-image{side} fits into {names} and has {tiling.tissue:.0%} of tissue: give a smaller "
             "--size or --tissue."
         )
     chosen = split(cuts, tiling.split, tiling.seed)

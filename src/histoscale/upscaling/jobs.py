@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from histoscale.errors import InputError, OutputError
 from histoscale.io.formats import is_slide_file, is_slide_folder, slides_in
-from histoscale.io.writers.formats import image_suffixes, is_slide_target
+from histoscale.io.writers.formats import image_suffixes, is_slide_target, names_a_format
 from histoscale.upscaling.engine import Engine
 from histoscale.upscaling.executors import Executor, executor_for
 from histoscale.upscaling.finished import finished_outcome
@@ -48,7 +48,11 @@ def plan_jobs(inputs: Sequence[Path], output: Path | str) -> list[Job]:
     sources = [file for path in inputs for file in (_images_in(path) if _holds_inputs(path) else [path])]
     many = len(inputs) > 1 or _holds_inputs(inputs[0])
     if many and sources == [inputs[0]]:
-        raise InputError(f"{inputs[0]} holds no image or slide.")
+        raise InputError(f"{inputs[0]} holds no image or slide: folders in it are not searched.")
+    if many and not ends_in_slash and names_a_format(output) and not _is_folder(output):
+        raise OutputError(
+            f"{output} is the name of one file, but several inputs need a folder: end its name with a slash."
+        )
     if many or ends_in_slash or _is_folder(output):
         jobs = [Job(source, output / _name_in_folder(source)) for source in sources]
     elif output.suffix:
@@ -59,7 +63,7 @@ def plan_jobs(inputs: Sequence[Path], output: Path | str) -> list[Job]:
             "for a folder."
         )
     if many and _tells(output.is_file):
-        raise OutputError(f"{output} is a file, but several inputs need a folder as --output.")
+        raise OutputError(f"{output} is a file, but several inputs need a folder: give another --output.")
     twice = [target for target, count in Counter(job.target for job in jobs).items() if count > 1]
     if twice:
         raise OutputError(

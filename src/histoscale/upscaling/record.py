@@ -85,7 +85,7 @@ def _resized(output: OutputGeometry, used: UsedModel) -> Iterator[str]:
 def _outside_range(output: OutputGeometry, used: UsedModel) -> Iterator[str]:
     """A remark if the model was not trained for the scale of an axis."""
     low, high = used.scales
-    grown = [max(scale, 1.0) for scale in output.scale_xy]  # an axis that shrinks does so after the model
+    grown = [scale for scale in output.scale_xy if scale >= 1]  # an axis that shrinks does so after the model
     outside = [s for s in grown if not low * (1 - SCALE_SLACK) <= s <= high * (1 + SCALE_SLACK)]
     shown = " and ".join(dict.fromkeys(f"x{scale:.4g}" for scale in outside))
     if shown:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from histoscale.errors import UnexpectedError, explained
+from histoscale.errors import ScaleError, UnexpectedError, explained
 from histoscale.io.provenance import Provenance
 from histoscale.io.slide import Mpp
 
@@ -63,7 +63,10 @@ class Failure:
     def of(cls, source: Path, error: Exception) -> "Failure":
         """The failure of a file that ended with an exception of any kind."""
         found = explained(error, source)
-        return cls(source, str(found), trace=found.trace if isinstance(found, UnexpectedError) else "")
+        sentence = str(found)
+        if isinstance(found, ScaleError):  # a size may be impossible for one file alone
+            sentence = f"{source}: {sentence}"
+        return cls(source, sentence, trace=found.trace if isinstance(found, UnexpectedError) else "")
 
 
 def mpp_in_words(mpp: Mpp | None) -> str:

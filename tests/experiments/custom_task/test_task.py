@@ -110,7 +110,7 @@ def test_a_file_that_does_not_run(text: str, sentence: str, written: Written) ->
 def test_no_such_task(tmp_path: Path, written: Written) -> None:
     with pytest.raises(ConfigError, match=r"no task glands: .*nuclei"):
         load_task("glands")
-    with pytest.raises(ConfigError, match=r"none\.py:predict"):
+    with pytest.raises(ConfigError, match=r"none\.py does not exist"):
         load_task(f"{tmp_path}/none.py:predict")
     with pytest.raises(ConfigError, match=r"mine\.py has no function predict"):
         load_task(written("predict = 3\n"))

@@ -71,7 +71,9 @@ def load_task(text: str) -> Task:
         return Task(Path(getfile(SHIPPED[text])), PREDICT, SHIPPED[text].predict)
     path, _, name = text.rpartition(":") if ":" in text else (text, "", PREDICT)
     file = Path(path).absolute()  # as tracebacks name it
-    if file.suffix != ".py" or not file.is_file():
+    if file.suffix == ".py" and not file.is_file():
+        raise ConfigError(f"{file} does not exist, or is not a file: give the Python file of your task.")
+    if file.suffix != ".py":
         known = ", ".join(SHIPPED)
         raise ConfigError(f"There is no task {text}: give FILE.py:{PREDICT} or a shipped task ({known}).")
     function = getattr(_run(file), name, None)

@@ -131,6 +131,11 @@ def format_of(target: Path) -> Format:
     return found
 
 
+def names_a_format(path: Path) -> bool:
+    """Whether a name ends in the suffix of a format."""
+    return _find(path) is not None
+
+
 def is_slide_target(path: Path) -> bool:
     """Whether the suffix is that of a slide, which is written as a pyramid."""
     found = _find(path)
