@@ -123,7 +123,7 @@ def test_no_density_is_no_reason_for_a_remark(density: tuple[float, float]) -> N
     assert from_density(density, "density") == Resolution()
 
 
-def test_the_first_that_knows_wins_and_remarks_are_kept_otherwise() -> None:
+def test_the_first_known_mpp_is_chosen_and_remarks_are_kept() -> None:
     known, remark = Resolution(Mpp(1, 1), "a"), Resolution(note="b")
     assert first_known(Resolution(), known, remark) == known
     assert first_known(Resolution(), remark, known) == known._replace(note="b"), (

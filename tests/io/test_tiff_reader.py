@@ -1,4 +1,4 @@
-"""TIFF and OME-TIFF as slides: only what is wanted is read."""
+"""TIFF and OME-TIFF as slides: regions, levels, metadata and refusals."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,7 +152,7 @@ def test_rarer_kinds_are_held_in_memory(tmp_path: Path) -> None:
         assert np.array_equal(slide.read_region(0, (9, 8), (60, 40)), RGB[8:48, 9:69])
 
 
-def test_a_picture_compressed_in_one_piece_is_held_in_memory(
+def test_an_image_compressed_in_one_piece_is_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(tmp_path / "x.tif", RGB, compression="deflate", rowsperstrip=203)
@@ -177,7 +177,7 @@ def test_a_refused_kind(tmp_path: Path) -> None:
 
 
 def test_only_tiles_under_the_rectangle_are_read(tmp_path: Path) -> None:
-    """All other tiles are overwritten with nonsense, and nobody minds."""
+    """All other tiles are overwritten with zeros, which their decoder refuses."""
     path, tile = tmp_path / "x.tif", RGB[:64, :64].copy()
     options = {"tile": (64, 64), "compression": "deflate", "photometric": "rgb", "metadata": None}
     tifffile.imwrite(path, (tile for _ in range(32 * 32)), shape=(2048, 2048, 3), dtype="u1", **options)
@@ -262,7 +262,7 @@ def test_neighbours_share_decoded_tiles(tmp_path: Path) -> None:
         assert np.array_equal(slide.read_region(0, (0, 0), (50, 50)), first)
 
 
-def test_the_whole_picture_is_the_same_as_level_zero(tmp_path: Path) -> None:
+def test_the_whole_image_is_the_same_as_level_zero(tmp_path: Path) -> None:
     path = save(tmp_path / "x.tif", RGB, tile=(64, 64), compression="jpeg", subsampling=(2, 2))
     with open_slide(path) as slide:
         assert np.array_equal(slide.read_region(0, (0, 0), (301, 203)), read(path).colour)
@@ -388,7 +388,7 @@ def test_ome_rgb_with_a_pyramid(tmp_path: Path) -> None:
     assert np.array_equal(image.colour, SMALL)
 
 
-def test_a_pyramid_of_pages_is_one_picture(tmp_path: Path) -> None:
+def test_a_pyramid_of_pages_is_one_image(tmp_path: Path) -> None:
     path = tmp_path / "x.tif"
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(SMALL, photometric="rgb", metadata=None)
@@ -475,7 +475,7 @@ def test_a_damaged_strip(tmp_path: Path) -> None:
         read(path)
 
 
-# Tags of other people.
+# Tags that are damaged or unusual.
 
 
 def retagged(path: Path, code: int, kind: int, value: bytes) -> Path:

@@ -10,7 +10,8 @@ from scipy import ndimage
 from histoscale.errors import InputError
 from histoscale.io import tissue
 from histoscale.io.slide import Description, Mpp, Slide
-from histoscale.io.tissue import TissueMask, blend, find_tissue, grid_of, read_cells, read_tissue, segment
+from histoscale.io.tissue import TissueMask, blend, find_tissue, grid_of, read_cells, segment
+from histoscale.io.tissue_image import read_tissue
 
 BACKGROUND, STROMA, NUCLEI = 243.0, 214.0, 90.0
 

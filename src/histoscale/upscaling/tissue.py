@@ -7,7 +7,8 @@ from histoscale.errors import InputError, explaining
 from histoscale.io.annotations import read_roi
 from histoscale.io.formats import open_slide
 from histoscale.io.slide import Description
-from histoscale.io.tissue import TissueMask, find_tissue, grid_of, read_tissue
+from histoscale.io.tissue import TissueMask, find_tissue, grid_of
+from histoscale.io.tissue_image import read_tissue
 from histoscale.upscaling.options import TISSUE_CHOICES
 from histoscale.upscaling.request import Request
 
