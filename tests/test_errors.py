@@ -71,3 +71,15 @@ def test_ctrl_c_is_no_error() -> None:
 )
 def test_control_characters_are_shown_as_escapes(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_an_error_shows_control_characters_of_a_file_as_escapes() -> None:
+    assert str(InputError("a\x1b[2J.png is empty.\n")) == r"a\x1b[2J.png is empty.\n"
+    assert str(UnexpectedError("b\x07")) == r"b\x07"
+
+
+def test_a_long_name_in_a_file_does_not_fill_the_terminal() -> None:
+    shown = str(InputError(f"a.json has no key {'y' * 70_000}: use b."))
+    assert len(shown) < 1100
+    assert shown.startswith("a.json has no key yyy")
+    assert shown.endswith("yyy: use b.")

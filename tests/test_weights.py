@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,7 @@ def test_cards_that_do_not_fit_are_refused(saved: Path, fields: dict[str, Any], 
 @pytest.mark.parametrize("number", [10_000_000, 10**30, [8, 10**9], {"depth": 10**9}, 1e308])
 def test_a_card_of_a_model_beyond_its_weights_is_refused_at_once(saved: Path, number: Any) -> None:
     edit(saved, architecture={"name": "iste-fast", "arguments": ARGUMENTS | {"blocks": number}})
-    with pytest.raises(WeightsError, match=r"blocks above 1024|depth above 1024"):
+    with pytest.raises(WeightsError, match=r"card of|their card"):
         weights.load(saved)
 
 
@@ -297,3 +298,24 @@ def test_shipped_weights_load_and_have_complete_cards(name: str) -> None:
 
 def test_cards_are_written_in_full(saved: Path) -> None:
     assert set(json.loads(saved.with_suffix(".json").read_text())) == set(Card.model_fields)
+
+
+def test_a_card_of_a_wide_model_is_refused_before_its_memory_is_taken(saved: Path) -> None:
+    edit(saved, architecture={"name": "iste-fast", "arguments": ARGUMENTS | {"channels": 10**6}})
+    with pytest.raises(WeightsError, match="larger model"):
+        weights.load(saved)
+
+
+def test_models_that_other_threads_build_do_not_count(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of parameters is set by a hook that torch calls for all threads."""
+    check, built = weights._check_fit, []
+
+    def meanwhile(*arguments: Any) -> None:
+        other = threading.Thread(target=lambda: built.append(FastISTE(blocks=4, channels=256)))
+        other.start()
+        other.join()
+        check(*arguments)
+
+    monkeypatch.setattr(weights, "_check_fit", meanwhile)
+    assert isinstance(weights.load(saved), FastISTE)
+    assert count_parameters(built[0]) > 10**6

@@ -10,10 +10,19 @@ from unicodedata import category
 
 LONGEST_REASON = 160
 """Characters of another library's words that a sentence repeats."""
+LONGEST_SENTENCE = 1000
+"""Characters of a whole sentence, in which a file may have put a name of any length."""
 
 
 class HistoscaleError(Exception):
-    """Base of every error that this package raises on purpose; its text is one sentence."""
+    """Base of every error that this package raises on purpose; its text is one sentence.
+
+    Names and texts of files stand in such sentences, so control characters are escaped and the middle of a
+    very long sentence is left out.
+    """
+
+    def __str__(self) -> str:
+        return _bounded(printable(super().__str__()))
 
 
 class InputError(HistoscaleError):
@@ -56,7 +65,7 @@ class UnexpectedError(HistoscaleError):
         self.trace = trace
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return _bounded(printable(str(self.args[0])))
 
 
 @contextmanager
@@ -112,6 +121,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or category(c) == "Zs" else ascii(c)[1:-1] for c in text)
+
+
+def _bounded(sentence: str) -> str:
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    half = LONGEST_SENTENCE // 2
+    return f"{sentence[:half]} ... {sentence[-half:]}"
 
 
 def reason_of(error: Exception) -> str:

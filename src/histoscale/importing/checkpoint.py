@@ -21,6 +21,7 @@ State: TypeAlias = dict[str, Tensor]
 
 LARGEST_RATIO = 2
 """Of the unpacked size to the size of a checkpoint."""
+DAMAGED = "is not a PyTorch checkpoint, or is damaged"
 HOLDERS = ("params_ema", "params", "state_dict")
 """Keys of the tensors in checkpoints of SwinIR's and other repositories; the first that exists is used."""
 
@@ -88,7 +89,7 @@ def _loaded(content: bytes, path: Path) -> Any:
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
             reason = "contains other objects than tensors, which could run code"
         else:
-            reason = "is not a PyTorch checkpoint, or is damaged"
+            reason = DAMAGED
         raise WeightsError(f"{path} {reason}: give another file.") from None
 
 
@@ -97,8 +98,10 @@ def _refuse_compressed(content: bytes, path: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile:  # the format of PyTorch before 1.6, which has no compression; or damaged
-        return
+    except Exception as error:  # damaged directories raise many kinds of errors
+        if content.startswith(b"PK"):
+            raise WeightsError(f"{path} {DAMAGED}: give another file.") from error
+        return  # the format of PyTorch before 1.6, which has no compression
     if unpacked > LARGEST_RATIO * len(content):
         raise WeightsError(
             f"{path} is compressed, and unpacks from {format_bytes(len(content))} to "

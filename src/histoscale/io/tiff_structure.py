@@ -1,6 +1,7 @@
 """Which images of a TIFF file are the slide, its lower levels, and its label, macro or thumbnail."""
 
 import struct
+from os import SEEK_END
 from typing import BinaryIO, NamedTuple
 
 import tifffile
@@ -46,6 +47,7 @@ def count_images(file: BinaryIO) -> int:
 
     Images are a linked list, and each may have a list of SubIFDs: a few megabytes can hold millions.
     """
+    size = file.seek(0, SEEK_END)
     file.seek(0)
     start = file.read(16)
     order = "<" if start.startswith(b"II") else ">"
@@ -54,7 +56,7 @@ def count_images(file: BinaryIO) -> int:
     count_format, entry_bytes, value_format, first_at = ("Q", 20, "Q", 8) if is_big else ("H", 12, "I", 4)
     count_format, value_format = order + count_format, order + value_format
     found, (offset,) = 0, struct.unpack_from(value_format, start.ljust(16, b"\0"), first_at)
-    while offset and found <= MOST_IMAGES:
+    while 0 < offset < size and found <= MOST_IMAGES:
         found += 1
         file.seek(offset)
         head = file.read(struct.calcsize(count_format))

@@ -142,7 +142,10 @@ def _draw_panel(figure: Figure, one: Panel, left_top: tuple[int, int], side: int
     zoom = max(1, side // max(height, width))
     axes = _add_axes(figure, left_top, (width * zoom, height * zoom))
     axes.set_axis_off()
-    axes.imshow(one.image, interpolation="nearest", aspect="auto")
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    # Copied pixel by pixel: how imshow resamples depends on the version of matplotlib.
+    below = round(figure.get_figheight() * DPI) - left_top[1] - height * zoom
+    figure.figimage(one.image.repeat(zoom, axis=0).repeat(zoom, axis=1), left_top[0], below)
     above = 1.0
     for line, colour, weight in ((one.note, FAINT, "normal"), (one.title, INK, "bold")):
         if line:
