@@ -22,7 +22,7 @@ from histoscale.io.parsing import parse_json
 from histoscale.io.slide import Description
 from histoscale.resources import ensure_memory
 
-Ring: TypeAlias = Float64[np.ndarray, "n 2"]
+Ring: TypeAlias = Float64[np.ndarray, "_ 2"]
 FINER = 4
 """Parts along the side of a cell; a cell belongs to a polygon if the polygon touches one of its parts."""
 FARTHEST = 2**30
