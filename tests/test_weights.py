@@ -300,22 +300,22 @@ def test_cards_are_written_in_full(saved: Path) -> None:
     assert set(json.loads(saved.with_suffix(".json").read_text())) == set(Card.model_fields)
 
 
-def test_a_card_of_a_wide_model_is_refused_before_its_memory_is_taken(saved: Path) -> None:
-    edit(saved, architecture={"name": "iste-fast", "arguments": ARGUMENTS | {"channels": 10**6}})
+def test_a_card_of_many_wide_layers_is_refused_before_their_memory_is_taken(saved: Path) -> None:
+    edit(saved, architecture={"name": "iste-fast", "arguments": ARGUMENTS | {"channels": 900, "blocks": 900}})
     with pytest.raises(WeightsError, match="larger model"):
         weights.load(saved)
 
 
 def test_models_that_other_threads_build_do_not_count(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of parameters is set by a hook that torch calls for all threads."""
-    check, built = weights._check_fit, []
+    build_one, built = weights._built, []
 
-    def meanwhile(*arguments: Any) -> None:
+    def meanwhile(architecture: Architecture, path: Path) -> Any:
         other = threading.Thread(target=lambda: built.append(FastISTE(blocks=4, channels=256)))
         other.start()
         other.join()
-        check(*arguments)
+        return build_one(architecture, path)
 
-    monkeypatch.setattr(weights, "_check_fit", meanwhile)
+    monkeypatch.setattr(weights, "_built", meanwhile)
     assert isinstance(weights.load(saved), FastISTE)
     assert count_parameters(built[0]) > 10**6

@@ -27,6 +27,10 @@ Scale: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 
 SHIPPED = Path(__file__).parent / "shipped"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+UNREAD = {torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz}
+"""Types that a file may hold and torch does not compute with."""
+SMALL_ARGUMENT = 1024
+"""An argument of a model that is not checked: building takes a second at most."""
 NOT_STATED = "not stated"
 PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
 
@@ -158,12 +162,12 @@ def load(name_or_path: str | Path, device: torch.device | str = "cpu") -> SuperR
         tensors = safetensors.load(content)
     except SafetensorError as error:
         raise WeightsError(f"The weights in {path} cannot be read: {error}.") from None
-    found = sum(tensor.numel() for tensor in tensors.values())
-    # Room for models that differ a little, which `_check_fit` describes better.
-    with torch.device("meta"), _at_most(4 * found + 10**6, path):
-        _check_fit(tensors, _built(described.architecture, path), path)
+    _check_size(described.architecture.arguments, tensors, path)
+    # Room for a model that differs a little, which `_check_fit` describes better.
+    with _at_most(4 * sum(tensor.numel() for tensor in tensors.values()) + 10**6, path):
+        model = _built(described.architecture, path)
+    _check_fit(tensors, model, path)
     _check_finite(tensors, path)
-    model = _built(described.architecture, path)
     model.load_state_dict(tensors)  # casts to the model's float32
     return moved(model, device).eval()
 
@@ -226,11 +230,30 @@ def _built(architecture: Architecture, path: Path) -> SuperResolver:
         raise WeightsError(f"The card of {path} names a model that is too large: {reason}.") from error
 
 
+def _check_size(arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `WeightsError` if an argument in the card exceeds what the tensors show.
+
+    A number of layers is at most the number of tensors, and a width at most a side of one of them. Without
+    this check a card could make the building of the model take hours.
+    """
+    sides = (side for tensor in tensors.values() for side in tensor.shape)
+    largest = max(SMALL_ARGUMENT, len(tensors), *sides)
+    for name, value in arguments.items():
+        if isinstance(value, Mapping):
+            _check_size(value, tensors, path)
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(number, int | float) and not number <= largest for number in numbers):
+            raise WeightsError(
+                f"The card of {path} names a model with {name} above {largest}, which is more than the "
+                "weights show: give the original card."
+            )
+
+
 @contextmanager
 def _at_most(numbers: int, path: Path) -> Iterator[None]:
     """Stop a block that builds a model of more parameters than ``numbers``.
 
-    A card can name ten million layers: the file's own tensors bound what is built, before it is built.
+    `_check_size` bounds each layer, and this their number: a card can name a thousand wide layers.
 
     Raises:
         WeightsError: as soon as there are more.
@@ -263,15 +286,10 @@ def _check_fit(tensors: Mapping[str, Tensor], model: SuperResolver, path: Path) 
         raise WeightsError(f"The weights in {path} do not fit {name}: {which} ({count} names differ).")
     for key, like in expected.items():
         tensor = tensors[key]
-        if tensor.is_floating_point() and tensor.dtype not in DTYPES.values():
-            raise WeightsError(
-                f"The weights in {path} cannot be used: {key} is stored as {tensor.dtype}, not as "
-                f"{', '.join(DTYPES)}."
-            )
         if tensor.shape != like.shape:
             shapes = f"expected {tuple(like.shape)}, found {tuple(tensor.shape)}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {shapes}.")
-        if tensor.is_floating_point() != like.is_floating_point():
+        if tensor.is_floating_point() != like.is_floating_point() or tensor.dtype in UNREAD:
             types = f"expected {like.dtype}, found {tensor.dtype}"
             raise WeightsError(f"The weights in {path} do not fit {name}: {key} {types}.")
 

@@ -89,7 +89,7 @@ def test_folders_are_compared_as_pictures_are(tissue: FeatureExtractor, tmp_path
     found = compare_folders(tmp_path / "a", tmp_path / "b", tissue, 32)
     assert found == compare_images(*both, tissue, 32)
     assert (found.n, found.patch_px) == (81, 32)
-    with pytest.raises(DataError, match="no images"):
+    with pytest.raises(DataError, match="absent does not exist"):
         compare_folders(tmp_path / "a", tmp_path / "absent", tissue, 32)
 
 
