@@ -1,1 +1,1 @@
-"""What a person does, one file a verb."""
+"""Evaluations and the experiments of the paper, on one foundation; a file or folder for each verb."""

@@ -1,4 +1,4 @@
-"""``histoscale evaluate``: how close methods come to the ground truth at any scale, beside bicubic."""
+"""``histoscale evaluate``: PSNR and SSIM of methods and of bicubic at any scale."""
 
 import math
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ SCALES = (1.5, 2.0, 2.4, 3.0, 3.3, 4.0, 4.2, 5.1, 6.0, 8.0)
 """All scales of the paper's Tables 1 and 2."""
 DEGRADATIONS = ("B", "none")
 TABLES = "tables.md"
-"""What is written beside scores and settings, made from the scores alone."""
+"""File beside scores and settings, made from the scores alone."""
 SHARED = ("data", "device", "precision")
 """Settings that all rows of an evaluation have in common."""
 
@@ -51,12 +51,13 @@ def evaluate(
     overwrite: bool = False,
     progress: OnProgress = ignore_progress,
 ) -> list[Score]:
-    """Score methods on images, and write scores, settings and tables into ``output``.
+    """Score methods on images, and write scores, settings and tables.
 
     Args:
-        models: weights or ``LABEL=WEIGHTS``, see `histoscale.experiments.methods`; bicubic is always there.
-        scales: any real numbers from 1.
-        allow_resize: take a fixed-scale model to other scales by bicubic.
+        models: weights or ``LABEL=WEIGHTS``, see `histoscale.experiments.methods`; bicubic is always added.
+        output: folder for the results.
+        scales: any real numbers of at least 1.
+        allow_resize: let bicubic resize images of fixed-scale models to other scales.
         resume: add to the scores of a stopped or finished evaluation.
         overwrite: replace the results of an earlier evaluation.
         progress: called after every case.
@@ -65,7 +66,7 @@ def evaluate(
         One score for each image, degradation, scale and method.
 
     Raises:
-        DataError: if there is no image, or no such set or split.
+        DataError: if there is no image, or no such data set or split.
         ScaleError: if a scale is below 1 or no number.
         ConfigError: if a degradation, device or precision is unknown or two methods share a name.
         WeightsError: if weights are missing or damaged.
@@ -106,8 +107,8 @@ class Summary:
 
     Attributes:
         mean, sd: one figure for each of `MEASURES`; the deviation is NaN for one image.
-        gain_shaved, gain_whole: mean PSNR above bicubic over the same images, in decibels.
-        below: number of images where the PSNR is below bicubic's in either protocol.
+        gain_shaved, gain_whole: mean gain of PSNR over bicubic on the same images, in decibels.
+        below: number of images whose PSNR is below bicubic's in either protocol.
         through: as in `Score`.
     """
 
@@ -125,7 +126,7 @@ class Summary:
 
 
 def summarise(scores: Sequence[Score]) -> list[Summary]:
-    """One `Summary` for each group, degradation, scale and method."""
+    """Make one `Summary` for each group, degradation, scale and method."""
     summaries = []
     for group, members in groups_of(scores).items():
         for degradation, scale in sorted({(score.degradation, score.scale) for score in members}):
@@ -160,7 +161,8 @@ def _summarise(
 
 
 def _gains(own: Figures, bicubic: Figures) -> Figures:
-    """What each image gains over bicubic; two infinite PSNRs are equal images, and a gain of 0."""
+    """Compute the gain of each image over bicubic."""
+    # The PSNR of an image that equals the ground truth is infinite; two of these have a gain of 0.
     return {
         image: 0.0 if own[image] == bicubic[image] else own[image] - bicubic[image]
         for image in own
@@ -169,7 +171,7 @@ def _gains(own: Figures, bicubic: Figures) -> Figures:
 
 
 def markdown(scores: Sequence[Score]) -> str:
-    """The tables of an evaluation: gain over bicubic at a glance, then every figure, group by group."""
+    """Write the tables of an evaluation: the gains over bicubic, then every figure, group by group."""
     summaries = summarise(scores)
     keys = dict.fromkeys((s.group, s.degradation) for s in summaries)
     full = [full_table([s for s in summaries if (s.group, s.degradation) == key]) for key in keys]
@@ -177,7 +179,7 @@ def markdown(scores: Sequence[Score]) -> str:
 
 
 def gain_table(summaries: Sequence[Summary]) -> TextTable:
-    """Whole-image PSNR and the gain over bicubic: a row for each group, degradation and method."""
+    """Make the table of PSNR and its gain over bicubic: a row for each group, degradation and method."""
     scales = sorted({s.scale for s in summaries})
     rows: list[list[str]] = []
     for key in dict.fromkeys((s.group, s.n, s.degradation, s.model) for s in summaries if s.model != BICUBIC):
@@ -188,7 +190,7 @@ def gain_table(summaries: Sequence[Summary]) -> TextTable:
     if any(s.below for s in summaries):
         remarks.append("† below bicubic on at least one image, in either protocol.")
     if any(s.through for s in summaries):
-        remarks.append("‡ a fixed-scale model's image, taken to size by bicubic.")
+        remarks.append("‡ a fixed-scale model's image, resized by bicubic.")
     return TextTable(
         heads=["images", "n", "degradation", "model", *(f"x{scale:g}" for scale in scales)],
         rows=rows,
@@ -198,7 +200,7 @@ def gain_table(summaries: Sequence[Summary]) -> TextTable:
 
 
 def full_table(summaries: Sequence[Summary]) -> TextTable:
-    """Every measure as mean ± sd, the gains and the number of images below bicubic, for one group."""
+    """Make the table of one group: all measures, the gains and the number of images below bicubic."""
     first = summaries[0]
     return TextTable(
         heads=[
@@ -215,7 +217,7 @@ def _measures(summary: Summary) -> list[str]:
 
 
 def _against_bicubic(summary: Summary) -> list[str | TextCell]:
-    """Both gains, and how many images are below bicubic; nothing for bicubic itself."""
+    """Write both gains and the number of images below bicubic; nothing for bicubic itself."""
     if summary.model == BICUBIC:
         return ["", "", ""]
     below = TextCell(f"{summary.below} of {summary.n}", is_bold=True) if summary.below else "0"
@@ -223,7 +225,7 @@ def _against_bicubic(summary: Summary) -> list[str | TextCell]:
 
 
 def _name(summary: Summary) -> str:
-    """The method's name, and what it was resized from."""
+    """Write the method's name, and the scale that its image was resized from."""
     return f"{summary.model} (x{summary.through}, bicubic)" if summary.through else summary.model
 
 

@@ -1,7 +1,7 @@
 """Frechet distance between two sets of images, whole or cut into patches, in folders or in memory.
 
 Large images are cut, because the distance needs more samples than features. The images of the two sets need
-neither be pairs nor have one size.
+not be pairs, and may have any sizes.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ AT_ONCE = 32
 
 
 class FrechetResult(NamedTuple):
-    """A distance and what it must not be quoted without.
+    """A distance, and what must be quoted with it.
 
     Attributes:
-        n: images or patches on the smaller side.
+        n: number of images or patches of the smaller set.
         extractor: name of the features.
         patch_px: side of the patches; None for whole images.
     """
@@ -47,7 +47,7 @@ class FrechetResult(NamedTuple):
     patch_px: int | None
 
     def line(self) -> str:
-        """In words."""
+        """Write the result as a sentence."""
         samples = "images" if self.patch_px is None else f"patches of {self.patch_px} px"
         return f"Frechet distance {self.distance:.4f}, {self.extractor} features, n = {self.n} {samples}."
 
@@ -55,11 +55,11 @@ class FrechetResult(NamedTuple):
 def compare_folders(
     first: Path, second: Path, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> FrechetResult:
-    """The distance between all images under two folders, one image in memory at a time.
+    """Compare all images under two folders, with one image in memory at a time.
 
     Raises:
         DataError: if a folder has no images or one cannot be read.
-        InputError: if there are too few.
+        InputError: if there are too few images or patches.
     """
     return compare_images(read_images(first), read_images(second), extractor, patch_px)
 
@@ -70,10 +70,10 @@ def compare_images(
     extractor: FeatureExtractor,
     patch_px: int | None = PATCH_PX,
 ) -> FrechetResult:
-    """The distance between two streams of images, each taken in once.
+    """Compare two streams of images; each image is read once.
 
     Raises:
-        InputError: if there are too few.
+        InputError: if there are too few images or patches.
     """
     one, other = (gather(images, extractor, patch_px) for images in (first, second))
     return FrechetResult(frechet_distance(one, other), min(one.n, other.n), extractor.name, patch_px)
@@ -82,7 +82,7 @@ def compare_images(
 def gather(
     images: Iterable[RgbImage], extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> FeatureMoments:
-    """Mean and covariance of the features of all images."""
+    """Compute mean and covariance of the features of all images."""
     moments = FeatureMoments(extractor.dimension)
     for image in images:
         moments.add(patch_features(image, extractor, patch_px))
@@ -92,11 +92,7 @@ def gather(
 def patch_features(
     image: RgbImage, extractor: FeatureExtractor, patch_px: int | None = PATCH_PX
 ) -> Float[np.ndarray, "n d"]:
-    """The features of each patch, or of the whole image.
-
-    For a comparison that has the images one by one: `FeatureMoments.add` takes these in, and one
-    `FeatureMoments` a method and scale is all it keeps.
-    """
+    """Compute the features of each patch, or of the whole image, for `FeatureMoments.add`."""
     device = next(extractor.parameters()).device
     patches = cut_patches(image, patch_px)
     found = [np.empty((0, extractor.dimension), np.float32)]
@@ -107,7 +103,7 @@ def patch_features(
 
 
 def cut_patches(image: RgbImage, patch_px: int | None) -> UInt8[np.ndarray, "n h w 3"]:
-    """Squares side by side from the top left, what is left over dropped; for None the image itself.
+    """Cut an image into patches from the top left, and drop the rest; with None return the whole image.
 
     Raises:
         InputError: if the patches are smaller than a pixel.
@@ -115,56 +111,58 @@ def cut_patches(image: RgbImage, patch_px: int | None) -> UInt8[np.ndarray, "n h
     if patch_px is None:
         return image[None]
     if patch_px < 1:
-        raise InputError(f"Patches have to be of at least 1 pixel, not {patch_px}.")
+        raise InputError(f"Patches must have a side of at least 1 pixel, but found {patch_px}.")
     rows, columns = (side // patch_px for side in image.shape[:2])
     grid = image[: rows * patch_px, : columns * patch_px].reshape(rows, patch_px, columns, patch_px, 3)
     return grid.swapaxes(1, 2).reshape(-1, patch_px, patch_px, 3)
 
 
 def read_images(folder: Path) -> Iterator[RgbImage]:
-    """All images under a folder, or in a manifest, in a fixed order."""
+    """Read all images under a folder, or in a manifest, in a fixed order."""
     for record in find_images(folder):
         yield read_rgb(record.path)
 
 
-# Ready extractors: our own, which ships, and Inception-v3 from the file that the person has.
+# Extractors with weights: our own, which are shipped, and Inception-v3 from a file of the user.
 
 
 ExtractorName: TypeAlias = Literal["tissue", "inception"]
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the file that pytorch-fid publishes; its name bears the first eight digits."""
+"""Of the file that pytorch-fid publishes; its name has the first eight digits."""
 TISSUE_FILE = weights.SHIPPED / "extractors" / "histoscale-tissue.safetensors"
 
 
 def load_extractor(
     name: ExtractorName = "tissue", inception_weights: Path | None = None, device: torch.device | str = "cpu"
 ) -> FeatureExtractor:
-    """An extractor with its weights, in float32 and evaluation mode.
+    """Load an extractor with its weights, in float32 and evaluation mode.
 
     Args:
         inception_weights: pytorch-fid's file, for ``inception`` only.
 
     Raises:
-        WeightsError: if weights are missing, superfluous or not the published ones.
-        HistoscaleError: if the device is not there.
+        WeightsError: if weights are missing, have no effect or are not the published ones.
+        HistoscaleError: if there is no such device.
     """
     if name == "tissue" and inception_weights is not None:
-        raise WeightsError(f"{inception_weights} is for the inception extractor, but tissue was asked for.")
+        raise WeightsError(
+            f"{inception_weights} has no effect with the features tissue: choose --extractor inception."
+        )
     if name == "inception" and inception_weights is None:
         raise WeightsError(
-            f"The inception extractor needs {INCEPTION_FILE} of pytorch-fid, which does not ship with this "
-            "package: give its path (--inception-weights)."
+            f"The features inception need {INCEPTION_FILE} of pytorch-fid, which is not shipped with this "
+            "package: give its path with --inception-weights."
         )
     extractor = load_tissue() if inception_weights is None else load_inception(inception_weights)
     return moved(extractor, device)
 
 
 def load_tissue(path: Path = TISSUE_FILE) -> FeatureExtractor:
-    """The histoscale-tissue features.
+    """Load the histoscale-tissue features.
 
     Raises:
-        WeightsError: if the file is missing or is not the one its card describes.
+        WeightsError: if the file is missing or differs from its card.
     """
     content, card = _read(path), json.loads(_read(path.with_suffix(".json")))
     _check_digest(content, card["sha256"], path)
@@ -174,10 +172,10 @@ def load_tissue(path: Path = TISSUE_FILE) -> FeatureExtractor:
 
 
 def load_inception(path: Path, sha256: str = INCEPTION_SHA256) -> FeatureExtractor:
-    """Inception-v3 with the weights of FID, which are only read once the checksum has proved them.
+    """Load Inception-v3 with the weights of FID, after checking the checksum of the file.
 
     Raises:
-        WeightsError: if the file is missing or another one.
+        WeightsError: if the file is missing or is another one.
     """
     content = _read(path)
     _check_digest(content, sha256, path)
@@ -195,7 +193,9 @@ def _read(path: Path) -> bytes:
 
 
 def _check_digest(content: bytes, expected: str, path: Path) -> None:
-    """Another file, however well it fits, gives features that compare with nothing published."""
+    """Refuse another file, because its distances do not compare with published ones."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise WeightsError(f"{path} is another file: expected sha256 {expected[:16]}…, found {found[:16]}….")
+        raise WeightsError(
+            f"{path} is the wrong file: expected sha256 {expected[:16]}…, found {found[:16]}…."
+        )

@@ -1,7 +1,7 @@
-"""Which images an experiment uses, their low-resolution versions, and what every method makes of these.
+"""The images of an experiment, their low-resolution versions, and the images that methods make of these.
 
-The low-resolution image is made from the whole high-resolution one by Pillow: sides ``floor(side / scale)``,
-the ground truth cropped at its top left to what these sides upscale to. Bicubic is treated as models are.
+Pillow downsamples the whole high-resolution image to sides of ``floor(side / scale)``. The ground truth is
+the top left part of the size that these sides are upscaled to. Bicubic is treated as the models are.
 """
 
 import math
@@ -35,15 +35,15 @@ RgbBatch = UInt8[np.ndarray, "_ _ _ 3"]
 
 @dataclass(frozen=True)
 class ImageSelection:
-    """Which images, and how they are downsampled.
+    """The images of an experiment, and how they are downsampled.
 
     Attributes:
         data: a manifest or its folder, a folder of images, or one image.
-        sets: data sets of the manifest; all where empty.
-        split: of the manifest; all where empty.
+        sets: data sets of the manifest; all if empty.
+        split: of the manifest; all if empty.
         degradations: how images are downsampled, see `histoscale.imaging.degrade`.
-        limit: use at most so many images of each data set, evenly spread over it; None for all.
-        crop_px: use the middle of each image, so many pixels a side; None for the whole image.
+        limit: largest number of images of each data set, evenly spread over it; None for all.
+        crop_px: side of the central crop that is used of each image; None for the whole image.
     """
 
     data: Path
@@ -54,15 +54,15 @@ class ImageSelection:
     crop_px: int | None = None
 
     def records(self) -> list[ImageRecord]:
-        """The images, in a fixed order.
+        """List the images, in a fixed order.
 
         Raises:
-            DataError: if there is none, or no such data set or split.
+            DataError: if there is no image, or no such data set or split.
         """
         return spread(find_images(self.data, self.sets, self.split), self.limit)
 
     def cases(self, scales: Sequence[float]) -> list["Case"]:
-        """Every image by every degradation at every scale, all of them large enough to be scored.
+        """List every image with every degradation and scale; all are large enough to be scored.
 
         Raises:
             DataError: as `records`, or if two images of a set share a name or one cannot be read.
@@ -77,7 +77,7 @@ class ImageSelection:
 
 @dataclass(frozen=True)
 class Case:
-    """One image, or its middle ``crop_px`` pixels a side, to be downsampled and upscaled again."""
+    """One image, or its central crop, that is downsampled and upscaled again."""
 
     record: ImageRecord
     degradation: Degradation
@@ -85,7 +85,7 @@ class Case:
     crop_px: int | None = None
 
     def pair(self) -> tuple[RgbImage, RgbImage]:
-        """The low-resolution image and the ground truth.
+        """Make the low-resolution image and the ground truth.
 
         Raises:
             InputError: if the image cannot be read or is too small.
@@ -103,7 +103,7 @@ def plan_cases(
     degradations: Sequence[str],
     crop_px: int | None = None,
 ) -> list[Case]:
-    """Every image by every degradation at every scale.
+    """List every image with every degradation and scale.
 
     Raises:
         ScaleError: if a scale is below 1 or no number.
@@ -126,20 +126,20 @@ def plan_cases(
 
 
 def check_scale(scale: float) -> None:
-    """Make sure that a scale is a number from 1.
+    """Make sure that a scale is a number of at least 1.
 
     Raises:
-        ScaleError: if not.
+        ScaleError: if it is not.
     """
     if not (math.isfinite(scale) and scale >= 1):
-        raise ScaleError(f"A scale has to be at least 1, not {scale:g}.")
+        raise ScaleError(f"A scale must be at least 1, but found {scale:g}.")
 
 
 def known_degradation(name: str) -> Degradation:
-    """The degradation of a name.
+    """Find a degradation by its name.
 
     Raises:
-        ConfigError: if there is none.
+        ConfigError: if there is no such degradation.
     """
     for known in DEGRADATIONS:
         if name == known:
@@ -148,11 +148,10 @@ def known_degradation(name: str) -> Degradation:
 
 
 def check_sizes(cases: Sequence[Case]) -> None:
-    """Refuse images that are too small to be scored before the hours of work, not in between.
+    """Refuse images that are too small to be scored, before hours of work.
 
     Raises:
-        InputError: if an image cannot be read.
-        InputError: naming the image, the scale and the size.
+        InputError: if an image cannot be read or is too small.
     """
     sizes = {path: read_size(path) for path in dict.fromkeys(case.record.path for case in cases)}
     for case in cases:
@@ -161,13 +160,13 @@ def check_sizes(cases: Sequence[Case]) -> None:
         least = 2 * shave_px(case.scale)
         if min(kept) <= least:
             raise InputError(
-                f"{case.record.path} cannot be scored at x{case.scale:g}: its sides have to be more than "
+                f"{case.record.path} cannot be scored at x{case.scale:g}: both sides must be longer than "
                 f"{least} pixels, but it has {height} x {width}."
             )
 
 
 def spread(records: Sequence[ImageRecord], limit: int | None) -> list[ImageRecord]:
-    """At most ``limit`` images of each set, evenly spread over it; all where ``limit`` is None."""
+    """Choose at most ``limit`` images of each data set, evenly spread over it; all if ``limit`` is None."""
     chosen = []
     for name in dict.fromkeys(record.set for record in records):
         members = [record for record in records if record.set == name]
@@ -191,16 +190,17 @@ def read_mask(mask: Path, image: Path) -> Int[np.ndarray, "h w"]:
 
 
 def pair_sizes(size: tuple[int, int], scale: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Height and width of the low-resolution image, and of what it upscales to."""
+    """Compute height and width of the low-resolution image, and of the image that it is upscaled to."""
+    # A quotient that should be whole may be rounded to slightly less, such as 33 / 1.1 = 29.999999999999996.
     height, width = (math.floor(side / scale + 1e-9) for side in size)
     return (height, width), (rounded_size(height, scale), rounded_size(width, scale))
 
 
 def make_pair(image: RgbImage, scale: float, degradation: Degradation) -> tuple[RgbImage, RgbImage]:
-    """The low-resolution image and the ground truth that it is to be upscaled to.
+    """Make the low-resolution image and the ground truth that it is upscaled to.
 
     Raises:
-        InputError: if no pixel is left at this scale.
+        InputError: if the image is too small for the scale.
     """
     lr_size, (height, width) = pair_sizes((image.shape[0], image.shape[1]), scale)
     if min(lr_size) < 1:
@@ -213,7 +213,7 @@ def make_pair(image: RgbImage, scale: float, degradation: Degradation) -> tuple[
 
 
 class Upscaled(NamedTuple):
-    """What a method made: floats, not clipped, and bytes; None where it cannot make the size."""
+    """The image of a method: floats, not clipped, and bytes; None if the method cannot make the size."""
 
     method: str
     floats: Float[np.ndarray, "H W 3"] | None
@@ -233,7 +233,7 @@ def upscale_each(
         models: by name.
     """
     image = as_batch(lr[None]).contiguous()
-    # Bytes of bicubic are Pillow's, which rounds between its two passes as well; floats are ours.
+    # The bytes are Pillow's, which also rounds between its two passes; Pillow makes no floats.
     yield Upscaled(BICUBIC, _floats(bicubic_resize(image, size)), upscale_bicubic(lr, size))
     for name, model in models.items():
         try:

@@ -1,7 +1,7 @@
-"""Which weights make which row of a table: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS``, or only the weights.
+"""The rows of a table and their weights: ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS``, or only the weights.
 
-Weights of one label are one row. Several without a seed are one method's fixed-scale models, each used at its
-own scale; those of several seeds are the same method trained again, and their mean is taken image by image.
+Weights with the same label are one row. Without a seed they are fixed-scale models of one method, each used
+at its own scale. With seeds they are trainings of the same method, and each image has their mean.
 """
 
 import re
@@ -19,9 +19,9 @@ from histoscale.errors import ConfigError
 from histoscale.models.base import SuperResolver
 
 BICUBIC = "bicubic"
-"""Name of the row that every table holds beside the methods."""
+"""Name of the row that every table has beside the methods."""
 DIGEST_DIGITS = 12
-"""Digits of a sha256 that tell weights apart in a table of scores."""
+"""Digits of a sha256 that identify weights in a table of scores."""
 LABEL = r"[\w.+*-]+"
 NAMED = re.compile(rf"(?P<name>{LABEL}(?:#[\w.-]+)?)=(?P<source>.+)", re.DOTALL)
 
@@ -32,7 +32,7 @@ class WeightsFile(NamedTuple):
     Attributes:
         source: a shipped name or a path.
         digest: the first digits of its sha256.
-        scale: the one scale that it makes; None where it makes any.
+        scale: the only scale that the model makes; None if it makes any scale.
     """
 
     source: str
@@ -40,7 +40,7 @@ class WeightsFile(NamedTuple):
     scale: int | None = None
 
     def load(self, device: torch.device | str = "cpu") -> SuperResolver:
-        """The model, loaded once in a process.
+        """Load the model, once in a process.
 
         Raises:
             WeightsError: if the weights are missing or damaged.
@@ -49,11 +49,11 @@ class WeightsFile(NamedTuple):
 
 
 class MethodAtScale(NamedTuple):
-    """The weights that stand for a method at one scale.
+    """The weights of a method that are used at one scale.
 
     Attributes:
-        through: the scale that a fixed-scale model makes before bicubic takes that to size; 0 where the model
-            makes the size itself.
+        through: the scale that a fixed-scale model makes before bicubic resizes the image; 0 if the model
+            makes the final size itself.
     """
 
     name: str
@@ -63,10 +63,10 @@ class MethodAtScale(NamedTuple):
 
 @dataclass(frozen=True)
 class Method:
-    """A method, of one seed: one file for any scale, or one for each scale it was trained for.
+    """A method, from one seed: one file for any scale, or one file for each scale it was trained for.
 
     Attributes:
-        name: in the scores: ``LABEL`` or ``LABEL#SEED``.
+        name: in the scores, ``LABEL`` or ``LABEL#SEED``.
     """
 
     name: str
@@ -78,9 +78,11 @@ class Method:
         return label_of(self.name)
 
     def at(self, scale: float, allow_resize: bool = False) -> MethodAtScale:
-        """The weights for a scale; where none make it, the next larger ones if those may be resized.
+        """Choose the weights for a scale; if none make it, those of the next larger scale.
 
-        Weights that make no such scale and may not be resized raise `ScaleError` when they are used.
+        Args:
+            allow_resize: let bicubic resize the image of these. Otherwise the weights raise `ScaleError` when
+                they are used.
         """
         for file in self.files:
             if file.scale is None or file.scale == scale:
@@ -91,12 +93,12 @@ class Method:
 
 
 def label_of(name: str) -> str:
-    """The row that a method of this name belongs to: what stands before ``#SEED``."""
+    """The row that a method of this name belongs to: the part before ``#SEED``."""
     return name.partition("#")[0]
 
 
 def parse(text: str) -> tuple[str, str]:
-    """The name in the scores and the weights of ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or ``WEIGHTS``."""
+    """Split ``LABEL=WEIGHTS``, ``LABEL#SEED=WEIGHTS`` or ``WEIGHTS`` into name and weights."""
     named = NAMED.fullmatch(text)
     if named:
         return named["name"], named["source"]
@@ -104,7 +106,7 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def read_weights(source: str | Path, device: torch.device | str = "cpu") -> WeightsFile:
-    """What a file of weights is, after it was loaded once.
+    """Load a file of weights once, and describe it.
 
     Raises:
         WeightsError: if it is missing or damaged.
@@ -114,14 +116,14 @@ def read_weights(source: str | Path, device: torch.device | str = "cpu") -> Weig
 
 
 def read_methods(texts: Sequence[str | Path], device: torch.device | str = "cpu") -> tuple[Method, ...]:
-    """The methods of a comparison beside bicubic, all of which can be loaded.
+    """Load the methods of a comparison, without bicubic.
 
     Args:
         texts: see `parse`.
 
     Raises:
-        ConfigError: if two weights of one name make the same scale, seeds are missing or repeated weights, or
-            a method has the name of bicubic.
+        ConfigError: if two weights of one name make the same scale, a row has the same weights twice or
+            models with and without a seed, or a method has the label of bicubic.
         WeightsError: if weights are missing or damaged.
     """
     files: dict[str, list[WeightsFile]] = {}
@@ -129,7 +131,7 @@ def read_methods(texts: Sequence[str | Path], device: torch.device | str = "cpu"
         if label_of(name) == BICUBIC:
             if source == BICUBIC:
                 continue
-            raise ConfigError(f"Bicubic is in every comparison: give {source} another label than {BICUBIC}.")
+            raise ConfigError(f"Bicubic is in every comparison: give {source} a label other than {BICUBIC}.")
         files.setdefault(name, []).append(read_weights(source, device))
     methods = tuple(Method(name, tuple(found)) for name, found in files.items())
     _check_scales(methods)
@@ -139,42 +141,46 @@ def read_methods(texts: Sequence[str | Path], device: torch.device | str = "cpu"
 
 
 def check_seeds(names: Sequence[str]) -> None:
-    """Make sure that the methods of one row have a seed each, or that there is only one.
+    """Make sure that either all methods of a row have a seed, or there is only one.
 
     Raises:
-        ConfigError: naming the row.
+        ConfigError: naming the row, if not.
     """
     for name in names:
         label = label_of(name)
         if label != name and label in names:
-            raise ConfigError(f"Row {label} has models with and without a seed: {name} and {label}.")
+            raise ConfigError(
+                f"Row {label} has models with and without a seed, {name} and {label}: give each a seed."
+            )
 
 
 def _check_scales(methods: Sequence[Method]) -> None:
-    """Make sure that every scale has one file of a name."""
+    """Refuse two files of one name that make the same scale."""
     for method in methods:
         for first, second in combinations(method.files, 2):
             if first.scale == second.scale or None in (first.scale, second.scale):
                 scale = first.scale or second.scale
                 raise ConfigError(
                     f"{first.source} and {second.source} of row {method.name} both make "
-                    f"{f'x{scale}' if scale else 'every scale'}: give one another label, or a seed, such as "
-                    f"{method.label}#2={second.source}."
+                    f"{f'x{scale}' if scale else 'every scale'}: give one of them another label or a seed, "
+                    f"such as {method.label}#2={second.source}."
                 )
 
 
 def _check_weights_differ(methods: Sequence[Method]) -> None:
-    """Make sure that no weights count twice in one row."""
+    """Refuse the same weights twice in one row."""
     seen: dict[tuple[str, str], str] = {}
     for method in methods:
         for file in method.files:
             key = method.label, file.digest
             if key in seen:
-                raise ConfigError(f"Row {key[0]} has the same weights twice: {seen[key]} and {file.source}.")
+                raise ConfigError(
+                    f"Row {key[0]} has the same weights twice, {seen[key]} and {file.source}: leave one out."
+                )
             seen[key] = file.source
 
 
 @lru_cache(maxsize=64)
 def _load(source: str, digest: str, device: str) -> SuperResolver:  # noqa: ARG001
-    """The model; the digest tells a file that was replaced under the same name."""
+    """Load the model; the digest distinguishes files that were replaced under the same name."""
     return weights.load(source, device)

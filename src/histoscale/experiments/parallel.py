@@ -1,4 +1,4 @@
-"""Jobs side by side in processes of one thread each, all of which end with the process that started them."""
+"""Jobs in parallel, in processes of one thread each, which end with the process that started them."""
 
 import multiprocessing
 import signal
@@ -14,12 +14,12 @@ from histoscale.errors import HistoscaleError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 OnProgress: TypeAlias = Callable[[float, str], None]
-"""Called with the share of a stage that is done, from 0 to 1, and the name of the stage."""
+"""Called with the share of a stage that is finished, from 0 to 1, and the name of the stage."""
 TICK_S = 1.0
 
 
 def ignore_progress(share: float, stage: str) -> None:
-    """Do nothing with it."""
+    """Report nothing."""
 
 
 def run_jobs(
@@ -28,12 +28,12 @@ def run_jobs(
     workers: int,
     tick: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """Do every job, and yield each result as soon as it is there: with several workers in any order.
+    """Do every job, and yield each result when it is ready: with several workers in any order.
 
     Args:
-        work: can be sent to another process; with one worker it is called in this one, with all its
+        work: can be sent to another process. With one worker it is called in this process, with all its
             threads.
-        workers: processes, one thread each.
+        workers: number of processes of one thread.
         tick: called every second while the workers are busy.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Scores of methods on images: one row for each image, degradation, scale and method, and what is left to do.
+"""Scores of methods on images: a row for each image, degradation, scale and method, and which are missing.
 
-Two protocols stand side by side: the official code's (floats, border shaved) and the equations' (bytes, whole
-image). Bicubic is scored as models are.
+Scores follow two protocols: that of the official code (floats, border shaved) and that of the equations
+(bytes, whole image). Bicubic is scored as the models are.
 """
 
 import math
@@ -30,13 +30,13 @@ MEASURES = ("psnr_shaved", "psnr_whole", "ssim", "ssim_gaussian")
 
 @dataclass(frozen=True)
 class Score:
-    """One image, one way of making its low-resolution side, one method; NaN where the method cannot.
+    """One method on one image, one degradation and scale; NaN if the method cannot make the scale.
 
     Attributes:
         model: name of the method.
-        weights: the first digits of the sha256 of its weights; empty for bicubic and older tables.
-        through: the scale that a fixed-scale model made before bicubic took that to size; 0 where the model
-            made the size itself.
+        weights: the first digits of the sha256 of its weights; empty for bicubic and in older tables.
+        through: the scale that a fixed-scale model made before bicubic resized the image; 0 if the model made
+            the final size itself.
     """
 
     dataset: str
@@ -54,12 +54,12 @@ class Score:
 
     @property
     def place(self) -> "Place":
-        """Where the score belongs."""
+        """The method and the case of the score."""
         return Place(self.dataset, self.image, self.degradation, self.scale, self.model)
 
 
 class Place(NamedTuple):
-    """Where a score belongs: one method on one case."""
+    """One method on one case; there is one score for each."""
 
     dataset: str
     image: str
@@ -69,7 +69,7 @@ class Place(NamedTuple):
 
 
 def read_scores(path: Path) -> list[Score]:
-    """The scores that an evaluation or a comparison wrote.
+    """Read the scores that an evaluation or a comparison wrote.
 
     Raises:
         DataError: if the file is missing or is not such a table.
@@ -78,7 +78,7 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def groups_of(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """The scores of each data set and, where it holds several preparations, of each of those; by name."""
+    """Group scores by data set and, if a data set has several preparations, also by each of these."""
     groups: dict[str, list[Score]] = {}
     for score in scores:
         groups.setdefault(score.dataset, []).append(score)
@@ -93,21 +93,21 @@ def groups_of(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 class ScoringJob(NamedTuple):
-    """One case, and the methods to be scored on it beside bicubic."""
+    """One case, and the methods that are scored on it beside bicubic."""
 
     case: Case
     methods: tuple[MethodAtScale, ...]
 
 
 Watch: TypeAlias = Callable[[ScoringJob, RgbImage, Iterator[Upscaled]], Iterator[Upscaled]]
-"""Given a job, its ground truth and what the methods make of it; passes the latter on. It can be pickled."""
+"""Is given a job, its ground truth and the images of the methods, and passes these on. It can be pickled."""
 
 
 def plan_jobs(cases: Sequence[Case], methods: Sequence[Method], allow_resize: bool) -> list[ScoringJob]:
-    """Every method on every case.
+    """Plan every method on every case.
 
     Args:
-        allow_resize: take fixed-scale models to other scales by bicubic.
+        allow_resize: let bicubic resize images of fixed-scale models to other scales.
     """
     return [ScoringJob(case, tuple(one.at(case.scale, allow_resize) for one in methods)) for case in cases]
 
@@ -115,14 +115,13 @@ def plan_jobs(cases: Sequence[Case], methods: Sequence[Method], allow_resize: bo
 def score_jobs(
     jobs: Sequence[ScoringJob], compute: Compute, watch: Watch | None = None
 ) -> Iterator[list[Score]]:
-    """The scores of each job as soon as they are found.
+    """Score each job, in parallel.
 
     Args:
-        watch: a stage that what is made passes through, in the process that makes it.
+        watch: sees the images of the methods, in the process that makes them.
 
     Raises:
-        InputError: if an image cannot be read.
-        InputError: if an image is too small to be scored.
+        InputError: if an image cannot be read or is too small to be scored.
         WeightsError: if weights are missing or damaged.
         HistoscaleError: if a worker process was killed.
     """
@@ -134,11 +133,7 @@ def score_jobs(
 def score_job(
     job: ScoringJob, precision: Precision = "fp32", device: str = "cpu", watch: Watch | None = None
 ) -> list[Score]:
-    """The scores of bicubic and then of each method on one case, with the weights that made them.
-
-    Raises:
-        DataError, InputError, WeightsError: as `score_jobs`.
-    """
+    """Score bicubic and then each method on one case; see `score_jobs`."""
     used = {method.name: method for method in job.methods}
     models = {name: _model(method, device) for name, method in used.items()}
     scores = score_case(job.case, models, precision, device, watch and partial(watch, job))
@@ -157,15 +152,14 @@ def score_case(
     device: str = "cpu",
     watch: Callable[[RgbImage, Iterator[Upscaled]], Iterator[Upscaled]] | None = None,
 ) -> list[Score]:
-    """The scores of bicubic and then of each model on one case; NaN where a model cannot make the size.
+    """Score bicubic and then each model on one case; NaN if a model cannot make the size.
 
     Args:
         models: by name.
-        watch: given the ground truth and what is made of the case; passes the latter on.
+        watch: is given the ground truth and the images of the methods, and passes these on.
 
     Raises:
-        InputError: if the image cannot be read.
-        InputError: if the image is too small to be scored.
+        InputError: if the image cannot be read or is too small to be scored.
     """
     lr, truth = case.pair()
     try:
@@ -193,11 +187,12 @@ def _score(case: Case, truth: RgbImage, made: Upscaled) -> Score:
     )
 
 
-# What is left to do, given the rows of an earlier run: told by weights, not by names alone.
+# Resuming: which rows of an earlier run are valid, and which jobs are left. A method with other weights is
+# another method.
 
 
 class MadeWith(NamedTuple):
-    """What a score was made with, as in `Score`."""
+    """The weights of a score and how they were used, as in `Score`."""
 
     weights: str = ""
     through: int = 0
@@ -216,15 +211,15 @@ def score_remaining(
 ) -> list[Score]:
     """Score what has no row yet, and write rows to ``folder`` as they are found.
 
-    The folder stays as it is until the first new row.
+    The folder is not changed before the first new row.
 
     Args:
         rows: of an earlier run, see `still_valid`.
-        missing: further methods that a job has to be done for.
+        missing: names further methods that a job is done for.
         watch: as in `score_jobs`.
 
     Returns:
-        The rows of both runs, as one run writes them.
+        The rows of both runs, in the order of a single run.
     """
     rows, there = list(rows), {row.place for row in rows}
     left = remaining(jobs, rows, missing)
@@ -241,7 +236,7 @@ def score_remaining(
 def still_valid(
     earlier: Sequence[Score], jobs: Sequence[ScoringJob], methods: Sequence[Method]
 ) -> list[Score]:
-    """Earlier rows without those of a method whose weights, or use of them, are others now."""
+    """Keep the earlier rows, except those of methods with other weights or another use of them."""
     asked_for = dict(pair for job in jobs for pair in _places(job))
     digests = digests_of(methods)
     valid = []
@@ -254,7 +249,7 @@ def still_valid(
 
 
 def digests_of(methods: Sequence[Method]) -> dict[str, set[str]]:
-    """The digests of each method's weights, at whatever scale, by its name."""
+    """List the digests of each method's weights, at all scales, by name."""
     return {method.name: {file.digest for file in method.files} for method in methods}
 
 
@@ -263,10 +258,10 @@ def remaining(
     rows: Sequence[Score],
     missing: Callable[[ScoringJob], Collection[str]] | None = None,
 ) -> list[ScoringJob]:
-    """The jobs that lack a row, each with the methods that lack one.
+    """List the jobs that lack a row, each with the methods that lack one.
 
     Args:
-        missing: further methods that a job has to be done for.
+        missing: names further methods that a job is done for.
     """
     there = {row.place for row in rows}
     left = []
@@ -279,13 +274,13 @@ def remaining(
 
 
 def in_order(rows: Sequence[Score], jobs: Sequence[ScoringJob]) -> list[Score]:
-    """Rows that are no longer asked for, then the others as one run without a stop writes them."""
+    """Sort rows: first those that are no longer asked for, then the others in the order of the jobs."""
     order = {place: i for i, place in enumerate(place for job in jobs for place, _ in _places(job))}
     return sorted(rows, key=lambda row: order.get(row.place, -1))
 
 
 def _places(job: ScoringJob) -> Iterator[tuple[Place, MadeWith]]:
-    """Every score of a job, in order."""
+    """List every score of a job, in order."""
     about = (job.case.record.set, job.case.record.id, job.case.degradation, job.case.scale)
     yield Place(*about, BICUBIC), MadeWith()
     for method in job.methods:

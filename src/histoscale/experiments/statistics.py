@@ -1,7 +1,7 @@
 """Figures by row, column, seed and image: means, deviations, paired tests, Holm's p, recovered shares.
 
-A row is a method or a setting, a column a scale or a measure, or both. Several seeds of a row are the same
-method trained again: each image has the mean over the seeds before anything is tested.
+A row is a method or a setting; a column is a scale, a measure, or both. The seeds of a row are trainings of
+the same method. Tests compare images, and the figure of an image is its mean over the seeds.
 """
 
 import math
@@ -24,14 +24,14 @@ class Grid(Generic[Row, Column]):
     """All figures of an experiment.
 
     Attributes:
-        cells: for each row and column the figures of each seed; no cell where nothing was measured.
+        cells: the figures of each seed, by row and column; there is no cell if nothing was measured.
     """
 
     cells: Mapping[tuple[Row, Column], Mapping[Hashable, Figures]]
 
     @classmethod
     def of(cls, found: Iterable[tuple[Row, Column, Hashable, str, float]]) -> "Grid[Row, Column]":
-        """A grid of (row, column, seed, image, figure); of a figure that comes twice the last one stays."""
+        """Make a grid of (row, column, seed, image, figure); a later figure replaces an earlier one."""
         cells: dict[tuple[Row, Column], dict[Hashable, Figures]] = {}
         for row, column, seed, image, figure in found:
             cells.setdefault((row, column), {}).setdefault(seed, {})[image] = figure
@@ -39,26 +39,26 @@ class Grid(Generic[Row, Column]):
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All rows, in the order in which they first came."""
+        """All rows, in the order of their first figures."""
         return tuple(dict.fromkeys(row for row, _ in self.cells))
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All columns, in the order in which they first came."""
+        """All columns, in the order of their first figures."""
         return tuple(dict.fromkeys(column for _, column in self.cells))
 
     def seeds(self, row: Row) -> list[Hashable]:
-        """The seeds of a row, in whatever column."""
+        """The seeds of a row, in any column."""
         return list(
             dict.fromkeys(seed for (own, _), cell in self.cells.items() if own == row for seed in cell)
         )
 
     def by_seed(self, row: Row, column: Column) -> Mapping[Hashable, Figures]:
-        """The figures of each seed; empty where nothing was measured."""
+        """The figures of each seed; empty if nothing was measured."""
         return self.cells.get((row, column), {})
 
     def by_image(self, row: Row, column: Column) -> Figures:
-        """The figure of each image, the mean over the seeds; images without a figure (NaN) are left out."""
+        """The figure of each image, the mean over the seeds; images whose mean is NaN are left out."""
         figures: dict[str, list[float]] = {}
         for cell in self.by_seed(row, column).values():
             for image, figure in cell.items():
@@ -67,7 +67,7 @@ class Grid(Generic[Row, Column]):
         return {image: mean for image, mean in means.items() if not math.isnan(mean)}
 
     def mean(self, row: Row, column: Column) -> float:
-        """Mean over the images; NaN where there are none."""
+        """Mean over the images; NaN if there are none."""
         return mean(self.by_image(row, column).values())
 
     def deviation(self, row: Row, column: Column) -> float:
@@ -88,7 +88,7 @@ class Grid(Generic[Row, Column]):
 
 
 class MeanSd(NamedTuple):
-    """Mean and standard deviation of some figures; NaN where there are too few."""
+    """Mean and standard deviation of some figures; NaN if there are too few."""
 
     mean: float
     sd: float
@@ -100,17 +100,18 @@ class MeanSd(NamedTuple):
 
 
 class CorrectedTest(NamedTuple):
-    """A test, and its p corrected for all tests of its table."""
+    """A test, and its p-value corrected for all tests of its table."""
 
     test: PairedTest
     holm: float
 
 
 def paired_test(first: Figures, second: Figures, *, smaller_is_better: bool = False) -> PairedTest | None:
-    """Test ``first - second`` on the images that have a finite figure in both; None below two images.
+    """Test ``first - second`` on the images with a finite figure in both; None for fewer than two images.
 
     Args:
-        smaller_is_better: test ``second - first``, so that a positive difference is in favour of ``first``.
+        smaller_is_better: test ``second - first``, so that a positive difference means that ``first`` is
+            better.
     """
     sign = -1 if smaller_is_better else 1
     pairs = [(sign * first[image], sign * second[image]) for image in first if image in second]
@@ -119,33 +120,33 @@ def paired_test(first: Figures, second: Figures, *, smaller_is_better: bool = Fa
 
 
 def corrected(tests: Mapping[Key, PairedTest]) -> dict[Key, CorrectedTest]:
-    """Tests with their p-values corrected together, by Holm."""
+    """Correct the p-values of tests together, by Holm."""
     p_values = holm_by_key({key: test.p for key, test in tests.items()})
     return {key: CorrectedTest(test, p_values[key]) for key, test in tests.items()}
 
 
 def holm_by_key(p_values: Mapping[Key, float]) -> dict[Key, float]:
-    """p-values corrected together, by Holm."""
+    """Correct p-values together, by Holm."""
     return dict(zip(p_values, holm(list(p_values.values())), strict=True))
 
 
 def mean(figures: Iterable[float]) -> float:
-    """Mean; NaN of nothing."""
+    """Compute the mean; NaN if there are no figures."""
     known = list(figures)
     return statistics.fmean(known) if known else math.nan
 
 
 def deviation(figures: Iterable[float]) -> float:
-    """Standard deviation of a sample; NaN for fewer than two figures or where one is not finite."""
+    """Compute the standard deviation of a sample; NaN for fewer than two figures or if one is not finite."""
     known: Sequence[float] = list(figures)
     usable = len(known) > 1 and all(map(math.isfinite, known))
     return statistics.stdev(known) if usable else math.nan
 
 
 def recovered(own: float, original: float, low: float, *, smaller_is_better: bool = False) -> float:
-    """(own - low) / (original - low); NaN where ``low`` is not worse than the original.
+    """Compute (own - low) / (original - low); NaN if ``low`` is not worse than the original.
 
-    For shares with an interval from resampled images see `histoscale.metrics.recovery`.
+    See `histoscale.metrics.recovery` for shares with an interval from resampled images.
     """
     lost = original - low
     is_lost = lost < 0 if smaller_is_better else lost > 0

@@ -1,4 +1,4 @@
-"""A table of text for Markdown, LaTeX and the terminal, and how numbers are written in every table."""
+"""Tables of text for Markdown, LaTeX and the terminal, and the formats of numbers in all tables."""
 
 import itertools
 import math
@@ -20,11 +20,11 @@ SPECIAL = {
     "<": "$<$",
     "é": "\\'e",
 }
-"""What LaTeX writes for a character."""
+"""LaTeX for special characters."""
 
 
 class TextCell(NamedTuple):
-    """A cell that may be bold, and marks that stand behind its text."""
+    """A cell that may be bold, and marks that follow its text."""
 
     text: str
     is_bold: bool = False
@@ -32,7 +32,7 @@ class TextCell(NamedTuple):
 
 
 Head: TypeAlias = str | tuple[str, str]
-"""A heading; or a group's heading and the column's own: LaTeX writes the first once for its group."""
+"""A heading, or the headings of a group of columns and of one column; LaTeX writes the first once."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class TextTable:
     """A table of text.
 
     Attributes:
-        rows: a text is a plain `TextCell`.
-        caption: what the table shows, without a full stop at the end.
-        legend: sentences that stand below it.
+        rows: a text is a `TextCell` without bold or marks.
+        caption: title, without a full stop at the end.
+        legend: sentences below the table.
     """
 
     heads: Sequence[Head]
@@ -51,24 +51,24 @@ class TextTable:
     legend: str = ""
 
     def markdown(self, heading: str = "###") -> str:
-        """Caption, grid and legend in Markdown.
+        """Write caption, grid and legend in Markdown.
 
         Args:
-            heading: marks of the caption's level; where empty, the caption is a sentence.
+            heading: level of the caption; if empty, the caption is a sentence.
         """
         caption = escaped_markdown(self.caption)
         parts = [f"{heading} {caption}" if heading else f"{caption}.", self.grid()]
         return "\n\n".join([*parts, escaped_markdown(self.legend)] if self.legend else parts)
 
     def grid(self) -> str:
-        """The lines of the table alone in Markdown."""
+        """Write the lines of the table alone in Markdown."""
         heads = [head if isinstance(head, str) else " ".join(filter(None, head)) for head in self.heads]
         rows = ([_markdown_cell(cell) for cell in row] for row in self.rows)
         lines = (map(escaped_markdown, heads), ["---"] * len(heads), *rows)
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def latex(self) -> str:
-        """The table for LaTeX with the package booktabs."""
+        """Write the table in LaTeX, for the package booktabs."""
         rows = [_latex_line(map(_latex_cell, row)) for row in self.rows]
         caption = " ".join(filter(None, (f"{self.caption}.", self.legend)))
         return "\n".join(
@@ -95,7 +95,7 @@ class TextTable:
         return [heads, *rows]
 
     def _latex_heads(self) -> list[str]:
-        """A line of groups, where there are some, and a line of columns."""
+        """Write a line of groups, if there are any, and a line of columns."""
         pairs = [("", head) if isinstance(head, str) else head for head in self.heads]
         lines = [_latex_line(_latex_head(own) for _, own in pairs)]
         if any(group for group, _ in pairs):
@@ -110,22 +110,22 @@ class TextTable:
 
 
 def markdown_document(blocks: Iterable[str]) -> str:
-    """Blocks of Markdown with a blank line between them."""
+    """Join blocks of Markdown with a blank line between them."""
     return "\n\n".join(blocks) + "\n"
 
 
 def latex_document(tables: Iterable[TextTable]) -> str:
-    """Tables in LaTeX, ready for ``\\input``."""
+    """Write tables in LaTeX, ready for ``\\input``."""
     return "\n\n".join(["% \\usepackage{booktabs}", *(table.latex() for table in tables)]) + "\n"
 
 
 def escaped_markdown(text: str) -> str:
-    """Text whose stars and bars are no markup."""
+    """Escape stars and bars, so that they are not read as markup."""
     return text.replace("*", "\\*").replace("|", "\\|")
 
 
 def escaped_latex(text: str) -> str:
-    """Text whose special characters LaTeX prints."""
+    """Replace special characters by the LaTeX that prints them."""
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
@@ -158,7 +158,7 @@ def number(value: float, places: int) -> str:
 
 
 def mean_sd(mean: float, sd: float, places: int) -> str:
-    """``33.45 ± 1.57``; the deviation is left out where it is NaN, and a dash stands for no mean."""
+    """``33.45 ± 1.57``; without the deviation if it is NaN, a dash if there is no mean."""
     return number(mean, places) + ("" if math.isnan(mean) or math.isnan(sd) else f" ± {sd:.{places}f}")
 
 
@@ -173,19 +173,19 @@ def interval(low: float, high: float, places: int) -> str:
 
 
 def percent(share: float, low: float = math.nan, high: float = math.nan) -> str:
-    """``45% [40%, 51%]``; the interval is left out where it is NaN, and a dash stands for no share."""
+    """``45% [40%, 51%]``; without the interval if it is NaN, a dash if there is no share."""
     if math.isnan(share):
         return "-"
     return f"{share:.0%}" + ("" if math.isnan(low) else f" [{low:.0%}, {high:.0%}]")
 
 
 def p_value(p: float) -> str:
-    """A p-value to two digits, or its power of ten where it is small: ``0.023``, ``4e-07``."""
+    """Write a p-value with two digits, or with its power of ten if it is small: ``0.023``, ``4e-07``."""
     return f"{p:.2g}" if p >= 1e-4 else "0" if p == 0 else f"{p:.0e}"
 
 
 def p_to_thousandth(p: float) -> str:
-    """A p-value to three places: ``0.023``, ``< 0.001``."""
+    """Write a p-value with three places: ``0.023``, ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -30,8 +30,8 @@ def test_presets_and_scales_stand_beside_each_other() -> None:
     [
         (["table5"], [], ConfigError, "Unknown preset table5: choose table1, table2"),
         ([], [], ConfigError, "preset or scales"),
-        ([], [0.5], ScaleError, r"at least 1, not 0\.5"),
-        ([], [float("nan")], ScaleError, "not nan"),
+        ([], [0.5], ScaleError, r"at least 1.*0\.5"),
+        ([], [float("nan")], ScaleError, "at least 1.*nan"),
     ],
 )
 def test_refusals(names: list[str], scales: list[float], error: type[Exception], words: str) -> None:

@@ -130,9 +130,9 @@ def test_the_shipped_task_runs(tissue: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("models", "options", "error", "sentence"),
     [
-        (["bicubic=iste-fast"], {}, ConfigError, "would be called bicubic"),
-        (["iste-fast", "iste-fast"], {}, ConfigError, "would be called iste-fast"),
-        ([], {"scale": 0.5}, HistoscaleError, "at least 1, not 0.5"),
+        (["bicubic=iste-fast"], {}, ConfigError, "called bicubic"),
+        (["iste-fast", "iste-fast"], {}, ConfigError, "called iste-fast"),
+        ([], {"scale": 0.5}, HistoscaleError, "at least 1.*0.5"),
         ([], {"degradation": "E"}, ConfigError, "degradation E"),
         ([], {"split": "nowhere"}, DataError, "has no split nowhere"),
         ([], {"scale": 200}, HistoscaleError, r"p\.png .* x200: .* 96 x 96 pixels .* 200 pixels"),

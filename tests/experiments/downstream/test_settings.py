@@ -55,7 +55,7 @@ def test_models_are_named_by_label_or_file_and_no_name_comes_twice() -> None:
     named = name_models(["iste-fast", "mine=run/net.safetensors"])
     assert named == {"iste-fast": "iste-fast", "mine": "run/net.safetensors"}
     for texts in (["a=x", "a=y"], ["bicubic=x"], ["original=x"]):
-        with pytest.raises(ConfigError, match="Two settings would be called"):
+        with pytest.raises(ConfigError, match="Two settings are called"):
             name_models(texts)
 
 

@@ -15,7 +15,7 @@ Name = Annotated[str, Field(pattern=f"^{LABEL}$")]
 
 
 class NamedWeights(Table):
-    """A super-resolution model: its name in the tables, and a shipped name or the path of its weights."""
+    """A super-resolution model: its name in the tables, and the name or path of its weights."""
 
     label: Name
     weights: str
@@ -25,9 +25,9 @@ class DownstreamRun(Table):
     """The shared keys of a run file.
 
     Attributes:
-        seeds: one network of each kind is trained per seed.
-        device: "auto" for a GPU where there is one; "cpu", "cuda", "cuda:1", ...
-        precision: of upscaling and training; "auto" is bf16 where it is native.
+        seeds: each network is trained once from each seed.
+        device: "auto" is a GPU if there is one; "cpu", "cuda", "cuda:1", ...
+        precision: of upscaling and training; "auto" is bf16 if the device multiplies it natively.
         models: the super-resolution models that are compared.
     """
 

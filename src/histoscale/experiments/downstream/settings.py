@@ -37,21 +37,21 @@ class Setting(NamedTuple):
 
 
 def name_models(texts: Sequence[str]) -> dict[str, str]:
-    """The models' weights by name, from ``LABEL=WEIGHTS`` or weights.
+    """List the models' weights by name, from ``LABEL=WEIGHTS`` or weights.
 
     Raises:
-        ConfigError: if two have one name, or one has that of a setting that every task has.
+        ConfigError: if two models have the same name, or one is called as a setting that every task has.
     """
     sources: dict[str, str] = {}
     for name, source in map(parse, texts):
         if name in (ORIGINAL, LOW, BICUBIC, *sources):
-            raise ConfigError(f"Two settings would be called {name}: give {source} another label.")
+            raise ConfigError(f"Two settings are called {name}: give {source} another label.")
         sources[name] = source
     return sources
 
 
 def describe_settings(sources: Mapping[str, str]) -> list[Setting]:
-    """All settings, in the order of the tables.
+    """Describe all settings, in the order of the tables.
 
     Args:
         sources: the models' weights by name.
@@ -70,7 +70,7 @@ def _describe_model(name: str, source: str) -> Setting:
 
 
 def read_settings(path: Path) -> list[Setting]:
-    """The settings that a run wrote as a table.
+    """Read the settings that a run wrote.
 
     Raises:
         DataError: if the file is missing or is not such a table.
@@ -93,11 +93,11 @@ class SettingImages:
     def make(
         self, setting: str, low: UInt8[np.ndarray, "b h w 3"], truth: UInt8[np.ndarray, "b H W 3"]
     ) -> UInt8[np.ndarray, "b _ _ 3"]:
-        """The images of a setting, in 8 bits, as they would be stored.
+        """Make the images of a setting, in 8 bits, as a file would store them.
 
         Args:
             low: the low-resolution images.
-            truth: the originals, cropped to what ``low`` is upscaled to.
+            truth: the originals, cropped to the size that ``low`` is upscaled to.
         """
         if setting == ORIGINAL:
             return truth
@@ -115,7 +115,7 @@ class SettingImages:
 def load_models(
     sources: Mapping[str, str], lr_size: tuple[int, int], size: tuple[int, int], device: torch.device
 ) -> dict[str, SuperResolver]:
-    """The models by name, each of which can upscale ``lr_size`` (height, width) to ``size``.
+    """Load the models by name, and make sure that each can upscale ``lr_size`` (height, width) to ``size``.
 
     Raises:
         WeightsError: if weights are missing or damaged.

@@ -1,4 +1,4 @@
-"""Train the network of a downstream task: AdamW, one warm-up and half a cosine; stopped, it is resumed."""
+"""Train the network of a downstream task by AdamW, with a warm-up and half a cosine, and resume it."""
 
 import multiprocessing
 import signal
@@ -23,7 +23,7 @@ StepReport: TypeAlias = Callable[[int], None]
 
 
 def monai_network(module: str, name: str) -> Any:
-    """A network of MONAI.
+    """Find a network of MONAI.
 
     Args:
         module: in ``monai.networks.nets``.
@@ -44,12 +44,12 @@ def normalised(batch: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
 
 @dataclass(frozen=True)
 class RateSchedule:
-    """The step size: it rises in a straight line to ``rate``, and falls to 0 by half a cosine.
+    """The step size: it rises in a straight line to ``rate``, then falls to 0 by half a cosine.
 
     Attributes:
-        steps: of the whole training.
-        rise: how many of them rise.
-        top: the step, counted from 1, that the straight line would reach ``rate`` at.
+        steps: number of steps of the training.
+        rise: number of steps in which the step size rises.
+        top: the step, counted from 1, at which the straight line reaches ``rate``.
     """
 
     rate: float
@@ -58,7 +58,7 @@ class RateSchedule:
     top: float
 
     def at(self, step: int) -> float:
-        """The step size of a step, counted from 0."""
+        """Compute the step size of a step, counted from 0."""
         return self.rate * warmup_cosine(step, self.steps, self.rise, self.top)
 
 
@@ -66,7 +66,7 @@ class SupervisedLearner(ABC):
     """A network that AdamW trains, as a `histoscale.training.loop.Learner`.
 
     Attributes:
-        curves: name in the drawn curves of each figure that `measure` gives.
+        curves: the name of each figure of `measure` in the drawn curves.
     """
 
     curve_label: str
@@ -78,14 +78,14 @@ class SupervisedLearner(ABC):
 
     @abstractmethod
     def loss(self, step: int) -> Float[Tensor, ""]:
-        """The loss on the batch of a step, which follows from seed and step alone."""
+        """Compute the loss on the batch of a step, which seed and step alone determine."""
 
     @abstractmethod
     def measure(self) -> dict[str, float]:
-        """The figures of the present network on validation images."""
+        """Measure the present network on validation images."""
 
     def learn(self, step: int, share: float) -> float:  # noqa: ARG002
-        """Take one step; the loss."""
+        """Take one step, and return the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.at(step)
         self.network.train()
@@ -96,16 +96,16 @@ class SupervisedLearner(ABC):
         return float(loss.detach())
 
     def curve_values(self, line: Mapping[str, Any]) -> dict[str, float]:
-        """The figures that a line of the metrics has."""
+        """Select the figures of a line of the metrics."""
         return {name: line[key] for key, name in self.curves.items() if line.get(key) is not None}
 
     def state(self, is_last: bool) -> dict[str, Any]:
-        """Everything that the next step depends on, if there is one."""
+        """Collect everything that the next step depends on, if there is one."""
         optimiser = {} if is_last else {"optimiser": self.optimiser.state_dict()}
         return {"network": self.network.state_dict(), **optimiser}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state; that of a finished training has no optimiser."""
+        """Restore a state; that of a finished training has no optimiser."""
         self.network.load_state_dict(state["network"])
         if "optimiser" in state or state["step"] < self.schedule.steps:
             self.optimiser.load_state_dict(state["optimiser"])
@@ -118,10 +118,10 @@ def train(
     advice: str,
     report: StepReport | None = None,
 ) -> None:
-    """Train to the last step, or from the state in ``folder``, where there is one.
+    """Train to the last step; if there is a state in ``folder``, resume from it.
 
     Args:
-        advice: what to change where the loss is not a number.
+        advice: what to change if the loss is not a number.
 
     Raises:
         TrainingError: if the loss is not a number; the last good state is kept.
@@ -135,5 +135,5 @@ def train(
         loop.run(report and (lambda progress, _: report(progress.step)))
     if loop.is_stopped:
         if multiprocessing.parent_process() is not None:
-            signal.raise_signal(signal.SIGTERM)  # else the pool would give this worker its next job
+            signal.raise_signal(signal.SIGTERM)  # ends this worker, which would else be given its next job
         raise KeyboardInterrupt
