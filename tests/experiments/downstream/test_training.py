@@ -52,6 +52,7 @@ def test_it_learns_and_draws_what_it_measures(tmp_path: Path) -> None:
 def test_stopped_by_a_signal_it_resumes_bit_for_bit(number: int, tmp_path: Path) -> None:
     whole, steps = Line(), list[int]()
     train(whole, tmp_path / "whole", EVERY_STEP, "advice")
+    before = signal.signal(number, signal.default_int_handler)  # a shell's background jobs ignore SIGINT
 
     def stop(step: int) -> None:
         steps.append(step)
@@ -60,6 +61,7 @@ def test_stopped_by_a_signal_it_resumes_bit_for_bit(number: int, tmp_path: Path)
 
     with pytest.raises(KeyboardInterrupt):
         train(Line(), tmp_path / "parts", EVERY_STEP, "advice", stop)
+    signal.signal(number, before)
     assert read_state(tmp_path / "parts" / STATE)["step"] == 3
     parts = Line()
     train(parts, tmp_path / "parts", EVERY_STEP, "advice", steps.append)

@@ -105,8 +105,8 @@ def test_images_are_evenly_chosen_or_named(words: dict[str, str], data: Path, tm
     text = draw([words["edsr"]], data, tmp_path / "even", limit=2)
     gallery = text[text.index(">Gallery</h2>") :]
     assert re.findall(r"[ab] ([ab]\d): 64", gallery) == ["a1", "a2", "b1"]
-    assert "3 images of split test, evenly chosen" in text
-    assert "none picked by hand" in text
+    assert "3 images of split test, spread evenly" in text
+    assert "not chosen by hand" in text
     text = draw([words["edsr"]], data, tmp_path / "named", images=["a3"])
     assert "1 image of split test, chosen by name" in text
     assert "a a3: 64 x 64 px" in text

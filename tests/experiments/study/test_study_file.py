@@ -59,7 +59,7 @@ def test_a_recipe_has_no_methods(study_file: Path) -> None:
         ("steps = 2", "steps = 2\nminutes = 2", "exactly one of steps and minutes"),
         ('"liif"\nqueries', '"bicubic"\nqueries', "bicubic is in every comparison"),
         ("[1, 2]", "[]", "seeds"),
-        ("[1, 2]", "[1, 1]", "a seed stands twice"),
+        ("[1, 2]", "[1, 1]", "seeds has a seed twice"),
         ('reference = "liif"', 'reference = "lif"', "reference lif is none of bicubic, edsr, liif"),
         ('"table9"', '"table5"', "table5 is none of table1, table2"),
         ("name =", "name", "is not valid TOML"),
@@ -113,7 +113,7 @@ def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
     assert {member.run.training.steps for member in found} == {0}
     found = members(read_study(study_file).with_budget(steps=8))
     assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
-    with pytest.raises(ConfigError, match="edsr splits its steps over 2 scales: give at least 2, not 1"):
+    with pytest.raises(ConfigError, match="edsr splits its steps over 2 scales: .* at least 2 .*1"):
         members(read_study(study_file).with_budget(steps=1))
 
 

@@ -1,1 +1,1 @@
-"""``histoscale figures``: the paper's figures of images, drawn with one's own weights on one's own data."""
+"""``histoscale figures``: the paper's figures of images, drawn with the user's weights and data."""

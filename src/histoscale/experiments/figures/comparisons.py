@@ -23,26 +23,26 @@ BRANCHES = {
     "iste-lfi-lpd": "no texture branch",
     "iste": "both branches",
 }
-"""Rows of Table 4 that Fig. 10 needs, and their titles."""
+"""Rows of Table 4 that Fig. 10 shows, and their titles."""
 LIMIT = 99.5
-"""Percentile of bicubic's error that gets the brightest colour: a few outliers must not darken the rest."""
+"""Percentile of bicubic's error that has the brightest colour; a few outliers must not darken the rest."""
 ERRORS = (
-    "below each, its absolute error, the mean over the three colours: the brighter, the greater. PSNR and "
-    "SSIM are of the crop shown, in bytes"
+    "below each its absolute error, the mean over the three colours (brighter is greater). PSNR and SSIM are "
+    "of the crop shown, in bytes"
 )
 SCALED = ("liif", "iste")
 SCALES = (1.7, 2.6, 3.5, 4.4, 5.3, 6.2, 7.3)
-"""Scales of Fig. 7: the largest is the paper's, which does not name the others in its text."""
+"""Scales of Fig. 7; the largest is that of the paper, whose text does not name the others."""
 DETAIL = 3
-"""How many times smaller a side than the crop the box of Fig. 7 is."""
+"""Side of the crop divided by the side of the box of Fig. 7."""
 
 
 def error_maps(material: Material) -> Iterator[Drawn]:
     """Draw every method and its absolute error, one image of each data set."""
     for number, example in enumerate(material.one_per_set, start=1):
         caption = (
-            f"{example.scene.describe()} ({RULE}); {material.setting}. Left, the original and low "
-            f"resolution; then each method and, {ERRORS}.{_without(material, example)}"
+            f"{example.scene.describe()} ({RULE}); {material.setting}. On the left the original and low "
+            f"resolution, then each method, and {ERRORS}.{_without(material, example)}"
         )
         figure = draw_with_errors(example, {label: label for label in example.upscaled})
         credit = material.models.credit(list(example.upscaled), [material.scale])
@@ -79,7 +79,7 @@ def gallery(material: Material) -> Iterator[Drawn]:
 
 
 def many_scales(material: Material) -> Iterator[Drawn | LeftOut]:
-    """Draw the first scene downsampled by each scale and upscaled again by LIIF and ISTE, with a detail."""
+    """Draw the first scene, upscaled by LIIF and ISTE at each scale, and a detail of it."""
     scene = material.examples[0].scene
     pairs = [pair_of(scene, scale, material.degradation) for scale in SCALES]
     at = [] if material.models.missing(SCALED) else list(zip(pairs, SCALES, strict=True))
@@ -98,23 +98,23 @@ def many_scales(material: Material) -> Iterator[Drawn | LeftOut]:
         wholes.append([*row, Panel(pairs[0].truth, "original", box=box, mpp=scene.mpp)])
         details.append([Panel(box.of(one.image), one.title, mpp=one.mpp) for one in wholes[-1]])
     caption = (
-        f"{scene.describe()} ({RULE}), downsampled by degradation {material.degradation} at each scale and "
-        f"upscaled again by LIIF (first row) and ISTE (second row). The two rows below show the box, "
-        f"{box.side_px} x {box.side_px} px, found by the same rule in the crop."
+        f"{scene.describe()} ({RULE}), downsampled at each scale by degradation {material.degradation} and "
+        f"upscaled by LIIF (first row) and ISTE (second row). The two rows below show the box of "
+        f"{box.side_px} x {box.side_px} px, which is found by the same rule in the crop."
     )
     credit = material.models.credit(SCALED, SCALES)
     yield Drawn("fig07-scales", FIG_7, caption, draw_sheet([*wholes, *details], side), credit)
 
 
 def draw_with_errors(example: Example, titles: dict[str, str]) -> Figure:
-    """Draw original over low resolution, then each method over its error; all errors share one colour scale.
+    """Draw original and low resolution, then each method above its error; errors have the same colours.
 
     Args:
         titles: the titles of the methods to draw, by label.
     """
     truth = example.pair.truth
     errors = {label: absolute_error(example.upscaled[label], truth) for label in titles}
-    peak = max(1.0, float(np.percentile(errors[BICUBIC], LIMIT)))
+    peak = max(1.0, float(np.percentile(errors[BICUBIC], LIMIT)))  # an image without errors needs a scale too
     columns = [[original(example), low_resolution(example.pair)]]
     for label, title in titles.items():
         image, error = example.upscaled[label], errors[label]
@@ -130,7 +130,7 @@ def original(example: Example) -> Panel:
 
 
 def low_resolution(pair: CropPair) -> Panel:
-    """Make a panel of the models' input, as large as the original."""
+    """Make a panel of the models' input, at the size of the original."""
     return Panel(as_squares(pair.lr, pair.size), "low resolution", _size(pair.lr))
 
 
@@ -150,7 +150,7 @@ def _size(image: RgbImage) -> str:
 
 
 def _without(material: Material, example: Example) -> str:
-    """Name the models that do not support the scale, in a sentence; empty where all do."""
+    """Name the models that do not support the scale, in a sentence; empty if all do."""
     absent = [label for label in material.models.methods if label not in example.upscaled]
     if not absent:
         return ""

@@ -1,4 +1,4 @@
-"""The part of an image that a figure shows: chosen by a rule from the original alone, never by eye."""
+"""The part of an image that a figure shows, chosen by a rule from the original alone."""
 
 import re
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from histoscale.experiments.images import RgbImage, make_pair
 from histoscale.imaging.degrade import Degradation
 from histoscale.io.image_reader import read_rgb
 
-RULE = "the window with the strongest mean gradient of the original, found by the program"
-"""How a crop and a boxed detail are chosen, for captions."""
+RULE = "the window with the greatest mean gradient of the original, found by the program"
+"""How crops and details are chosen, for captions."""
 
 
 class Window(NamedTuple):
@@ -35,7 +35,7 @@ class Scene:
 
     Attributes:
         original: its pixels at high resolution.
-        mpp: micrometres per pixel of the original; None where unknown.
+        mpp: micrometres per pixel of the original; None if unknown.
     """
 
     record: ImageRecord
@@ -56,7 +56,7 @@ class Scene:
 
 
 class CropPair(NamedTuple):
-    """A downsampled scene, and its ground truth."""
+    """A downsampled scene and its ground truth."""
 
     lr: RgbImage
     truth: RgbImage
@@ -71,16 +71,15 @@ def open_scene(record: ImageRecord, crop_px: int, mpp: float | None = None) -> S
     """Cut the ``crop_px`` x ``crop_px`` pixels with the strongest edges out of an image.
 
     Args:
-        mpp: of images that do not state theirs.
+        mpp: of images that do not state it.
 
     Raises:
-        InputError: if the image cannot be read.
-        InputError: if it is smaller than the crop.
+        InputError: if the image cannot be read or is smaller than the crop.
     """
     image = read_rgb(record.path)
     if min(image.shape[:2]) < crop_px:
         raise InputError(
-            f"{record.path} has {image.shape[1]} x {image.shape[0]} pixels, less than the crop of "
+            f"{record.path} has {image.shape[1]} x {image.shape[0]} pixels and is smaller than the crop of "
             f"{crop_px} x {crop_px}: choose a smaller --crop or other images."
         )
     window = strongest_edges(image, crop_px)
@@ -94,10 +93,11 @@ def pair_of(scene: Scene, scale: float, degradation: Degradation) -> CropPair:
 
 def strongest_edges(image: RgbImage, side_px: int) -> Window:
     """Find the square window of greatest mean gradient magnitude; the first of several."""
-    # A table of sums over all rectangles from the top left gives the sum of any window by four look-ups.
+    # sums[i, j] is the sum over the rows before i and the columns before j, with a first row and column of 0.
     sums = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
     sums[1:, 1:] = gradient(image).cumsum(axis=0).cumsum(axis=1)
     n = side_px
+    # Four of these give the sum of any window. All windows have the same size, so sums compare as means.
     inside = sums[n:, n:] - sums[:-n, n:] - sums[n:, :-n] + sums[:-n, :-n]
     top, left = np.unravel_index(inside.argmax(), inside.shape)
     return Window(int(top), int(left), n)

@@ -29,7 +29,7 @@ LOW, HIGH = 0.1, 0.2
 """Canny's thresholds, on grey values in [0, 1]."""
 SCENES = ("astronaut", "camera", "chelsea", "coffee", "coins", "rocket")
 SURFACES = ("brick", "grass", "gravel")
-"""Every natural photograph in scikit-image's wheel that is CC0 or free of known rights."""
+"""Every natural photograph in the scikit-image package that is CC0 or has no known restrictions."""
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's palette."""
 
@@ -44,13 +44,13 @@ class Group:
 
     @property
     def median_image(self) -> RgbImage:
-        """The image whose density is the group's median, the lower of two."""
+        """The image of median density, or the lower of the two in the middle."""
         order = np.argsort(self.densities, kind="stable")
         return self.images[int(order[(len(order) - 1) // 2])]
 
 
 def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
-    """Draw the distribution of edge density in every image of the data, beside natural photographs."""
+    """Draw the edge densities of all images of the data, and of natural photographs."""
     records = material.records
     tissue = [
         group_of(name, (read_rgb(record.path) for record in records if record.set == name))
@@ -62,9 +62,9 @@ def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
     ]
     groups = [group for group in (*natural, *tissue) if group.images]
     if not any(group.images for group in tissue):
-        reason = f"Left out: no image of the data has at least {SIDE_PX} x {SIDE_PX} pixels."
+        reason = f"Left out: it needs images of at least {SIDE_PX} x {SIDE_PX} pixels."
     elif not any(group.images for group in natural):
-        reason = "Left out: this version of scikit-image ships no photographs."
+        reason = "Left out: this version of scikit-image contains no photographs."
     else:
         yield Drawn("fig01d-edges", FIG_1D, caption_of(groups), draw(groups))
         return
@@ -72,13 +72,13 @@ def edge_densities(material: Material) -> Iterator[Drawn | LeftOut]:
 
 
 def bundled(name: str) -> Path:
-    """Find a photograph in the installed scikit-image; nothing is downloaded."""
+    """Find a photograph in the installed scikit-image, without a download."""
     folder = Path(skimage.__file__).parent / "data"
     return next(iter(sorted(folder.glob(f"{name}.*"))), folder / name)
 
 
 def group_of(name: str, images: Iterable[RgbImage]) -> Group:
-    """Crop the middle of those images that are large enough, and measure their edge densities."""
+    """Crop the images that are large enough, and measure their edge densities."""
     large = [centre_crop(one, SIDE_PX).copy() for one in images if min(one.shape[:2]) >= SIDE_PX]
     return Group(name, tuple(large), tuple(float(edges(one).mean()) for one in large))
 
@@ -91,18 +91,18 @@ def edges(image: RgbImage) -> Bool[np.ndarray, "_ _"]:
 
 
 def caption_of(groups: Sequence[Group]) -> str:
-    """Say what is shown, how it was measured, and how small the natural set is."""
+    """Write the caption: what is shown, how it was measured, and how small the natural set is."""
     medians = "; ".join(
         f"{group.name} {100 * np.median(group.densities):.1f} % (n = {len(group.densities)})"
         for group in groups
     )
     return (
-        f"Share of edge pixels by Canny's operator (Gaussian of sigma {SIGMA_PX:g} px, thresholds "
-        f"{LOW:g} and {HIGH:g} on grey values in [0, 1]), in the middle {SIDE_PX} x {SIDE_PX} px of every "
-        f"image of the data, not rescaled. Each dot is an image, each bar a median: {medians}. Right, "
-        "the image of median density of each group and its edges. The natural set is small and "
-        f"shows only a direction: scenes are {', '.join(SCENES)}; surfaces are {', '.join(SURFACES)}; "
-        "all of them CC0 or free of known rights, as scikit-image ships them."
+        f"Share of edge pixels by Canny's operator (Gaussian of sigma {SIGMA_PX:g} px, thresholds {LOW:g} "
+        f"and {HIGH:g} on grey values in [0, 1]), in the middle {SIDE_PX} x {SIDE_PX} px of every image of "
+        f"the data, not rescaled. Each dot is an image, each bar is a median: {medians}. On the right the "
+        "image of median density of each group, and its edges. The natural set is too small for more than "
+        f"a tendency. Scenes are {', '.join(SCENES)}; surfaces are {', '.join(SURFACES)}; all are CC0 or "
+        "have no known restrictions, and come from scikit-image."
     )
 
 
@@ -123,7 +123,7 @@ def draw(groups: Sequence[Group]) -> Figure:
 
 
 def draw_dots(axes: Axes, groups: Sequence[Group]) -> None:
-    """Draw one line of dots per group, spread a little so that they do not hide each other."""
+    """Draw one line of dots for each group, moved up and down a little so that all can be seen."""
     for row, (group, colour) in enumerate(zip(groups, cycle(COLOURS))):
         densities = 100 * np.asarray(group.densities)
         lift = 0.12 * np.resize((0, 1, -1, 2, -2), len(densities))

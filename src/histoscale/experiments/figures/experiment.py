@@ -28,9 +28,9 @@ from histoscale.resources import EXACT, Compute
 
 INDEX = "index.html"
 CROPS_PX = range(64, 513)
-"""Sides of a crop: the smallest has eight pixels at the largest scale of Fig. 7, the largest fills a page."""
+"""Sides of a crop. The smallest has eight pixels at the largest scale of Fig. 7; the largest fills a page."""
 CSS_DPI = DPI / 2
-"""The page shows images at half their pixels, for dense screens."""
+"""The page shows images at half their size in pixels, for high-resolution screens."""
 FIGURES: tuple[Callable[[Material], Iterator[Drawn | LeftOut]], ...] = (
     edge_densities,
     error_maps,
@@ -54,16 +54,17 @@ def figures(
     overwrite: bool = False,
     progress: OnProgress = ignore_progress,
 ) -> list[Saved | LeftOut]:
-    """Draw the figures and write them with ``index.html`` into ``output``.
+    """Draw the figures, and write them with ``index.html``.
 
     Args:
         models: ``LABEL=WEIGHTS``, see `histoscale.experiments.methods`; a figure that needs other labels is
             left out, with the reason.
-        selection: the images, one degradation, the side of the crop that is shown (192 by default), and how
-            many images of a set are shown (3 by default); Fig. 1d measures all.
+        selection: the images, one degradation, the side of the crop that is shown (192 by default), and the
+            number of images of each data set that are shown (3 by default). Fig. 1d measures all images.
+        output: folder for the page.
         images: names of the images to show, instead of images spread evenly over each data set.
-        scale: of all figures but Fig. 7.
-        mpp: micrometres per pixel of images that do not state theirs.
+        scale: of all figures except Fig. 7.
+        mpp: micrometres per pixel of images that do not state it.
 
     Raises:
         ConfigError: if there is no model, or a model, image, crop, degradation, device or precision is wrong.
@@ -75,9 +76,9 @@ def figures(
     """
     crop_px = selection.crop_px or 192
     if not models:
-        raise ConfigError("There is no model to draw: give at least one -m LABEL=WEIGHTS.")
+        raise ConfigError("There is no model: give at least one -m LABEL=WEIGHTS.")
     if crop_px not in CROPS_PX:
-        raise ConfigError(f"A crop has {CROPS_PX[0]} to {CROPS_PX[-1]} pixels a side, not {crop_px}.")
+        raise ConfigError(f"--crop must be {CROPS_PX[0]} to {CROPS_PX[-1]} pixels, but found {crop_px}.")
     records = replace(selection, limit=None).records()
     chosen = find_named(records, images) if images else spread(records, selection.limit or 3)
     degradation = plan_cases(chosen, [scale], selection.degradations)[0].degradation
@@ -120,24 +121,24 @@ def find_named(records: Sequence[ImageRecord], images: Sequence[str]) -> list[Im
     for image in images:
         if not any(record.id == image for record in records):
             few = ", ".join(record.id for record in records[:3])
-            raise ConfigError(f"There is no image {image} in the data, which has {few}, ...")
+            raise ConfigError(f"There is no image {image} in the data: choose from {few}, ...")
     return [record for image in dict.fromkeys(images) for record in records if record.id == image]
 
 
 def introduction(material: Material, split: str, by_name: bool) -> str:
-    """Say what the page shows, and how its images were chosen."""
+    """Write the introduction: what the page shows, and how its images were chosen."""
     n, side = len(material.examples), material.examples[0].scene.window.side_px
     of = f" of split {split}" if split and any(record.split for record in material.records) else ""
     how = (
-        "chosen by name when this page was drawn"
+        "chosen by name"
         if by_name
-        else "evenly chosen over each data set in the order of the data, none picked by hand"
+        else "spread evenly over each data set in the order of the data, not chosen by hand"
     )
     return (
-        f"{count(n, 'image')}{of}, {how}. Of each image, {RULE}, {side} x {side} px, downsampled and "
-        f"upscaled again by every method: {material.setting}, except where a caption says otherwise. Except "
-        "in Fig. 1d, every pixel is drawn as a square of whole screen pixels, so nothing is smoothed for "
-        "display; click on an image to open it in full size."
+        f"{count(n, 'image')}{of}, {how}. Each image shows {RULE}, of {side} x {side} px, downsampled and "
+        f"upscaled by every method ({material.setting}, unless a caption says otherwise). Except in Fig. "
+        "1d, every pixel is drawn as a square of whole screen pixels, without smoothing. Click on an image "
+        "to open it in full size."
     )
 
 

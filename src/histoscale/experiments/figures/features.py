@@ -18,7 +18,7 @@ from histoscale.models.iste.model import ISTE, IntermediateMaps
 FIG_8 = "Fig. 8: features before and after the texture learner"
 FIG_9 = "Fig. 9: the output of each decoder"
 CHANNELS = 4
-"""Channels shown of each map: those of greatest variance."""
+"""Number of channels shown of each map: those of greatest variance."""
 FEATURES = "viridis"
 NO_ISTE = "Left out: it needs weights of iste with both decoders, such as -m iste=iste."
 
@@ -67,11 +67,12 @@ def decoder_panels(example: Example, maps: IntermediateMaps) -> list[Panel]:
 def about_features(material: Material, example: Example, maps: IntermediateMaps) -> str:
     """Write the caption of Fig. 8."""
     return (
-        f"{example.scene.describe()} ({RULE}); {material.setting}. Above, F_LR, the {maps.f_lr.shape[1]} "
-        f"input channels of the texture learner; below, F_TL, its {maps.f_tl.shape[1]} output channels, each "
-        "output pixel computed for the cell that it lies in. First the root mean square over all "
-        f"channels, then the {CHANNELS} of greatest variance (a channel below need not correspond to the one "
-        "above); each map from its 1st percentile (dark) to its 99th (bright)."
+        f"{example.scene.describe()} ({RULE}); {material.setting}. Above F_LR, the {maps.f_lr.shape[1]} "
+        f"input channels of the texture learner; below F_TL, its {maps.f_tl.shape[1]} output channels. Each "
+        "output pixel is computed for the cell that it lies in. The first map is the root mean square over "
+        f"all channels, the others are the {CHANNELS} channels of greatest variance (a channel below need "
+        "not correspond to the one above). Each map is shown from its 1st percentile (dark) to its 99th "
+        "(bright)."
     )
 
 
@@ -79,15 +80,15 @@ def about_decoders(material: Material, label: str) -> str:
     """Write the caption of Fig. 9."""
     places = "; ".join(example.scene.describe() for example in material.one_per_set)
     return (
-        f"{places} ({RULE}); {material.setting}. The outputs of the pixel decoder (LPD) and the texture "
-        f"decoder (LTD) of row {label}, and their sum, the model's output. In all of them "
-        "mid-grey is zero, black -1, white +1; above each, mean ± standard deviation in grey levels from "
-        "mid-grey. How the two decoders share the mean colour is left to training and means nothing."
+        f"{places} ({RULE}); {material.setting}. The outputs of the pixel decoder (LPD) and of the texture "
+        f"decoder (LTD) of row {label}, and their sum, the model's output. In all of them mid-grey is 0, "
+        "black is -1 and white is +1. Above each its mean ± standard deviation in grey levels from "
+        "mid-grey. How the two decoders share the mean colour depends on the training and has no meaning."
     )
 
 
 def find_iste(material: Material) -> tuple[str, ISTE] | None:
-    """Choose the model to show: row ``iste`` if it is one, else the first ISTE with both decoders."""
+    """Choose the model to show: the row ``iste`` if possible, or the first ISTE with both decoders."""
     labels = sorted(material.models.methods, key=lambda label: label != "iste")
     for label in labels:
         model = material.models.load(label, material.scale)

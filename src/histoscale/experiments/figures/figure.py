@@ -1,4 +1,4 @@
-"""What figures are made from, the images of every method, and what a figure becomes: drawn or left out."""
+"""The material of the figures: scenes, models and the images of every method; and drawn figures."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Models:
     """The models of a page by label.
 
     Args:
-        methods: see `histoscale.experiments.methods.read_methods`. Of a label's seeds the first is used.
+        methods: see `histoscale.experiments.methods.read_methods`. The first seed of each label is used.
     """
 
     def __init__(self, methods: Sequence[Method], precision: Precision = "fp32", device: str = "cpu"):
@@ -29,7 +29,7 @@ class Models:
         self.precision, self.device = precision, device
 
     def missing(self, labels: Collection[str]) -> list[str]:
-        """List those of some labels that there are no weights for."""
+        """List the labels without weights."""
         return [label for label in labels if label not in self.methods]
 
     def load(self, label: str, scale: float) -> SuperResolver:
@@ -54,7 +54,7 @@ class Models:
         return {one.method: one.bytes for one in made if one.bytes is not None}
 
     def credit(self, labels: Sequence[str], scales: Sequence[float]) -> str:
-        """Say which weights made the images of some labels at some scales, for a caption."""
+        """Write the weights of some labels at some scales, for a caption."""
         words = []
         for method in (self.methods[label] for label in labels if label != BICUBIC):
             digests = dict.fromkeys(method.at(scale).file.digest for scale in scales)
@@ -63,7 +63,7 @@ class Models:
 
 
 class Example(NamedTuple):
-    """A scene downsampled, and upscaled again by bicubic and by every model that can, by label."""
+    """A scene, downsampled, and upscaled by bicubic and by every model that supports the scale, by label."""
 
     scene: Scene
     pair: CropPair
@@ -72,12 +72,12 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """What all figures are made from.
+    """The material of all figures.
 
     Attributes:
-        records: every image of the data asked for.
-        examples: those that figures show, in order.
-        scale: of all figures but that of many scales.
+        records: every image of the data.
+        examples: the images that figures show, in order.
+        scale: of all figures except the one of many scales.
     """
 
     records: tuple[ImageRecord, ...]
@@ -106,8 +106,8 @@ class Drawn:
 
     Attributes:
         name: of its PNG, without the suffix.
-        section: its heading on the page; figures of one section follow each other.
-        credit: which weights made it, may be empty.
+        section: its heading on the page; the figures of a section follow each other.
+        credit: its weights, may be empty.
     """
 
     name: str
@@ -119,14 +119,18 @@ class Drawn:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A figure that this run cannot draw, and why."""
+    """A figure that cannot be drawn, and why."""
 
     section: str
     reason: str
 
 
 def why_left_out(labels: Collection[str], models: Models, upscaled: Sequence[Mapping[str, RgbImage]]) -> str:
-    """Say why a figure of some labels cannot be drawn from some upscaled images; empty where it can."""
+    """Write why a figure of some labels cannot be drawn; empty if it can.
+
+    Args:
+        upscaled: the images of each scene or scale that the figure shows, by label.
+    """
     absent = models.missing(labels)
     if absent:
         needed = ", ".join(f"-m {label}=WEIGHTS" for label in absent)

@@ -1,4 +1,4 @@
-"""The page: one HTML file beside its images, no scripts, nothing from outside, every value escaped.
+"""The page: one HTML file beside its images, without scripts and external files; all values are escaped.
 
 The template is `page.html` beside this file.
 """
@@ -14,11 +14,16 @@ from histoscale.experiments.methods import Method
 from histoscale.html import render
 
 SHOWN = re.compile(r'<img src="([\w.-]+\.png)"')
-"""Pictures of a page."""
+"""The images of a page."""
 
 
 class Saved(NamedTuple):
-    """A picture that lies beside the page: its name without suffix, and its size there in CSS pixels."""
+    """An image beside the page.
+
+    Attributes:
+        name: of its file, without the suffix.
+        width, height: on the page, in CSS pixels.
+    """
 
     name: str
     section: str
@@ -29,12 +34,11 @@ class Saved(NamedTuple):
 
 
 def page(title: str, intro: str, entries: Sequence[Saved | LeftOut], members: Sequence[Method]) -> str:
-    """Return the whole page; entries of one section follow each other.
+    """Write the whole page.
 
     Args:
-        title: of the page.
-        intro: the paragraph under it.
-        entries: what is shown, and what was left out.
+        intro: the paragraph under the title.
+        entries: the images, and the figures that were left out; those of a section follow each other.
         members: the models, which are listed at the end.
     """
     sections = list(dict.fromkeys(entry.section for entry in entries))
@@ -50,7 +54,7 @@ def page(title: str, intro: str, entries: Sequence[Saved | LeftOut], members: Se
 
 
 def _row(name: str, source: str) -> list[str]:
-    """What the table of models says of one, but its hash, which comes last."""
+    """Make the row of one file of weights in the table of models."""
     card = weights.card(source)
     low, high = card.scales
     return [
@@ -64,7 +68,7 @@ def _row(name: str, source: str) -> list[str]:
 
 
 def _budget(budget: Mapping[str, object]) -> str:
-    """What a training had, as far as its card tells in numbers."""
+    """Write the numbers of a card's training budget."""
     numbers = {name: value for name, value in budget.items() if isinstance(value, int | float)}
     words = [f"{value:,.0f} {name}".replace(",", "\u202f") for name, value in numbers.items()]
     return ", ".join(words) or weights.NOT_STATED

@@ -1,4 +1,4 @@
-"""Images in rows and columns on whole screen pixels: drawing interpolates nothing."""
+"""Images in rows and columns, drawn on whole screen pixels without interpolation."""
 
 import math
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from histoscale.experiments.images import RgbImage
 
 DPI = 200
 PANEL_PX = 384
-"""Least width of a panel on the screen; larger images are shown at twice their pixels."""
+"""Smallest width of a panel on the screen; larger images are drawn with 2 x 2 screen pixels per pixel."""
 GAP_PX, LINE_PX, FOOT_PX = 14, 30, 78
 INK, FAINT, BOX = "#1f2328", "#59636e", "#0072b2"
-"""The box is Okabe and Ito's blue, which colour-blind people can tell from the pinks of tissue."""
+"""The box is Okabe and Ito's blue, which colour-blind people distinguish from the pinks of tissue."""
 ERRORS = "magma"
 LETTER_PX = 23
 
@@ -62,7 +62,7 @@ def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: Colour
     panel = side_px * max(2, PANEL_PX // side_px)
     columns = max(len(row) for row in rows)
     width = columns * (panel + GAP_PX) + GAP_PX
-    letter = max(1.0, width / 2400)  # wide sheets are shown smaller on the page
+    letter = max(1.0, width / 2400)  # the page scales wide sheets down, so their letters must be larger
     heads = [round(_lines(row) * LINE_PX * letter) for row in rows]
     height = sum(heads) + len(rows) * (panel + GAP_PX) + GAP_PX + (round(FOOT_PX * letter) if bar else 0)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
@@ -79,7 +79,7 @@ def draw_sheet(rows: Sequence[Sequence[Panel | None]], side_px: int, bar: Colour
 
 
 def wrapped(columns: Sequence[Sequence[Panel | None]], at_most: int = 6) -> list[list[Panel | None]]:
-    """Arrange columns of panels in blocks of equal width and at most so many columns, and return the rows."""
+    """Arrange columns of panels in blocks of equal width and of at most ``at_most`` columns; return rows."""
     blocks = math.ceil(len(columns) / at_most)
     width = math.ceil(len(columns) / blocks)
     rows = []
@@ -123,13 +123,13 @@ def _add_axes(figure: Figure, left_top: tuple[float, float], size: tuple[float, 
 
 
 def _shortened(text: str, width: float) -> str:
-    """Cut a text to a width in unscaled letters; formulas are short enough."""
+    """Cut a text to a width in unscaled screen pixels; formulas are short enough."""
     most = int(width / (0.65 * LETTER_PX))
     return text if len(text) <= most or _is_formula(text) else text[: most - 1] + "…"
 
 
 def _is_formula(text: str) -> bool:
-    """Return whether a text is set as mathematics; a file's name may contain a dollar sign, too."""
+    """Whether a text is set as mathematics; the name of a file may contain a dollar sign elsewhere."""
     return text.startswith("$")
 
 

@@ -1,4 +1,4 @@
-"""Measure all arbitrary-scale models side by side: the paper's Table 8."""
+"""Measure all arbitrary-scale models: the paper's Table 8."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ Builder = Callable[[], CoordinateSuperResolver]
 
 
 def subjects(names: Sequence[str] = (), encoder: str = "swinir") -> dict[str, Builder]:
-    """Return what builds each model, on one encoder wherever a model takes one.
+    """List functions that build each model, with one encoder for all models that have a choice.
 
     Args:
         names: of arbitrary-scale models; all of them that have parameters by default.
@@ -46,7 +46,7 @@ def subjects(names: Sequence[str] = (), encoder: str = "swinir") -> dict[str, Bu
             model = build(name, **arguments)
         any_scale = isinstance(model, CoordinateSuperResolver)
         if names and not any_scale:
-            raise ConfigError(f"{name} is a fixed-scale model: only arbitrary-scale models can be profiled.")
+            raise ConfigError(f"{name} is a fixed-scale model: choose arbitrary-scale models.")
         if names or (any_scale and count_parameters(model)):
             found[name] = partial(build, name, **arguments)
     return found  # type: ignore[return-value]  # any_scale
@@ -63,13 +63,14 @@ def profile(
     overwrite: bool = False,
     progress: OnProgress = ignore_progress,
 ) -> Profile:
-    """Measure each model at each query size, and write `FILES` into ``output``.
+    """Measure each model at each query size, and write `FILES`.
 
     Args:
-        models: what builds each model, see `subjects`; ratios are to ``liif`` if it is among them.
+        models: functions that build each model, see `subjects`; ratios refer to ``liif`` if it is included.
+        output: folder for the results.
         queries: see `QUERIES`.
         lr_px: side of the low-resolution image, which is upscaled by 2.
-        repetitions: of every measurement; the best is reported.
+        repetitions: of every measurement; the fastest is reported.
         overwrite: replace the results of an earlier call.
         progress: called after every measurement.
 
@@ -95,13 +96,13 @@ def profile(
             model.costs[query] = best(model.costs.get(query, cost), cost)
         except HistoscaleError as error:
             model.failures.append((query, str(error)))
-        _write(found, output)  # after every measurement, so that a stopped run keeps them
+        _write(found, output)  # after every measurement, so that a stopped run keeps its results
         progress(done / len(measurements), "measuring")
     return found
 
 
 def best(first: Cost, second: Cost) -> Cost:
-    """Take the smaller of two measurements, figure by figure: other work on the machine only adds."""
+    """Take the smaller figures of two measurements, because other work on the machine only adds time."""
     encode, decode = (
         Times(*map(min, a, b)) for a, b in ((first.encode, second.encode), (first.decode, second.decode))
     )

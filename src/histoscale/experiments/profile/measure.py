@@ -36,9 +36,10 @@ class Times(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of one image: encoding, decoding, and peak memory above that of the loaded model.
+    """The cost of one image.
 
-    ``peak_mib`` is None where the system does not report it.
+    Attributes:
+        peak_mib: peak memory above that of the loaded model; None if the system does not report it.
     """
 
     encode: Times
@@ -52,10 +53,10 @@ class Call:
 
     Attributes:
         build: makes the model.
-        points: output pixels per query; None for a grid, in blocks of the model's own choice.
+        points: output pixels per query; None for a grid, in blocks that the model chooses.
         lr_px: side of the low-resolution image.
-        scale: output side over that.
-        threads: of a processor.
+        scale: output side divided by ``lr_px``.
+        threads: of the processor.
     """
 
     build: Callable[[], CoordinateSuperResolver]
@@ -68,7 +69,7 @@ class Call:
 
 
 def measure(call: Call) -> Cost:
-    """Measure a call in a new process: the best time of a few repetitions, after a small one to warm up.
+    """Measure a call in a new process: the shortest time of a few repetitions, after a warm-up.
 
     Raises:
         HistoscaleError: if the process is killed or fails, for example out of memory.
@@ -92,7 +93,7 @@ def measure(call: Call) -> Cost:
 
 
 def _send_cost(connection: Connection, call: Call) -> None:
-    """Send a cost, or why there is none, from the other process."""
+    """Send the cost, or why there is none, to the process that measures."""
     try:
         connection.send(run(call))
     except KeyboardInterrupt:
@@ -102,7 +103,7 @@ def _send_cost(connection: Connection, call: Call) -> None:
 
 
 def run(call: Call) -> Cost:
-    """Measure a call in this process, whose earlier peak of memory may hide that of the call."""
+    """Measure a call in this process; an earlier peak of its memory may hide that of the call."""
     torch.set_num_threads(call.threads)
     torch.manual_seed(0)
     device = torch.device(call.device)
@@ -158,7 +159,7 @@ def held_mib(device: torch.device, start: bool = False) -> float | None:
     if device.type != "cpu" or sys.platform != "linux":
         return None
     if start:
-        ctypes.CDLL(None).malloc_trim(0)  # freed memory must not hide what is allocated next
+        ctypes.CDLL(None).malloc_trim(0)  # freed memory that is still held would hide new memory
         Path("/proc/self/clear_refs").write_text("5")
     key = "VmRSS:" if start else "VmHWM:"
     lines = Path("/proc/self/status").read_text().splitlines()

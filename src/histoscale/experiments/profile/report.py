@@ -18,7 +18,7 @@ Query = int | None
 
 
 class ModelCosts(NamedTuple):
-    """One model: its costs at each query size, and why others could not be measured."""
+    """One model: its cost at each query size, and why a cost could not be measured."""
 
     name: str
     parameters: int
@@ -28,7 +28,7 @@ class ModelCosts(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine, and how it measured."""
+    """The machine, and the conditions of the measurement."""
 
     name: str
     device: str
@@ -101,7 +101,9 @@ def label(query: Query) -> str:
 
 
 Figure = Callable[[Cost, bool], tuple[str, float | None]]
-"""Writes a cell from a cost, and returns the number for its ratio; told whether processor time counts."""
+"""Writes a cell from a cost, and returns the number of its ratio; its second argument is whether to compare
+processor times.
+"""
 
 
 def _memory(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:  # noqa: ARG001
@@ -117,7 +119,7 @@ def _decoding(cost: Cost, on_cpu: bool) -> tuple[str, float | None]:
 
 
 def _seconds(times: Times, on_cpu: bool) -> tuple[str, float | None]:
-    """Compare by processor time where it is known: other work on the machine does not change it."""
+    """Write times; the ratio is of processor times if known: other work hardly changes these."""
     if on_cpu:
         return f"{times.wall_s:.3g} / {times.processor_s:.3g}", times.processor_s
     return f"{times.wall_s:.3g}", times.wall_s
@@ -149,9 +151,9 @@ def _conditions(machine: Machine) -> list[str]:
     return [
         f"{date.today().isoformat()}, {machine.name}{threads}, {machine.precision}, "
         f"torch {torch.__version__}, histoscale {version('histoscale')}.",
-        f"{machine.lr_px} x {machine.lr_px} low-resolution pixels upscaled by 2, with a column for each "
-        "number of output pixels per query; grid is how the package makes images, in blocks of the model's "
-        "own choice. Every figure is of a fresh process that was warmed up: the best of "
-        f"{count(machine.repetitions, 'repetition')}, one model after the other. In brackets the ratio to "
-        f"{REFERENCE}, of memory and of {ratio}.",
+        f"{machine.lr_px} x {machine.lr_px} low-resolution pixels are upscaled by 2, with a column for each "
+        "number of output pixels per query. In the column grid, images are made as by `histoscale "
+        "upscale`, in blocks that the model chooses. Every figure is of a new process after a warm-up, and "
+        f"the smallest of {count(machine.repetitions, 'repetition')}; the models are measured alternately. "
+        f"In brackets the ratio to {REFERENCE}, of memory and of {ratio}.",
     ]

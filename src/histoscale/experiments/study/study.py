@@ -17,9 +17,9 @@ from histoscale.files import write_text
 from histoscale.resources import Compute
 
 ACCOUNT = "trainings.md"
-"""File of what each training had, beside the tables."""
+"""File beside the tables: parameters, steps, patches and time of each training."""
 COMPARISON = "comparison"
-"""Folder in a study's folder; in it one of tables for each study that shares the trainings."""
+"""Folder in the study's folder; it has a folder of tables for each study that shares the trainings."""
 
 
 def study(
@@ -35,22 +35,22 @@ def study(
     report: Report | None = None,
     progress: OnProgress = ignore_progress,
 ) -> Comparison:
-    """Train what a study file names and compare it; a second call goes on where the first was stopped.
+    """Train the methods of a study file and compare them; a second call resumes where the first was stopped.
 
     Args:
         study_file: TOML, see `histoscale.experiments.study.study_file.Study`.
-        folder: of the study: a run file, a log and a folder for each training, and one for the tables.
-        recipe: TOML in place of the study's own recipe, see `histoscale.experiments.study.study_file.Recipe`.
-        overrides: ``KEY=VALUE`` each, overriding the study's and the recipe's keys.
-        minutes: of processor time for each method and seed; a fixed-scale method splits it over its scales.
-        steps: of each training, in place of minutes; the study file's own budget where both are 0.
+        folder: gets a run file, a log and a folder for each training, and a folder for the tables.
+        recipe: TOML that replaces the study's recipe, see `histoscale.experiments.study.study_file.Recipe`.
+        overrides: ``KEY=VALUE`` each, overriding keys of the study and of the recipe.
+        minutes: processor time of each method and seed; a fixed-scale method splits it over its scales.
+        steps: of each training, instead of minutes; the budget of the study file if both are 0.
         only: labels of methods; all if empty.
-        workers: processes side by side.
+        workers: number of trainings at the same time.
         report: called at the end of each training.
         progress: of the comparison.
 
     Raises:
-        ConfigError, OutputError, HistoscaleError: one sentence each, see `Trainings.train` and `compare`.
+        HistoscaleError: if a file is wrong or a training failed, see `Trainings.train` and `compare`.
     """
     whole = read_study(study_file, recipe, overrides).with_budget(minutes, steps)
     plan = whole.only(tuple(only))
@@ -82,7 +82,7 @@ def study(
 
 
 def _known(study: Study) -> list[PlannedRun]:
-    """Every training of every method that the budget can be split for."""
+    """List the trainings of every method whose budget can be split over its scales."""
     found: list[PlannedRun] = []
     for method in study.methods:
         with suppress(ConfigError):
@@ -91,6 +91,6 @@ def _known(study: Study) -> list[PlannedRun]:
 
 
 def line_up(trained: Sequence[tuple[PlannedRun, Path]]) -> list[str]:
-    """The trained weights as `compare` takes them: a row a label, its seeds apart where there are several."""
+    """Write the trained weights as arguments of `compare`, with seeds if there are several."""
     several = len({member.seed for member, _ in trained}) > 1
     return [f"{member.label}{f'#{member.seed}' if several else ''}={path}" for member, path in trained]

@@ -1,4 +1,4 @@
-"""The file of ``histoscale study``: methods, one recipe and one budget for all, and how they are compared."""
+"""The file of ``histoscale study``: methods, their common recipe and budget, and their comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +29,11 @@ class StudyMethod(Table):
 
     Attributes:
         label: the row's name.
-        queries: pixels sampled from a patch, for decoders that answer pixel by pixel; 0 for whole patches.
-        scales: a model of its own for each of these, which share the budget; empty for any scale.
-        loss: of its own, where Eq. 1 on these pixels is not what its parts can learn from.
-        undertrained: why it takes more than most to show what it can, if it does; with few patches its row is
-            marked.
+        queries: pixels sampled from a patch, for decoders of single pixels; 0 for whole patches.
+        scales: a model is trained for each of these scales, and they share the budget; empty for one model of
+            any scale.
+        loss: for methods that cannot be trained by Eq. 1 on sampled pixels.
+        undertrained: why the method needs more training than others; its row is marked if it had few patches.
     """
 
     label: Annotated[str, Field(pattern=f"^{LABEL}$")]
@@ -48,9 +48,10 @@ class ComparisonTable(Table):
     """How the trained methods are compared, see `histoscale.experiments.compare.compare.compare`.
 
     Attributes:
-        reference: label of the row that the others are tested against; the last one if empty.
-        limit, crop_px: at most so many images of a set, and only their middle; 0 for all.
-        patch_px: side of the patches that a Frechet distance is of; small crops want small ones.
+        reference: label of the row that the others are tested against; the last row if empty.
+        limit: largest number of images of each data set; 0 for all.
+        crop_px: side of the central crop that is used of each image; 0 for whole images.
+        patch_px: side of the patches of a Frechet distance; small crops need small patches.
     """
 
     presets: tuple[str, ...] = ("table1", "table2")
@@ -64,7 +65,7 @@ class ComparisonTable(Table):
 
 
 class Recipe(Table):
-    """What all methods of a study have in common; ``minutes`` and ``steps`` are of one method."""
+    """The keys that all methods of a study share; ``minutes`` and ``steps`` are the budget of one method."""
 
     data: DataTable
     training: TrainingTable
@@ -73,11 +74,10 @@ class Recipe(Table):
 
 
 class Study(Recipe):
-    """One study file: its recipe, and what it is for.
+    """One study file.
 
     Attributes:
-        seeds: as many trainings of each method.
-        comparison: what is done with the weights.
+        seeds: each method is trained once from each seed.
     """
 
     name: str
@@ -90,16 +90,16 @@ class Study(Recipe):
         labels = [method.label for method in self.methods]
         for label in labels:
             if labels.count(label) > 1:
-                raise ValueError(f"two methods are called {label}")
+                raise ValueError(f"two methods are called {label}: rename one")
             if label == BICUBIC:
-                raise ValueError("bicubic is in every comparison and no method to be trained")
+                raise ValueError("bicubic is in every comparison and cannot be trained: leave it out")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed stands twice in seeds")
+            raise ValueError("seeds has a seed twice")
         return self
 
     @model_validator(mode="after")
-    def _compared_to_what_is_there(self) -> "Study":
-        """What would else come up only after the trainings."""
+    def _comparable(self) -> "Study":
+        # Otherwise these mistakes would come up only after the trainings.
         known = (BICUBIC, *(method.label for method in self.methods))
         if self.comparison.reference not in ("", *known):
             raise ValueError(
@@ -111,9 +111,10 @@ class Study(Recipe):
         return self
 
     def with_budget(self, minutes: float = 0.0, steps: int = 0) -> "Study":
-        """The same study with another budget a method; its own where both are 0.
+        """Replace the budget of each method, unless both are 0.
 
-        Minutes are of processor time whatever the recipe says: trainings side by side share the clock's.
+        Minutes are of processor time, whatever the recipe says, because trainings at the same time slow each
+        other down.
         """
         if not (minutes or steps):
             return self
@@ -121,10 +122,12 @@ class Study(Recipe):
         return self.model_copy(update={"training": TrainingTable(**(self.training.model_dump() | budget))})
 
     def only(self, labels: tuple[str, ...]) -> "Study":
-        """The methods of these labels, all if none is given; the last is the reference where it is left out.
+        """Select methods by label; all if there are no labels.
+
+        If the reference is not among them, the last method is the reference.
 
         Raises:
-            ConfigError: for a label that is not there.
+            ConfigError: if there is no method of a label.
         """
         known = {method.label: method for method in self.methods}
         for label in labels:
@@ -143,7 +146,7 @@ def read_study(path: Path, recipe: Path | None = None, overrides: Sequence[str] 
 
     Args:
         path: TOML. Its key ``recipe`` names a file beside it whose tables it shares.
-        recipe: a file that replaces the study's own recipe, the keys that the study gives itself included.
+        recipe: a file that replaces the study's recipe, including keys of the recipe in the study file.
         overrides: ``KEY=VALUE`` each, overriding both files, see `histoscale.run_file.override`.
 
     Raises:
@@ -157,11 +160,16 @@ def read_study(path: Path, recipe: Path | None = None, overrides: Sequence[str] 
     return check_tables(override(content, overrides, Study), Study, paths, overrides)
 
 
-# The runs that a study stands for: every method, scale and seed under one recipe and one budget.
+# The trainings of a study: every method, scale and seed by one recipe and one budget.
 
 
 class PlannedRun(NamedTuple):
-    """One training of a study; ``label`` is its row in the tables."""
+    """One training of a study.
+
+    Attributes:
+        label: its row in the tables.
+        undertrained: whether the method needs more training than others.
+    """
 
     label: str
     seed: int
@@ -170,7 +178,7 @@ class PlannedRun(NamedTuple):
 
 
 def members(study: Study) -> list[PlannedRun]:
-    """Every training of a study: all methods of the first seed, then of the next.
+    """List the trainings of a study: all methods from the first seed, then from the next.
 
     Raises:
         ConfigError: if a method has fewer steps than scales to split them over.
@@ -184,7 +192,7 @@ def members(study: Study) -> list[PlannedRun]:
 
 
 def _run(study: Study, method: StudyMethod, seed: int, scale: int | None) -> Run:
-    """One run: the recipe, the method's model, and its share of the budget."""
+    """Make a run from the recipe, the method's model, and its share of the budget."""
     arguments: dict[str, Any] = dict(method.model.arguments)
     data: dict[str, Any] = {"queries": method.queries}
     training: dict[str, Any] = {}
@@ -197,7 +205,7 @@ def _run(study: Study, method: StudyMethod, seed: int, scale: int | None) -> Run
         parts = len(method.scales)
         if 0 < study.training.steps < parts:
             raise ConfigError(
-                f"{method.label} splits its steps over {parts} scales: give at least {parts}, not "
+                f"{method.label} splits its steps over {parts} scales: give at least {parts} steps, not "
                 f"{study.training.steps}."
             )
         training = {"minutes": study.training.minutes / parts, "steps": study.training.steps // parts}

@@ -1,4 +1,4 @@
-"""The trainings of a study: one process for each, several at the same time, all of which can be resumed."""
+"""The trainings of a study, each in its own process, several at the same time; all can be resumed."""
 
 import subprocess
 import sys
@@ -22,16 +22,16 @@ POLL_S = 0.2
 """Between two looks at what is running."""
 
 Report = Callable[[str, int], None]
-"""Told the name of a training that has ended and how many are still to do."""
+"""Called with the name of a training that has ended, and the number of trainings that are left."""
 
 
 @dataclass
 class Trainings:
-    """Train the runs of a study in ``folder``, a folder for each; finished ones are kept.
+    """Trains the runs of a study, and keeps finished ones.
 
     Args:
-        folder: of the study.
-        workers: processes side by side.
+        folder: gets a folder for each run.
+        workers: number of trainings at the same time.
         report: called at the end of each training.
     """
 
@@ -42,12 +42,12 @@ class Trainings:
     failed: list[str] = field(default_factory=list, init=False)
 
     def train(self, members: Sequence[PlannedRun]) -> None:
-        """Train whatever is not finished; where one training fails, the others still finish.
+        """Train the runs that are not finished; if one training fails, the others still finish.
 
         Raises:
-            OutputError: if the folder holds the same name with another recipe or cannot be written.
+            OutputError: if the folder has a run of that name by another recipe, or cannot be written.
             HistoscaleError: after all the others, if a training failed.
-            KeyboardInterrupt: after Ctrl-C or a polite kill, when every training has saved its state.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM, when every training has saved its state.
         """
         waiting = [member.run for member in members if not self.finished(member.run)]
         left = len(waiting)
@@ -63,35 +63,35 @@ class Trainings:
                     time.sleep(POLL_S)
         if self.failed:
             raise HistoscaleError(
-                f"{len(self.failed)} of the study's trainings failed, the first of them {self.failed[0]}: "
-                f"see {self.log(self.failed[0])}."
+                f"{len(self.failed)} of the study's trainings failed, first {self.failed[0]}: read "
+                f"{self.log(self.failed[0])}, then repeat the command."
             )
 
     def finished(self, run: Run) -> bool:
-        """Whether a run's weights are there and have had its whole budget.
+        """Whether a run has used its whole budget.
 
         Raises:
-            OutputError: if the folder holds another run of that name.
+            OutputError: if the folder has a run of that name by another recipe.
         """
         if (began_with := self._begun(run)) and not began_with.trains_as(run):
             raise OutputError(
-                f"{self.folder / run.name} was trained by another recipe or budget: choose another folder."
+                f"{self.folder / run.name} was trained with another recipe or budget: choose another folder."
             )
         return began_with is not None and self._has_whole_budget(run)
 
     def kept(self, members: Sequence[PlannedRun]) -> list[tuple[PlannedRun, Path]]:
-        """Which of these are finished, by this call or an earlier one, and where their weights are."""
+        """List the runs that are finished, by this call or an earlier one, with their weights."""
         return [(member, self.weights(member.run)) for member in members if self._is_kept(member.run)]
 
     def _is_kept(self, run: Run) -> bool:
         try:
             began_with = self._begun(run)
             return began_with is not None and began_with.trains_as(run) and self._has_whole_budget(run)
-        except HistoscaleError:  # nobody asked for this one: it is not there, whatever ails it
+        except HistoscaleError:  # a damaged run that was not asked for is no error
             return False
 
     def _begun(self, run: Run) -> Run | None:
-        """The run that was begun under this one's name."""
+        """Read the run that was begun under this name; None if there is none."""
         began_with = self.folder / run.name / "run.toml"
         return read_run(began_with) if began_with.exists() else None
 
@@ -104,11 +104,11 @@ class Trainings:
         return steps >= run.training.steps and seconds >= round(60 * run.training.minutes)
 
     def weights(self, run: Run) -> Path:
-        """Where a run's weights are once it is finished."""
+        """The file of a run's weights, once it is finished."""
         return self.folder / run.name / f"{run.name}.safetensors"
 
     def log(self, name: str) -> Path:
-        """What the training called ``name`` said."""
+        """The log of a training."""
         return self.folder / f"{name}.log"
 
     def _start(self, run: Run) -> None:
@@ -125,14 +125,14 @@ class Trainings:
             self.running[run.name] = subprocess.Popen(command, stdout=log, stderr=log)
 
     def _ended(self) -> list[str]:
-        """Names of the trainings that have ended since the last call."""
+        """List the trainings that have ended since the last call."""
         ended = [name for name, process in self.running.items() if process.poll() is not None]
         self.failed += [name for name in ended if self.running.pop(name).returncode]
         return ended
 
     @contextmanager
     def _stopped_together(self) -> Iterator[None]:
-        """However this ends, what is still running is asked to save its state and waited for."""
+        """However the block ends, let the running trainings save their states, and wait for them."""
         with terminated_as_interrupted():
             try:
                 yield
@@ -143,21 +143,21 @@ class Trainings:
                     process.wait()
 
 
-# What each training of a study had: parameters, steps, patches and processor time, as a Markdown table.
+# Parameters, steps, patches and processor time of each training, as a Markdown table.
 
 
 FEW_PATCHES = 4000
-"""Below so many even the quickest methods are far from what they come to."""
+"""With fewer patches even the fastest methods are far from their final quality."""
 COLUMNS = ("method", "seed", "scale", "parameters", "steps", "patches", "minutes", "")
 
 
 def account(trained: Iterable[tuple[PlannedRun, Path]]) -> str:
-    """One row a training, made from the cards of the weights."""
+    """Make the table from the cards of the weights."""
     return TextTable(COLUMNS, [_row(member, path) for member, path in trained]).grid() + "\n"
 
 
 def is_undertrained(member: PlannedRun, path: Path) -> bool:
-    """Whether a method that learns slowly had so few patches that its weights say nothing of it."""
+    """Whether a method that needs more training than others had too few patches."""
     return member.undertrained and _patches(member, path) < FEW_PATCHES
 
 
