@@ -212,10 +212,10 @@ def _takes_text(annotation: Any) -> bool:
 def _explain(error: ValidationError, whole: type[BaseModel]) -> str:
     """The first complaint of pydantic about ``whole`` as part of a sentence."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the file"
+    place = ".".join(str(part) for part in first["loc"])  # empty if keys contradict each other
     if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
-        return f"{place}: {message[0].lower()}{message[1:]}"
+        return f"{place}: {message[0].lower()}{message[1:]}".removeprefix(": ")
     table: Any = whole
     for part in first["loc"][:-1]:
         if isinstance(part, str):  # a number counts the tables of a list

@@ -39,7 +39,7 @@ def cancer(
     _resume: AlwaysResume = False,
     tables_only: Annotated[bool, typer.Option("--tables-only", hidden=True)] = False,
 ) -> None:
-    """Train cancer classifiers on original patches and test them on super-resolved ones.
+    """Train cancer classifiers on original patches, and test them on super-resolved patches.
 
     Examples:
         histoscale cancer runs/cancer.toml -o out/cancer

@@ -9,6 +9,7 @@ from histoscale.cli.app import interrupted
 from histoscale.cli.console import bar, say
 from histoscale.cli.options import (
     DATA,
+    DISTANCE,
     MODEL,
     AllowResize,
     Crop,
@@ -60,7 +61,7 @@ def compare(
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="Row that the other rows are tested against. Default: the last.",
+            help="Row that the other rows are tested against. Default: the last row.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -79,14 +80,19 @@ def compare(
     inception_weights: InceptionWeights = None,
     patch: Annotated[
         int,
-        typer.Option(min=1, metavar="PX", help="Side of the patches of table3's Frechet distance."),
+        typer.Option(
+            min=1, metavar="PX", help="Side of the patches that are compared.", rich_help_panel=DISTANCE
+        ),
     ] = 96,
     resume: Resume = False,
     overwrite: Overwrite = False,
     scores: Scores = None,
     latex: Latex = False,
 ) -> None:
-    """Compare methods as in the paper's tables: PSNR, SSIM and paired significance tests.
+    """Compare methods as in the paper's tables, by PSNR, SSIM and paired significance tests.
+
+    Without --preset and --scale, the scales are those of table1. Without --degradation, images are
+    downsampled with B (blur).
 
     Examples:
         histoscale compare -m liif=liif.safetensors -m iste --preset table1
@@ -105,7 +111,7 @@ def compare(
         presets = find_presets(preset or (), scale or ()) if preset or scale else ()
         found = experiment.compare_again(scores, output, presets, reference=reference, overwrite=overwrite)
     elif data is None or not model:
-        raise typer.BadParameter("give --model, and --data or $HISTOSCALE_DATA; or give --from.")
+        raise typer.BadParameter("give --model and --data (or set $HISTOSCALE_DATA), or give --from.")
     else:
         with interrupted(scores_kept(output)), bar() as shown:
             found = experiment.compare(

@@ -57,8 +57,8 @@ def evaluate(
 ) -> None:
     """Measure PSNR and SSIM of models and of bicubic interpolation on test images.
 
-    The scales default to those of the paper; images are degraded with B (blur) and with none (bicubic
-    alone). The scores are written as CSV, the tables as Markdown.
+    Without --degradation, images are downsampled with B (blur) and with none (bicubic alone). The scores
+    are written as CSV, the tables as Markdown.
 
     Examples:
         histoscale evaluate -m iste-fast --data images/ --scale 2 --scale 4

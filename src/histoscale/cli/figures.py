@@ -59,7 +59,7 @@ def figures(
     precision: Precision = "fp32",
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw the paper's figures: error maps, odd scales, features, decoders, branches, a gallery.
+    """Draw the paper's figures: edges, error maps, non-integer scales, features, decoders, branches, gallery.
 
     Examples:
         histoscale figures -m iste=iste --data images/ -o out/figures

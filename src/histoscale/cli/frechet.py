@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from histoscale.cli.console import say
-from histoscale.cli.options import Device, Extractor, InceptionWeights
+from histoscale.cli.options import DISTANCE, Device, Extractor, InceptionWeights
 
 
 def frechet(
@@ -20,11 +20,17 @@ def frechet(
     extractor: Extractor = "tissue",
     inception_weights: InceptionWeights = None,
     patch: Annotated[
-        int, typer.Option(min=0, metavar="PX", help="Side of the patches; 0 compares whole images.")
+        int,
+        typer.Option(
+            min=0,
+            metavar="PX",
+            help="Side of the patches that are compared; 0 compares whole images.",
+            rich_help_panel=DISTANCE,
+        ),
     ] = 96,
     device: Device = "auto",
 ) -> None:
-    """Measure how far apart two sets of images are, by the Frechet distance of their features.
+    """Measure the Frechet distance between two sets of images, such as originals and upscaled images.
 
     Examples:
         histoscale frechet originals/ upscaled/

@@ -33,7 +33,7 @@ def glands(
         typer.Option(
             min=1,
             metavar="N",
-            help="U-Nets trained at the same time, with one thread each; 1 uses all threads.",
+            help="Number of U-Nets trained at the same time, with one thread each; 1 uses all threads.",
             rich_help_panel=COMPUTE,
         ),
     ] = 2,
@@ -43,7 +43,7 @@ def glands(
     latex: Latex = False,
     _resume: AlwaysResume = False,
 ) -> None:
-    """Train U-Nets to segment glands, on original, bicubic and super-resolved images.
+    """Train and test U-Nets that segment glands, on original, bicubic and super-resolved images.
 
     Examples:
         histoscale glands runs/glands.toml --workers 2

@@ -35,7 +35,7 @@ def judge(
             "--task-model",
             metavar="FILE.py:FUNCTION",
             help="Your task: FUNCTION(image, sample) returns a score, a dict of scores, or a pair "
-            "(prediction, ground truth). `nuclei` is a task that ships with this package.",
+            "(prediction, ground truth). `nuclei` is a task that is shipped with this package.",
         ),
     ] = None,
     data: Data = None,
@@ -45,7 +45,7 @@ def judge(
         float,
         typer.Option(
             metavar="FACTOR",
-            help="Factor between the original and the low-resolution image.",
+            help="Factor by which the original is downsampled and upscaled again.",
             rich_help_panel=DATA,
         ),
     ] = 4.0,
@@ -60,9 +60,9 @@ def judge(
     overwrite: Overwrite = False,
     _resume: AlwaysResume = False,
 ) -> None:
-    """Run your own task on original, low-resolution and super-resolved images and compare the scores.
+    """Run your own task on original, low-resolution and super-resolved images, and compare the scores.
 
-    Without --model, iste-fast is tested.
+    Without --model, the model is iste-fast.
 
     Examples:
         histoscale judge --task-model nuclei --set monuseg

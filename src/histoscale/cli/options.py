@@ -10,6 +10,7 @@ import typer
 from histoscale.resources import PrecisionChoice
 
 MODEL, DATA, COMPUTE, OUTPUT = "Model", "Data", "Compute", "Output"
+DISTANCE = "Frechet distance"
 """Headings of the parts of a verb's options."""
 
 Models: TypeAlias = Annotated[
@@ -66,19 +67,23 @@ AllowResize: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--allow-resize",
-        help="Let bicubic interpolation bring a fixed-scale model's output to other sizes.",
-        rich_help_panel="Model",
+        help="Resize the output of fixed-scale models to other scales by bicubic interpolation.",
+        rich_help_panel=MODEL,
     ),
 ]
 Scales: TypeAlias = Annotated[
     list[float] | None,
-    typer.Option(metavar="FACTOR", help="Scale; repeatable.", rich_help_panel=DATA),
+    typer.Option(
+        metavar="FACTOR",
+        help="Scale; repeatable. Default: the scales of the paper's tables.",
+        rich_help_panel=DATA,
+    ),
 ]
 Degradations: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="How the low-resolution images are made: `B`, `C`, `D` or `none`; repeatable.",
+        help="How the low-resolution images are made: `B`, `C`, `D` or `none` (bicubic alone); repeatable.",
         rich_help_panel=DATA,
     ),
 ]
@@ -94,13 +99,18 @@ Extractor: TypeAlias = Annotated[
     Literal["tissue", "inception"],
     typer.Option(
         metavar="NAME",
-        help="Features of the Frechet distance: `tissue` ships with this package, `inception` is the "
-        "network of FID and needs --inception-weights.",
+        help="Features that are compared: `tissue` is shipped with this package; `inception` is the network "
+        "of FID and needs --inception-weights.",
+        rich_help_panel=DISTANCE,
     ),
 ]
 InceptionWeights: TypeAlias = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The file pt_inception-2015-12-05-6726825d.pth of pytorch-fid."),
+    typer.Option(
+        metavar="FILE",
+        help="The file pt_inception-2015-12-05-6726825d.pth of pytorch-fid.",
+        rich_help_panel=DISTANCE,
+    ),
 ]
 Device: TypeAlias = Annotated[
     str,
@@ -129,7 +139,7 @@ Overrides: TypeAlias = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a key of the run file, such as data.sets=tcga or model.encoder=rdn; repeatable.",
+        help="Override a key of the run file, such as data.root=images/; repeatable.",
     ),
 ]
 RunFolder: TypeAlias = Annotated[
@@ -138,7 +148,7 @@ RunFolder: TypeAlias = Annotated[
         "--output",
         "-o",
         metavar="FOLDER",
-        help="Folder for the results. Default: `out/` and the run file's name.",
+        help="Folder for the results. Default: out/NAME for the file NAME.toml.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -157,7 +167,7 @@ AlwaysResume: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Resume the run in the output folder; happens without this option too.",
+        help="Resume the run in the output folder; always on.",
         rich_help_panel=OUTPUT,
     ),
 ]

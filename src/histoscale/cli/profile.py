@@ -16,7 +16,7 @@ def profile(
             "--model",
             "-m",
             metavar="METHOD",
-            help="Arbitrary-scale method; repeatable. Default: all of them.",
+            help="Arbitrary-scale method; repeatable. Default: all.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -30,14 +30,14 @@ def profile(
     device: Device = "auto",
     precision: Precision = "fp32",
     threads: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processor threads.", rich_help_panel=COMPUTE)
+        int, typer.Option(min=1, metavar="N", help="Number of processor threads.", rich_help_panel=COMPUTE)
     ] = 1,
     repetitions: Annotated[
         int,
         typer.Option(
             min=1,
             metavar="N",
-            help="Repetitions per model; the fastest is reported.",
+            help="Number of repetitions per model; the fastest is reported.",
             rich_help_panel=COMPUTE,
         ),
     ] = 2,

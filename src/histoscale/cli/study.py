@@ -33,6 +33,7 @@ def study(
             metavar="N",
             help="Processor minutes for each method. Default: as in the study file.",
             rich_help_panel=BUDGET,
+            show_default=False,
         ),
     ] = 0.0,
     steps: Annotated[
@@ -43,6 +44,7 @@ def study(
             metavar="N",
             help="Training steps for each method, instead of minutes.",
             rich_help_panel=BUDGET,
+            show_default=False,
         ),
     ] = 0,
     only: Annotated[
@@ -51,7 +53,9 @@ def study(
     ] = None,
     workers: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Models trained at the same time.", rich_help_panel=COMPUTE),
+        typer.Option(
+            min=1, metavar="N", help="Number of models trained at the same time.", rich_help_panel=COMPUTE
+        ),
     ] = 1,
     _resume: AlwaysResume = False,
 ) -> None:

@@ -76,7 +76,11 @@ def compare_images(
         InputError: if there are too few images or patches.
     """
     one, other = (gather(images, extractor, patch_px) for images in (first, second))
-    return FrechetResult(frechet_distance(one, other), min(one.n, other.n), extractor.name, patch_px)
+    try:
+        distance = frechet_distance(one, other)
+    except InputError as error:
+        raise InputError(f"{error} Use smaller patches or more images.") from None
+    return FrechetResult(distance, min(one.n, other.n), extractor.name, patch_px)
 
 
 def gather(

@@ -91,8 +91,8 @@ class ResultFolder(Generic[Row]):
         for name, (before, now) in self.changes(settings).items():
             if shared is None or name in shared:
                 raise OutputError(
-                    f"{self.path} was made with {name} {before}, not {now}: give the same to resume it, "
-                    "--overwrite to start again, or another folder."
+                    f"{self.path} was made with {name} {_shortened(before)}, not {_shortened(now)}: give the "
+                    "same to resume it, --overwrite to start again, or another folder."
                 )
 
     def read_settings(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError, csv.Error) as error:
-        columns = ", ".join(kinds)
+        columns = ", ".join([*kinds][:4]) + (", ..." if len(kinds) > 4 else "")
         raise DataError(f"{path} is not a table of results with the columns {columns}.") from error
 
 
@@ -199,6 +199,12 @@ def _as_csv(lines: Iterable[Sequence[object]]) -> str:
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
+
+
+def _shortened(value: object, length: int = 60) -> str:
+    """Write a value for a sentence; a sha256 is too long for one."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def _truth(text: str) -> bool:

@@ -52,7 +52,7 @@ def test_no_such_reference(scores: list[Score]) -> None:
         (lambda s: [*s[:9], replace(s[9], through=3), *s[10:]], "iste at x2 had other weights on a"),
         (lambda s: [*s[:9], *s[10:]], r"iste was not scored on glas a at x2.*--resume"),
         (lambda s: [], "no scores"),
-        (lambda s: [replace(one, scale=3.0) for one in s], "no scores at a scale of scales"),
+        (lambda s: [replace(one, scale=3.0) for one in s], r"no scores at x2: choose among x3\."),
     ],
 )
 def test_scores_that_do_not_go_together(

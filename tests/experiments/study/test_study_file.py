@@ -113,7 +113,7 @@ def test_a_budget_is_split_over_the_scales(study_file: Path) -> None:
     assert {member.run.training.steps for member in found} == {0}
     found = members(read_study(study_file).with_budget(steps=8))
     assert [member.run.training.steps for member in found[:3]] == [4, 4, 8]
-    with pytest.raises(ConfigError, match="edsr splits its steps over 2 scales: .* at least 2 .*1"):
+    with pytest.raises(ConfigError, match=r"edsr splits its steps over 2 scales: .* at least 2 .*1"):
         members(read_study(study_file).with_budget(steps=1))
 
 

@@ -86,11 +86,11 @@ def test_a_study_trains_once_and_compares(carried: Carried) -> None:
 
 
 def test_another_recipe_or_budget_needs_another_folder(carried: Carried, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="liif-seed1 .*another recipe or budget"):
+    with pytest.raises(OutputError, match=r"liif-seed1 .*another recipe or budget"):
         study(carried.file, carried.folder, only=["liif"], steps=3)
-    with pytest.raises(OutputError, match="liif-seed1 .*another recipe or budget"):
+    with pytest.raises(OutputError, match=r"liif-seed1 .*another recipe or budget"):
         study(carried.file, carried.folder, only=["liif"], overrides=["training.batch=3"])
-    with pytest.raises(OutputError, match="liif-seed1 .*another recipe or budget"):
+    with pytest.raises(OutputError, match=r"liif-seed1 .*another recipe or budget"):
         study(carried.file, carried.folder, only=["liif"], recipe=write_recipe(carried.file, tmp_path))
 
 

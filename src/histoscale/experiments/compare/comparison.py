@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from histoscale.errors import ConfigError, DataError
 from histoscale.experiments.compare.claims import Claim, check_claims, check_distances
 from histoscale.experiments.compare.frechet import Distance
-from histoscale.experiments.compare.paper_tables import Preset
+from histoscale.experiments.compare.paper_tables import Preset, scales_of
 from histoscale.experiments.compare.score_tables import ScoreGrid, ScoreTable, grids_of, tables_of
 from histoscale.experiments.methods import check_seeds, label_of
 from histoscale.experiments.scoring import Score
@@ -53,7 +53,11 @@ def compared(
     chosen = find_reference(labels, reference)
     tables = tables_of(grids, presets, chosen, undertrained)
     if not tables:
-        raise DataError(f"There are no scores at a scale of {', '.join(preset.name for preset in presets)}.")
+        asked, scored = (
+            ", ".join(f"x{scale:g}" for scale in sorted(scales))
+            for scales in (scales_of(presets), {score.scale for score in scores})
+        )
+        raise DataError(f"There are no scores at {asked}: choose among {scored}.")
     claims = [*check_claims(grids), *check_distances(distances)]
     return Comparison(tuple(presets), chosen, tables, claims, tuple(distances), tuple(undertrained))
 

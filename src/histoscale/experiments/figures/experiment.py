@@ -120,8 +120,8 @@ def find_named(records: Sequence[ImageRecord], images: Sequence[str]) -> list[Im
     """
     for image in images:
         if not any(record.id == image for record in records):
-            few = ", ".join(record.id for record in records[:3])
-            raise ConfigError(f"There is no image {image} in the data: choose from {few}, ...")
+            few = ", ".join([*(record.id for record in records[:3]), *(["..."] if len(records) > 3 else [])])
+            raise ConfigError(f"There is no image {image} in the data: choose from {few}.")
     return [record for image in dict.fromkeys(images) for record in records if record.id == image]
 
 
