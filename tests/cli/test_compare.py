@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
 from histoscale.experiments.scoring import Score, ScoringJob, score_jobs
+from tests.small import write_images
 
 
 def call(*words: Any) -> Result:
@@ -18,18 +17,13 @@ def call(*words: Any) -> Result:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "tissue"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name in "ab":
-        Image.fromarray(rng.integers(0, 256, (40, 44, 3), dtype=np.uint8)).save(folder / f"{name}.png")
-    return folder
+def images(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "tissue", "ab", (44, 40))
 
 
-def test_tables_and_claims_are_shown(pictures: Path, tmp_path: Path) -> None:
+def test_tables_and_claims_are_shown(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = call("-m", "iste-fast", "--data", pictures, "-o", out, "--scale", 2)
+    result = call("-m", "iste-fast", "--data", images, "-o", out, "--scale", 2)
     assert result.exit_code == 0, result.output
     assert "| method | x2 PSNR | x2 SSIM |" in result.stdout
     assert "| not in this run | Table 1 |" in result.stdout
@@ -56,24 +50,24 @@ def test_mistakes(
     words: list[str],
     code: int,
     sentence: str,
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("HISTOSCALE_DATA", str(pictures))
+    monkeypatch.setenv("HISTOSCALE_DATA", str(images))
     result = call(*words, "-o", tmp_path / "out")
     assert result.exit_code == code
     assert sentence in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "out").exists()
 
 
-def test_ctrl_c_says_how_to_resume(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_resume(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(jobs: Sequence[ScoringJob], *others: Any) -> Iterator[list[Score]]:
         yield from score_jobs(jobs[:1], *others)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("histoscale.experiments.scoring.score_jobs", stop)
-    words = ["-m", "iste-fast", "--data", pictures, "-o", tmp_path / "out", "--scale", 2]
+    words = ["-m", "iste-fast", "--data", images, "-o", tmp_path / "out", "--scale", 2]
     result = call(*words)
     assert result.exit_code == 130
     assert result.stderr.startswith("error: stopped; ")

@@ -4,20 +4,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
 from histoscale.experiments.scoring import Score, ScoringJob, score_jobs
+from tests.small import write_images
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    path = tmp_path / "a.png"
-    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(path, dpi=(50_800, 50_800))
-    return path
+    return write_images(tmp_path / "images", "a", (60, 40)) / "a.png"
 
 
 def call(*words: Any) -> Result:

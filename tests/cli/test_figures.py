@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
+from tests.small import write_images
 
 
 def call(*words: Any) -> Result:
@@ -16,16 +15,13 @@ def call(*words: Any) -> Result:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "a.png"
-    rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(path)
-    return path
+def image(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "images", "a", (80, 70)) / "a.png"
 
 
-def test_a_page_and_what_is_not_on_it(picture: Path, tmp_path: Path) -> None:
+def test_a_page_and_what_is_not_on_it(image: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = call("-m", "iste-fast", "--data", picture, "-o", out, "--crop", 64, "--mpp", 0.5)
+    result = call("-m", "iste-fast", "--data", image, "-o", out, "--crop", 64, "--mpp", 0.5)
     assert result.exit_code == 0, result.output
     assert result.stdout == f"The page is {out / 'index.html'}.\n"
     assert "Fig. 7: LIIF above ISTE at non-integer scales. Left out: it needs" in result.stderr
@@ -42,8 +38,8 @@ def test_a_page_and_what_is_not_on_it(picture: Path, tmp_path: Path) -> None:
         (["-m", "iste-fast", "--limit", "0"], 2, "--limit"),
     ],
 )
-def test_mistakes(words: list[str], code: int, sentence: str, picture: Path, tmp_path: Path) -> None:
-    result = call(*words, "--data", picture, "-o", tmp_path / "out")
+def test_mistakes(words: list[str], code: int, sentence: str, image: Path, tmp_path: Path) -> None:
+    result = call(*words, "--data", image, "-o", tmp_path / "out")
     assert result.exit_code == code
     assert sentence in " ".join(result.stderr.replace("│", " ").split())
     assert not (tmp_path / "out").exists()

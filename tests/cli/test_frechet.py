@@ -12,15 +12,15 @@ from histoscale.cli import app
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Nine rough pictures of 96 x 96, and the same blurred."""
+    """Nine rough images of 96 x 96, and the same blurred."""
     rng = np.random.default_rng(0)
     paths = tmp_path / "sharp", tmp_path / "blurred"
     for path in paths:
         path.mkdir()
     for number in range(9):
-        picture = Image.fromarray(rng.integers(256, size=(96, 96, 3), dtype=np.uint8))
-        picture.save(paths[0] / f"{number}.png")
-        picture.filter(ImageFilter.GaussianBlur(1)).save(paths[1] / f"{number}.png")
+        image = Image.fromarray(rng.integers(256, size=(96, 96, 3), dtype=np.uint8))
+        image.save(paths[0] / f"{number}.png")
+        image.filter(ImageFilter.GaussianBlur(1)).save(paths[1] / f"{number}.png")
     return paths
 
 

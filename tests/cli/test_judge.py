@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from histoscale.cli import app
+from tests.small import write_images
 
 
 def call(*words: Any) -> Result:
@@ -16,17 +15,14 @@ def call(*words: Any) -> Result:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "p.png"
-    rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(path)
-    return path
+def image(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "images", "p", (32, 24)) / "p.png"
 
 
-def test_a_table_is_shown(picture: Path, tmp_path: Path) -> None:
+def test_a_table_is_shown(image: Path, tmp_path: Path) -> None:
     task = tmp_path / "contrast.py"
     task.write_text("def predict(image, sample):\n    return image.std()\n")
-    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    result = call("--task-model", f"{task}:predict", "--data", image, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "| setting | score | of the original's | recovered |" in result.stdout
     assert "| iste-fast |" in result.stdout
@@ -49,19 +45,19 @@ def test_scores_need_no_task(tmp_path: Path) -> None:
     assert "leave out --task-model." in " ".join(result.stderr.replace("│", " ").split())
 
 
-def test_a_mistake_is_the_persons(picture: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_the_persons(image: Path, tmp_path: Path) -> None:
     task = tmp_path / "wrong.py"
     task.write_text("def predict(image, sample):\n    return image.median()\n")
-    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    result = call("--task-model", f"{task}:predict", "--data", image, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert f"{task}, line 2" in result.stderr
     assert "no attribute 'median'" in result.stderr
 
 
-def test_ctrl_c_says_how_to_resume(picture: Path, tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_resume(image: Path, tmp_path: Path) -> None:
     task = tmp_path / "slow.py"
     task.write_text("def predict(image, sample):\n    raise KeyboardInterrupt\n")
-    result = call("--task-model", f"{task}:predict", "--data", picture, "-o", tmp_path / "out")
+    result = call("--task-model", f"{task}:predict", "--data", image, "-o", tmp_path / "out")
     assert result.exit_code == 130
     assert "resume with the same command" in result.stderr

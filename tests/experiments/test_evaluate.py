@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
 from histoscale import weights
 from histoscale.errors import ConfigError, DataError, InputError, OutputError, ScaleError, WeightsError
@@ -19,10 +17,10 @@ from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.scoring import Score, read_scores
 from histoscale.models.catalog import build
 from histoscale.resources import Compute, find_device, find_precision
+from tests.small import TINY, write_images, write_weights
 
 OF_IMAGES = ("sets", "split", "degradations", "limit", "crop_px")
 OF_COMPUTE = ("device", "precision", "workers")
-TINY = {"blocks": 1, "channels": 8, "hidden": 8, "waves": 3}
 
 
 def run(models: list[Any], data: Path, output: Path, **options: Any) -> list[Score]:
@@ -36,34 +34,21 @@ def run(models: list[Any], data: Path, output: Path, **options: Any) -> list[Sco
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny untrained weights, away enough from bicubic to be told from it."""
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    torch.manual_seed(0)
-    model = build("iste-fast", **TINY)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    nothing = {"data": [], "licence": "none", "recipe": {}, "metrics": {}, "limits": [], "scales": (1, 4)}
-    weights.save(path, model, {"architecture": {"name": "iste-fast", "arguments": TINY}, **nothing})
-    return path
+    return write_weights(tmp_path_factory.mktemp("weights") / "net.safetensors", "iste-fast", **TINY)
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "tissue"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name in "ab":
-        rough = Image.fromarray(rng.integers(0, 256, (12, 14, 3), dtype=np.uint8))
-        rough.resize((90, 80), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
-    return folder
+def images(tmp_path: Path) -> Path:
+    """Two images, large enough for x3.3."""
+    return write_images(tmp_path / "tissue", "ab", (90, 80))
 
 
 def test_files_agree_with_the_scores_and_the_tables_are_made_from_them(
-    net: Path, pictures: Path, tmp_path: Path
+    net: Path, images: Path, tmp_path: Path
 ) -> None:
     seen: list[float] = []
     out = tmp_path / "out"
-    scores = run([net], pictures, out, scales=(2, 3.3), progress=lambda share, _: seen.append(share))
+    scores = run([net], images, out, scales=(2, 3.3), progress=lambda share, _: seen.append(share))
     assert len(scores) == 2 * 2 * 2 * 2  # images, degradations, scales, models
     assert {s.model for s in scores} == {BICUBIC, "net"}
     assert seen == [done / 8 for done in range(1, 9)]
@@ -75,34 +60,34 @@ def test_files_agree_with_the_scores_and_the_tables_are_made_from_them(
 
 
 @pytest.mark.slow
-def test_worker_processes_find_the_same(net: Path, pictures: Path, tmp_path: Path) -> None:
+def test_worker_processes_find_the_same(net: Path, images: Path, tmp_path: Path) -> None:
     wanted = {"scales": (2,), "degradations": ("B",)}
-    alone = run([net], pictures, tmp_path / "alone", **wanted)
-    shared = run([net], pictures, tmp_path / "shared", workers=2, **wanted)
+    alone = run([net], images, tmp_path / "alone", **wanted)
+    shared = run([net], images, tmp_path / "shared", workers=2, **wanted)
     assert [(s.image, s.model) for s in alone] == [(s.image, s.model) for s in shared]
     assert [s.psnr_whole for s in alone] == pytest.approx([s.psnr_whole for s in shared], abs=1e-3)
 
 
 @pytest.mark.slow
-def test_a_failure_in_a_worker_is_the_same_sentence(net: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_failure_in_a_worker_is_the_same_sentence(net: Path, images: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.png cannot be scored at x40: "):
-        run([net], pictures, tmp_path / "out", scales=(40,), workers=2)
+        run([net], images, tmp_path / "out", scales=(40,), workers=2)
 
 
-def test_bicubic_alone_needs_no_weights_and_a_single_picture_will_do(pictures: Path, tmp_path: Path) -> None:
-    scores = run([], pictures / "a.png", tmp_path / "out", scales=(2,), degradations=("none",))
+def test_bicubic_alone_needs_no_weights_and_a_single_image_will_do(images: Path, tmp_path: Path) -> None:
+    scores = run([], images / "a.png", tmp_path / "out", scales=(2,), degradations=("none",))
     assert [(s.dataset, s.image, s.model) for s in scores] == [("tissue", "a", BICUBIC)]
 
 
-def test_a_fixed_scale_model_at_another_scale(pictures: Path, tmp_path: Path) -> None:
+def test_a_fixed_scale_model_at_another_scale(images: Path, tmp_path: Path) -> None:
     arguments = {"scale": 2, "blocks": 1, "channels": 8}
     card = {"architecture": {"name": "edsr", "arguments": arguments}, "data": [], "scales": (2, 2)}
     path = tmp_path / "edsr.safetensors"
     weights.save(path, build("edsr", **arguments), card)
     wanted = {"scales": (2, 3.3), "degradations": ("B",)}
-    strict = [s for s in run([path], pictures, tmp_path / "a", **wanted) if s.model == "edsr"]
+    strict = [s for s in run([path], images, tmp_path / "a", **wanted) if s.model == "edsr"]
     resized = [
-        s for s in run([path], pictures, tmp_path / "b", allow_resize=True, **wanted) if s.model == "edsr"
+        s for s in run([path], images, tmp_path / "b", allow_resize=True, **wanted) if s.model == "edsr"
     ]
     assert [np.isnan(s.psnr_whole) for s in strict] == [False, True] * 2
     assert [s.through for s in resized] == [0, 2] * 2
@@ -111,14 +96,14 @@ def test_a_fixed_scale_model_at_another_scale(pictures: Path, tmp_path: Path) ->
     assert {s.weights for s in resized} == {weights.card(path).sha256[:12]}
 
 
-def test_results_are_replaced_only_when_asked(pictures: Path, tmp_path: Path) -> None:
+def test_results_are_replaced_only_when_asked(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run([], pictures, out, scales=(2,))
+    run([], images, out, scales=(2,))
     before = (out / "scores.csv").read_bytes()
     with pytest.raises(OutputError, match=r"scores\.csv exists already"):
-        run([], pictures, out, scales=(3,))
+        run([], images, out, scales=(3,))
     assert (out / "scores.csv").read_bytes() == before
-    run([], pictures, out, scales=(3,), overwrite=True)
+    run([], images, out, scales=(3,), overwrite=True)
     assert {s.scale for s in read_scores(out / "scores.csv")} == {3.0}
 
 
@@ -133,9 +118,9 @@ def test_results_are_replaced_only_when_asked(pictures: Path, tmp_path: Path) ->
     ],
 )
 def test_mistakes_are_found_before_anything_is_written(
-    wrong: dict[str, object], error: type[Exception], words: str, pictures: Path, tmp_path: Path
+    wrong: dict[str, object], error: type[Exception], words: str, images: Path, tmp_path: Path
 ) -> None:
-    arguments = {"models": [], "data": pictures, "output": tmp_path / "out", **wrong}
+    arguments = {"models": [], "data": images, "output": tmp_path / "out", **wrong}
     with pytest.raises(error, match=words) as caught:
         run(**arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
@@ -143,10 +128,10 @@ def test_mistakes_are_found_before_anything_is_written(
 
 
 def test_an_interrupt_while_the_tables_are_made_leaves_the_earlier_results(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run([], pictures, out, scales=(2,), precision="auto")
+    run([], images, out, scales=(2,), precision="auto")
     settings = json.loads((out / "settings.json").read_text())
     device = find_device("auto")
     assert settings["device"] == str(device)
@@ -158,35 +143,35 @@ def test_an_interrupt_while_the_tables_are_made_leaves_the_earlier_results(
 
     monkeypatch.setattr("histoscale.experiments.evaluate.markdown", stop)
     with pytest.raises(KeyboardInterrupt):
-        run([], pictures, out, scales=(3,), overwrite=True)
+        run([], images, out, scales=(3,), overwrite=True)
     assert (out / "scores.csv").read_bytes() == before["scores.csv"]
     assert (out / "tables.md").read_bytes() == before["tables.md"]
 
 
-def test_an_output_that_is_a_file_is_refused(pictures: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_a_file_is_refused(images: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(OutputError, match=r"out.* cannot be written: .+\.$"):
-        run([], pictures, tmp_path / "out")
+        run([], images, tmp_path / "out")
 
 
 def test_a_stopped_evaluation_is_resumed(
-    net: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
-    run([net], pictures, whole, scales=(2,))
+    run([net], images, whole, scales=(2,))
 
     def stop(share: float, stage: str) -> None:
         if (share, stage) == (0.5, "scoring"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run([net], pictures, out, scales=(2,), progress=stop)
+        run([net], images, out, scales=(2,), progress=stop)
     with pytest.raises(OutputError, match="--resume"):
-        run([net], pictures, out, scales=(2,))
+        run([net], images, out, scales=(2,))
     with pytest.raises(OutputError, match="limit"):
-        run([net], pictures, out, scales=(2,), limit=1, resume=True)
+        run([net], images, out, scales=(2,), limit=1, resume=True)
     seen: list[float] = []
-    run([net], pictures, out, scales=(2,), resume=True, progress=lambda share, _: seen.append(share))
+    run([net], images, out, scales=(2,), resume=True, progress=lambda share, _: seen.append(share))
     assert seen == [3 / 4, 1]
     for name in ("scores.csv", "settings.json", "tables.md"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()

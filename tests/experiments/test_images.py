@@ -127,8 +127,8 @@ def test_spread_takes_from_the_whole_of_each_set() -> None:
 
 def test_a_crop_scores_the_middle_only(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 255, (60, 70, 3), dtype=np.uint8)
-    for name, pixels in (("whole", picture), ("middle", picture[10:50, 15:55])):
+    image = rng.integers(0, 255, (60, 70, 3), dtype=np.uint8)
+    for name, pixels in (("whole", image), ("middle", image[10:50, 15:55])):
         Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{name}.png")
     whole, middle = (find_images(tmp_path / f"{name}.png")[0] for name in ("whole", "middle"))
     cropped, alone = plan_cases([whole], [2.0], ["B"], crop_px=40), plan_cases([middle], [2.0], ["B"])

@@ -124,6 +124,12 @@ def test_other_settings_are_not_resumed(tmp_path: Path) -> None:
     resume(folder, SETTINGS | {"scales": (4,)}, ["data"])
     with pytest.raises(OutputError, match=r"was made with scales \[2, 3\], not \[4\]"):
         resume(folder, SETTINGS | {"scales": (4,)})
+    folder.write_settings({"data": {"root": "here", "limit": None}})
+    resume(folder, {"data": {"root": "here", "limit": None}})
+    with pytest.raises(OutputError, match=r"was made with data\.limit None, not 3"):
+        resume(folder, {"data": {"root": "here", "limit": 3}}, ["data"])
+    with pytest.raises(OutputError, match=r"was made with data\.root here, not "):
+        resume(folder, {"data": "there"})
     for damaged in ("{", "[]"):
         (tmp_path / "settings.json").write_text(damaged)
         with pytest.raises(OutputError, match=r"settings\.json is missing or damaged"):

@@ -89,7 +89,7 @@ class ResultFolder(Generic[Row]):
                 "pass --overwrite to start again, or choose another folder."
             )
         for name, (before, now) in self.changes(settings).items():
-            if shared is None or name in shared:
+            if shared is None or name.partition(".")[0] in shared:
                 raise OutputError(
                     f"{self.path} was made with {name} {_shortened(before)}, not {_shortened(now)}: give the "
                     "same to resume it, --overwrite to start again, or another folder."
@@ -104,11 +104,18 @@ class ResultFolder(Generic[Row]):
         return found if isinstance(found, dict) else {}
 
     def changes(self, settings: Mapping[str, object]) -> dict[str, tuple[Any, Any]]:
-        """The settings that differ from those of an earlier run: by name, the value before and now."""
-        before = self.read_settings()
+        """The settings that differ from those of an earlier run: by name, the value before and now.
+
+        The name of a setting in a table is that of the table, a dot and its own.
+        """
         now = json.loads(json.dumps(dict(settings)))  # as they read back: a tuple is a list
-        pairs = {name: (before.get(name), now[name]) for name in settings}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        before = {name: value for name, value in self.read_settings().items() if name in now}
+        old, new = _flattened(before), _flattened(now)
+        return {
+            name: (old.get(name), new.get(name))
+            for name in dict.fromkeys([*old, *new])
+            if old.get(name) != new.get(name)
+        }
 
     def read(self) -> list[Row]:
         """The rows of a stopped run, or else of a finished one; none where there was no run.
@@ -199,6 +206,14 @@ def _as_csv(lines: Iterable[Sequence[object]]) -> str:
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
+
+
+def _flattened(settings: Mapping[str, Any], table: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = isinstance(value, dict) and value
+        flat |= _flattened(value, f"{table}{name}.") if inner else {f"{table}{name}": value}
+    return flat
 
 
 def _shortened(value: object, length: int = 60) -> str:

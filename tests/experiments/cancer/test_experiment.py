@@ -95,7 +95,7 @@ def test_other_weights_are_tested_again(again: Path, made: list[str]) -> None:
 def test_another_classifier_needs_another_folder(again: Path) -> None:
     again.write_text(again.read_text().replace("rate = 3e-3", "rate = 1e-3"))
     (again.parent / "out" / "predictions.csv").unlink()  # as after a kill before the first prediction
-    with pytest.raises(OutputError, match=r"classifier .*0\.001"):
+    with pytest.raises(OutputError, match=r"classifier\.rate 0\.003, not 0\.001"):
         cancer(again, again.parent / "out")
 
 

@@ -44,10 +44,10 @@ def contents(output: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
 
 
-def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_labels_scales_and_seeds_are_rows(models: list[str], images: Path, tmp_path: Path) -> None:
     seen: list[float] = []
-    made = run(models, pictures, tmp_path / "out", progress=lambda share, _: seen.append(share))
-    assert seen == [done / 9 for done in range(1, 10)]  # three pictures, three scales
+    made = run(models, images, tmp_path / "out", progress=lambda share, _: seen.append(share))
+    assert seen == [done / 9 for done in range(1, 10)]  # three images, three scales
     assert set(contents(tmp_path / "out")) == {SCORES, SETTINGS, TABLES}
     table = made.tables[0]
     assert list(table.rows) == ["bicubic", "edsr", "net"]
@@ -59,11 +59,11 @@ def test_labels_scales_and_seeds_are_rows(models: list[str], pictures: Path, tmp
     assert len({weights for _, _, weights in used}) == 2
 
 
-def test_resized_cells_are_there_and_marked(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    made = run(models[:2], pictures, tmp_path / "out", allow_resize=True, presets=find_presets([], [2.4, 3]))
+def test_resized_cells_are_there_and_marked(models: list[str], images: Path, tmp_path: Path) -> None:
+    made = run(models[:2], images, tmp_path / "out", allow_resize=True, presets=find_presets([], [2.4, 3]))
     assert [cell.through for cell in made.tables[0].rows["edsr"]] == [3, 3, 0, 0]
     assert "‡" in (tmp_path / "out" / "tables.md").read_text()
-    strict = run(models[:2], pictures, tmp_path / "strict", presets=find_presets([], [2.4, 3]))
+    strict = run(models[:2], images, tmp_path / "strict", presets=find_presets([], [2.4, 3]))
     assert [cell.is_empty for cell in strict.tables[0].rows["edsr"]] == [True, True, False, False]
 
 
@@ -82,58 +82,58 @@ def stopping_after(jobs_done: int) -> Callable[..., Any]:
 
 
 def test_a_stopped_comparison_goes_on_to_the_same_files(
-    models: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: list[str], images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(models, pictures, tmp_path / "whole")
+    run(models, images, tmp_path / "whole")
     out = tmp_path / "out"
     with monkeypatch.context() as patched:
         patched.setattr("histoscale.experiments.scoring.score_jobs", stopping_after(4))
         with pytest.raises(Stopped):
-            run(models, pictures, out)
+            run(models, images, out)
     assert set(contents(out)) == {PARTIAL, SETTINGS}
     with (out / PARTIAL).open("a") as torn:
         torn.write("tissue,,r,B,3.0,ed")
     with pytest.raises(OutputError, match=r"--overwrite .* --resume"):
-        run(models, pictures, out)
+        run(models, images, out)
     seen: list[float] = []
-    run(models, pictures, out, resume=True, progress=lambda share, _: seen.append(share))
+    run(models, images, out, resume=True, progress=lambda share, _: seen.append(share))
     assert seen == [done / 9 for done in range(5, 10)]
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_models_and_scales_are_added_to_a_finished_one(
-    models: list[str], pictures: Path, tmp_path: Path
+    models: list[str], images: Path, tmp_path: Path
 ) -> None:
-    run(models, pictures, tmp_path / "whole")
+    run(models, images, tmp_path / "whole")
     out = tmp_path / "out"
-    run(models[:2], pictures, out, presets=find_presets([], [2]))
-    run(models, pictures, out, resume=True)
+    run(models[:2], images, out, presets=find_presets([], [2]))
+    run(models, images, out, resume=True)
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_rows_of_other_weights_are_made_anew(
-    models: list[str], folder: Path, pictures: Path, tmp_path: Path
+    models: list[str], folder: Path, images: Path, tmp_path: Path
 ) -> None:
     one = find_presets([], [2])
-    run([f"net={folder}/a.safetensors"], pictures, tmp_path / "out", presets=find_presets([], [2, 3]))
-    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
-    run([f"net={folder}/b.safetensors"], pictures, tmp_path / "fresh", presets=one)
+    run([f"net={folder}/a.safetensors"], images, tmp_path / "out", presets=find_presets([], [2, 3]))
+    run([f"net={folder}/b.safetensors"], images, tmp_path / "out", presets=one, resume=True)
+    run([f"net={folder}/b.safetensors"], images, tmp_path / "fresh", presets=one)
     of_net = [
         [s for s in read_scores(tmp_path / name / SCORES) if s.model == "net"] for name in ("out", "fresh")
     ]
     assert of_net[0] == of_net[1]  # at x3 too, where nothing replaces the rows of the other weights
 
 
-def test_other_settings_are_not_gone_on_with(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    run(models[:1], pictures, tmp_path / "out")
+def test_other_settings_are_not_gone_on_with(models: list[str], images: Path, tmp_path: Path) -> None:
+    run(models[:1], images, tmp_path / "out")
     before = contents(tmp_path / "out")
     with pytest.raises(OutputError, match="crop_px None, not 40"):
-        run(models[:1], pictures, tmp_path / "out", crop_px=40, resume=True)
+        run(models[:1], images, tmp_path / "out", crop_px=40, resume=True)
     (tmp_path / "out" / SETTINGS).unlink()
     with pytest.raises(OutputError, match=r"settings\.json is missing"):
-        run(models[:1], pictures, tmp_path / "out", resume=True)
+        run(models[:1], images, tmp_path / "out", resume=True)
     assert contents(tmp_path / "out") == {k: v for k, v in before.items() if k != SETTINGS}
-    run(models[:1], pictures, tmp_path / "out", crop_px=40, overwrite=True)
+    run(models[:1], images, tmp_path / "out", crop_px=40, overwrite=True)
     assert json.loads((tmp_path / "out" / SETTINGS).read_text())["crop_px"] == 40
 
 
@@ -152,52 +152,52 @@ def test_mistakes_are_found_before_anything_is_written(
     error: type[Exception],
     words: str,
     models: list[str],
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
 ) -> None:
-    given = {"models": models, "data": pictures, "output": tmp_path / "out", **wrong}
+    given = {"models": models, "data": images, "output": tmp_path / "out", **wrong}
     with pytest.raises(error, match=words):
         run(**given)
     assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_scored_leaves_earlier_results_as_they_were(
-    models: list[str], pictures: Path, tmp_path: Path
+    models: list[str], images: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(InputError, match="cannot be scored at x2"):
-        run(models[:1], pictures, out, crop_px=5)
+        run(models[:1], images, out, crop_px=5)
     assert not out.exists()
-    run(models[:1], pictures, out, presets=find_presets([], [2]))
+    run(models[:1], images, out, presets=find_presets([], [2]))
     (out / "features").mkdir()
     before = contents(out)
     with pytest.raises(InputError, match="cannot be scored at x2"):
-        run(models[:1], pictures, out, crop_px=5, overwrite=True)
+        run(models[:1], images, out, crop_px=5, overwrite=True)
     assert contents(out) == before
     assert (out / "features").is_dir()
 
 
 def test_an_image_that_is_too_small_is_found_before_the_others_are_scored(
-    models: list[str], pictures: Path, tmp_path: Path
+    models: list[str], images: Path, tmp_path: Path
 ) -> None:
-    Image.new("RGB", (60, 20)).save(pictures / "z.png")
+    Image.new("RGB", (60, 20)).save(images / "z.png")
     with pytest.raises(InputError, match=r"z\.png cannot be scored at x3: .* 18 pixels.* 20 x 60"):
-        run(models[:1], pictures, tmp_path / "out", presets=find_presets([], [3]))
+        run(models[:1], images, tmp_path / "out", presets=find_presets([], [3]))
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mark_goes_with_the_weights_it_was_about(folder: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_mark_goes_with_the_weights_it_was_about(folder: Path, images: Path, tmp_path: Path) -> None:
     one = find_presets([], [2])
-    run([f"a={folder}/a.safetensors"], pictures, tmp_path / "out", presets=one, undertrained=["a"])
+    run([f"a={folder}/a.safetensors"], images, tmp_path / "out", presets=one, undertrained=["a"])
     words = [f"a={folder}/a.safetensors", f"b={folder}/b.safetensors"]
-    made = run(words, pictures, tmp_path / "out", presets=one, resume=True)
+    made = run(words, images, tmp_path / "out", presets=one, resume=True)
     assert made.tables[0].undertrained == ("a",)
-    made = run([f"a={folder}/b.safetensors"], pictures, tmp_path / "out", presets=one, resume=True)
+    made = run([f"a={folder}/b.safetensors"], images, tmp_path / "out", presets=one, resume=True)
     assert made.tables[0].undertrained == ()
 
 
-def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    run(models, pictures, tmp_path / "out", reference="edsr")
+def test_tables_come_from_the_scores_alone(models: list[str], images: Path, tmp_path: Path) -> None:
+    run(models, images, tmp_path / "out", reference="edsr")
     compare_again(tmp_path / "out" / SCORES, tmp_path / "again", [PRESET], reference="edsr")
     assert contents(tmp_path / "again") == {TABLES: contents(tmp_path / "out")[TABLES]}
     with pytest.raises(OutputError, match="exists already"):
@@ -208,9 +208,9 @@ def test_tables_come_from_the_scores_alone(models: list[str], pictures: Path, tm
 
 
 def test_earlier_versions_kept_presets_and_reference_in_another_file(
-    models: list[str], pictures: Path, tmp_path: Path
+    models: list[str], images: Path, tmp_path: Path
 ) -> None:
-    run(models, pictures, tmp_path / "out", reference="edsr")
+    run(models, images, tmp_path / "out", reference="edsr")
     before = json.loads((tmp_path / "out" / SETTINGS).read_text())
     told = {name: before.pop(name) for name in ("presets", "scales", "reference")}
     (tmp_path / "out" / SETTINGS).write_text(json.dumps(before))
@@ -219,28 +219,28 @@ def test_earlier_versions_kept_presets_and_reference_in_another_file(
     )
     made = compare_again(tmp_path / "out" / SCORES, tmp_path / "again")
     assert (made.reference, made.presets[0].scales) == ("edsr", PRESET.scales)
-    run(models, pictures, tmp_path / "out", reference="edsr", resume=True)
+    run(models, images, tmp_path / "out", reference="edsr", resume=True)
     assert not (tmp_path / "out" / "tables.json").exists()
 
 
-def test_latex_is_written_where_it_is_asked_for(models: list[str], pictures: Path, tmp_path: Path) -> None:
-    write_latex(run(models[:1], pictures, tmp_path / "out"), tmp_path / "out")
+def test_latex_is_written_where_it_is_asked_for(models: list[str], images: Path, tmp_path: Path) -> None:
+    write_latex(run(models[:1], images, tmp_path / "out"), tmp_path / "out")
     text = (tmp_path / "out" / "tables.tex").read_text()
     assert text.count("\\begin{table}") == 2
     assert "\\multicolumn{2}{c}{$\\times$2.4}" in text
 
 
-def test_an_output_that_is_a_file_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_a_file_is_refused(models: list[str], images: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(
         OutputError, match=r"^The folder .*out cannot be written: a file is in the way of .*out\.$"
     ):
-        run(models, pictures, tmp_path / "out")
+        run(models, images, tmp_path / "out")
 
 
-def test_a_folder_in_use_is_refused(models: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_refused(models: list[str], images: Path, tmp_path: Path) -> None:
     with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
-        run(models, pictures, tmp_path / "out")
+        run(models, images, tmp_path / "out")
 
 
 @pytest.fixture
@@ -312,11 +312,11 @@ def test_replaced_results_take_no_features_of_earlier_ones(folder: Path, large: 
     assert made.distances == run_frechet(words, large, tmp_path / "new", presets=[FRECHET]).distances
 
 
-def test_missing_features_are_said_before_the_work(models: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_missing_features_are_said_before_the_work(models: list[str], images: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="inception need"):
         run(
             models,
-            pictures,
+            images,
             tmp_path / "out",
             presets=[PRESETS["table3"]],
             features=FeatureChoice("inception"),
@@ -325,6 +325,6 @@ def test_missing_features_are_said_before_the_work(models: list[str], pictures: 
 
 
 def test_features_that_no_preset_wants_are_not_missed(
-    models: list[str], pictures: Path, tmp_path: Path
+    models: list[str], images: Path, tmp_path: Path
 ) -> None:
-    assert run(models, pictures, tmp_path / "out", features=FeatureChoice("inception")).distances == ()
+    assert run(models, images, tmp_path / "out", features=FeatureChoice("inception")).distances == ()

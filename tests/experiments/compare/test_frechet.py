@@ -1,4 +1,4 @@
-"""Frechet distances of methods: those of the pictures they make, a column at a time, and back from CSV."""
+"""Frechet distances of methods: those of the images they make, a column at a time, and back from CSV."""
 
 import math
 from dataclasses import replace
@@ -34,9 +34,9 @@ def extractor() -> FeatureExtractor:
 
 
 def jobs_of(
-    pictures: Path, words: list[str], scales: tuple[float, ...], allow_resize: bool = False
+    images: Path, words: list[str], scales: tuple[float, ...], allow_resize: bool = False
 ) -> list[ScoringJob]:
-    cases = plan_cases(find_images(pictures), scales, ["B"])
+    cases = plan_cases(find_images(images), scales, ["B"])
     return plan_jobs(cases, read_methods(words), allow_resize)
 
 
@@ -46,15 +46,15 @@ def measured(jobs: list[ScoringJob], path: Path, patch_px: int = PATCH_PX) -> li
     return list(measure(jobs, store))
 
 
-def test_distances_are_those_of_the_pictures(
-    pictures: Path, folder: Path, tmp_path: Path, extractor: FeatureExtractor
+def test_distances_are_those_of_the_images(
+    images: Path, folder: Path, tmp_path: Path, extractor: FeatureExtractor
 ) -> None:
     source = str(folder / "a.safetensors")
-    found = measured(jobs_of(pictures, [f"mine={source}"], (2.0, 2.5)), tmp_path / "features")
+    found = measured(jobs_of(images, [f"mine={source}"], (2.0, 2.5)), tmp_path / "features")
     assert [(one.scale, one.model) for one in found] == [
         (scale, model) for scale in (2.0, 2.5) for model in ("bicubic", "mine")
     ]
-    pairs = [make_pair(read_rgb(record.path), 2.5, "B") for record in find_images(pictures)]
+    pairs = [make_pair(read_rgb(record.path), 2.5, "B") for record in find_images(images)]
     models = {"mine": weights.load(source)}
     made = [list(upscale_each(lr, truth.shape[:2], models)) for lr, truth in pairs]
     for place, one in enumerate(found[2:]):
@@ -65,28 +65,28 @@ def test_distances_are_those_of_the_pictures(
     assert found[0].distance > 0
 
 
-def test_only_what_a_model_makes_itself_is_measured(pictures: Path, folder: Path, tmp_path: Path) -> None:
-    jobs = jobs_of(pictures, [f"edsr={folder / 'edsr-x2.safetensors'}"], (1.5, 2.0), allow_resize=True)
+def test_only_what_a_model_makes_itself_is_measured(images: Path, folder: Path, tmp_path: Path) -> None:
+    jobs = jobs_of(images, [f"edsr={folder / 'edsr-x2.safetensors'}"], (1.5, 2.0), allow_resize=True)
     found = [(one.scale, one.model) for one in measured(jobs, tmp_path / "features")]
     assert found == [(1.5, "bicubic"), (2.0, "bicubic"), (2.0, "edsr")]
 
 
-def test_too_few_patches_have_no_distance(pictures: Path, tmp_path: Path) -> None:
-    (found,) = measured(jobs_of(pictures, [], (2.0,)), tmp_path / "features", patch_px=20)
+def test_too_few_patches_have_no_distance(images: Path, tmp_path: Path) -> None:
+    (found,) = measured(jobs_of(images, [], (2.0,)), tmp_path / "features", patch_px=20)
     assert (math.isnan(found.distance), found.n) == (True, 3 * 2 * 3)
     assert "| bicubic | - |" in frechet_markdown([found])
 
 
 def test_features_are_missing_until_they_are_kept_and_again_of_other_weights(
-    pictures: Path, folder: Path, tmp_path: Path
+    images: Path, folder: Path, tmp_path: Path
 ) -> None:
     store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
-    (job, *_) = jobs_of(pictures, [f"net={folder / 'a.safetensors'}"], (2.0,))
+    (job, *_) = jobs_of(images, [f"net={folder / 'a.safetensors'}"], (2.0,))
     assert store.missing(job) == {"bicubic", "net"}
     list(score_jobs([job], ALONE, store.watch))
     assert store.missing(job) == set()
     kept = store.read(job)["net"]
-    (other, *_) = jobs_of(pictures, [f"net={folder / 'b.safetensors'}"], (2.0,))
+    (other, *_) = jobs_of(images, [f"net={folder / 'b.safetensors'}"], (2.0,))
     assert store.missing(other) == {"net"}
     list(score_jobs([other], ALONE, store.watch))
     assert np.array_equal(store.read(job)["net"], kept)
@@ -95,9 +95,9 @@ def test_features_are_missing_until_they_are_kept_and_again_of_other_weights(
     assert replace(store, scales=frozenset({3.0})).missing(job) == set()
 
 
-def test_damaged_features_are_made_again(pictures: Path, tmp_path: Path) -> None:
+def test_damaged_features_are_made_again(images: Path, tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
-    (job, *_) = jobs_of(pictures, [], (2.0,))
+    (job, *_) = jobs_of(images, [], (2.0,))
     list(score_jobs([job], ALONE, store.watch))
     whole = store.read(job)["bicubic"]
     (file,) = (tmp_path / "features").rglob("*.npz")
@@ -108,16 +108,16 @@ def test_damaged_features_are_made_again(pictures: Path, tmp_path: Path) -> None
         assert np.array_equal(store.read(job)["bicubic"], whole)
 
 
-def test_features_that_cannot_be_written_are_one_sentence(pictures: Path, tmp_path: Path) -> None:
+def test_features_that_cannot_be_written_are_one_sentence(images: Path, tmp_path: Path) -> None:
     (tmp_path / "features").write_text("mine")
     store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
     with pytest.raises(OutputError, match=r"features.* cannot be written: .*\.$"):
-        list(score_jobs(jobs_of(pictures, [], (2.0,)), ALONE, store.watch))
+        list(score_jobs(jobs_of(images, [], (2.0,)), ALONE, store.watch))
 
 
-def test_a_stopped_job_keeps_no_features(pictures: Path, tmp_path: Path) -> None:
+def test_a_stopped_job_keeps_no_features(images: Path, tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "features", frozenset({2.0}), FEATURES)
-    (job, *_) = jobs_of(pictures, [], (2.0,))
+    (job, *_) = jobs_of(images, [], (2.0,))
     lr, truth = make_pair(read_rgb(job.case.record.path), 2.0, "B")
     watched = store.watch(job, truth, upscale_each(lr, truth.shape[:2], {}))
     next(watched)

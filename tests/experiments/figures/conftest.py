@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from histoscale import weights
 from histoscale.data.manifest import find_images
 from histoscale.experiments.figures.crops import open_scene, pair_of
 from histoscale.experiments.figures.figure import Example, Material, Models
 from histoscale.experiments.methods import read_methods
-from histoscale.models.catalog import build
+from tests.small import write_weights
 
 ISTE = {"blocks": 1, "channels": 8, "width": 8, "hidden": 8}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,15 +31,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """``LABEL=WEIGHTS`` of each of `MODELS`, by label."""
     folder = tmp_path_factory.mktemp("weights")
     for seed, (label, (name, arguments)) in enumerate(MODELS.items()):
-        torch.manual_seed(seed)
-        scale = arguments.get("scale")
-        card = {
-            "architecture": {"name": name, "arguments": arguments},
-            "data": [],
-            "scales": (scale or 1, scale or 4),
-            "budget": {"steps": 1200, "clock": "core"},
-        }
-        weights.save(folder / f"{label}.safetensors", build(name, **arguments), card)
+        write_weights(folder / f"{label}.safetensors", name, seed, **arguments)
     return {label: f"{label}={folder}/{label}.safetensors" for label in MODELS}
 
 

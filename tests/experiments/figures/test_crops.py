@@ -19,7 +19,7 @@ def test_the_window_is_the_one_that_trying_each_finds() -> None:
     assert Window(*found).of(image).shape == (5, 5, 3)
 
 
-def test_a_window_as_large_as_the_picture() -> None:
+def test_a_window_as_large_as_the_image() -> None:
     assert strongest_edges(np.zeros((6, 6, 3), np.uint8), 6) == (0, 0, 6)
 
 

@@ -23,13 +23,13 @@ def step(width: int = 300) -> np.ndarray:
     return image
 
 
-def test_a_step_is_a_line_of_edges_and_a_flat_picture_has_none() -> None:
+def test_a_step_is_a_line_of_edges_and_a_flat_image_has_none() -> None:
     found = edges(step())
     assert found[10:-10].sum(axis=1).tolist() == [1] * 260
     assert not edges(np.full((40, 40, 3), 90, np.uint8)).any()
 
 
-def test_a_group_measures_middles_and_leaves_small_pictures_out() -> None:
+def test_a_group_measures_middles_and_leaves_small_images_out() -> None:
     flat = np.full((256, 256, 3), 90, np.uint8)
     group = group_of("some", [flat, step(), np.zeros((255, 400, 3), np.uint8)])
     assert [image.shape for image in group.images] == [(256, 256, 3)] * 2

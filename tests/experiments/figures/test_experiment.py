@@ -66,7 +66,7 @@ def alone(words: dict[str, str], data: Path, tmp_path_factory: pytest.TempPathFa
     return drawn([words["edsr"]], data, tmp_path_factory.mktemp("alone"))
 
 
-def test_the_page_shows_every_picture_beside_it(full: Page) -> None:
+def test_the_page_shows_every_image_beside_it(full: Page) -> None:
     out, text = full.folder, full.text
     assert {path.name for path in out.iterdir()} == {INDEX, *shown(text)}
     assert len(shown(text)) == 2 + 1 + 2 + 1 + 2 + 2  # Figs. 6 to 10 and the gallery
@@ -75,11 +75,11 @@ def test_the_page_shows_every_picture_beside_it(full: Page) -> None:
     assert "http" not in text
     assert re.findall(r'href="#([\w-]+)"', text) == re.findall(r'<h2 id="([\w-]+)"', text)
     for name in shown(text):
-        with Image.open(out / name) as picture:
-            assert re.split(r" \(|;", picture.info["Description"])[0] in text
+        with Image.open(out / name) as image:
+            assert re.split(r" \(|;", image.info["Description"])[0] in text
             width = re.search(rf'src="{name}" width="(\d+)"', text)
             assert width is not None
-            assert abs(picture.width / 2 - int(width[1])) <= 1
+            assert abs(image.width / 2 - int(width[1])) <= 1
 
 
 def test_weights_are_named_by_digest(alone: Page) -> None:
@@ -126,8 +126,8 @@ def test_a_page_is_replaced_with_all_that_it_showed(
 def test_a_label_is_escaped(words: dict[str, str], data: Path, tmp_path: Path) -> None:
     odd = tmp_path / "a<b>&c"
     odd.mkdir()
-    with Image.open(data / "a1.png") as picture:
-        picture.save(odd / "a<i>.png")
+    with Image.open(data / "a1.png") as image:
+        image.save(odd / "a<i>.png")
     text = draw([words["edsr"]], odd, tmp_path / "out")
     assert "a&lt;b&gt;&amp;c a&lt;i&gt;: 64" in text
     assert "a<i>" not in text

@@ -32,7 +32,7 @@ def test_every_pixel_is_a_square_of_whole_screen_pixels(tmp_path: Path) -> None:
         assert np.array_equal(sheet[GAP_PX : GAP_PX + 384, left : left + 384], expected)
 
 
-def test_small_pictures_are_shown_large_enough_for_their_titles() -> None:
+def test_small_images_are_shown_large_enough_for_their_titles() -> None:
     figure = draw_sheet([[Panel(noise(64), "a title", "a note")]], 64)
     assert figure.get_size_inches()[0] * DPI == pytest.approx(384 + 2 * GAP_PX)
     figure = draw_sheet([[Panel(noise(64), "a very long title that does not fit")]], 64)

@@ -42,7 +42,7 @@ model = {{ name = "liif", arguments = {{ blocks = 1, channels = 4, width = 8 }} 
 
 @pytest.fixture(scope="session")
 def study_in() -> Callable[[Path], Path]:
-    """Writes a study: a fixed-scale and an arbitrary-scale method, two seeds, three pictures."""
+    """Writes a study: a fixed-scale and an arbitrary-scale method, two seeds, three images."""
     return write_study
 
 
