@@ -1,4 +1,4 @@
-"""``histoscale cancer`` as a person meets it."""
+"""``histoscale cancer`` at the command line."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``histoscale compare`` as a person meets it."""
+"""``histoscale compare`` at the command line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``histoscale evaluate`` as a person meets it."""
+"""``histoscale evaluate`` at the command line."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

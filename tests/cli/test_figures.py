@@ -1,4 +1,4 @@
-"""``histoscale figures`` as a person meets it."""
+"""``histoscale figures`` at the command line."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``histoscale frechet`` as a person types it."""
+"""``histoscale frechet`` at the command line."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def run(*words: str | Path) -> Result:
     return CliRunner().invoke(app, ["frechet", *map(str, words)])
 
 
-def test_says_distance_features_and_n(folders: tuple[Path, Path]) -> None:
+def test_the_line_states_distance_features_and_n(folders: tuple[Path, Path]) -> None:
     found = run(*folders, "--patch", "32", "--device", "cpu")
     assert found.exit_code == 0, found.output
     assert found.stdout.endswith("histoscale-tissue features, n = 81 patches of 32 px.\n")

@@ -1,4 +1,4 @@
-"""``histoscale glands`` as a person meets it."""
+"""``histoscale glands`` at the command line."""
 
 from pathlib import Path
 from typing import Any

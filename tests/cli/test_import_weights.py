@@ -1,4 +1,4 @@
-"""``histoscale import-weights`` as a person types it."""
+"""``histoscale import-weights`` at the command line."""
 
 from pathlib import Path
 

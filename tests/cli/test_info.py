@@ -1,4 +1,4 @@
-"""``histoscale info`` as a person meets it."""
+"""``histoscale info`` at the command line."""
 
 import json
 from pathlib import Path

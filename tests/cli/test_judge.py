@@ -1,4 +1,4 @@
-"""``histoscale judge`` as a person meets it."""
+"""``histoscale judge`` at the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def test_scores_need_no_task(tmp_path: Path) -> None:
     assert "leave out --task-model." in " ".join(result.stderr.replace("│", " ").split())
 
 
-def test_a_mistake_is_the_persons(image: Path, tmp_path: Path) -> None:
+def test_an_error_of_the_task_names_its_line(image: Path, tmp_path: Path) -> None:
     task = tmp_path / "wrong.py"
     task.write_text("def predict(image, sample):\n    return image.median()\n")
     result = call("--task-model", f"{task}:predict", "--data", image, "-o", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""``histoscale models`` as a person meets it."""
+"""``histoscale models`` at the command line."""
 
 from pathlib import Path
 

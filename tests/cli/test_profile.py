@@ -1,4 +1,4 @@
-"""``histoscale profile`` as a person meets it; the measurements themselves are made elsewhere."""
+"""``histoscale profile`` at the command line, without real measurements."""
 
 import json
 from collections.abc import Callable

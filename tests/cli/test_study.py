@@ -1,4 +1,4 @@
-"""``histoscale study`` as a person meets it; its trainings are finished, so that nothing is trained here."""
+"""``histoscale study`` at the command line, with trainings that are finished already."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``histoscale tile`` as a person meets it."""
+"""``histoscale tile`` at the command line."""
 
 from pathlib import Path
 from typing import Any

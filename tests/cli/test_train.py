@@ -1,4 +1,4 @@
-"""``histoscale train`` as a person meets it."""
+"""``histoscale train`` at the command line."""
 
 import json
 from pathlib import Path

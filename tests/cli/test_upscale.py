@@ -1,4 +1,4 @@
-"""``histoscale upscale`` as a person meets it."""
+"""``histoscale upscale`` at the command line."""
 
 import json
 import os

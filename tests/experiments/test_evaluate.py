@@ -1,7 +1,8 @@
-"""The verb: weights and a folder in, three files out that agree with each other; refusals before any work."""
+"""Evaluation: three files that agree with each other, resuming, and errors before any work."""
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from histoscale.experiments.evaluate import evaluate, markdown, summarise
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.methods import BICUBIC
 from histoscale.experiments.scoring import Score, read_scores
-from histoscale.models.catalog import build
 from histoscale.resources import Compute, find_device, find_precision
-from tests.small import TINY, write_images, write_weights
+from tests.small import write_images
 
 OF_IMAGES = ("sets", "split", "degradations", "limit", "crop_px")
 OF_COMPUTE = ("device", "precision", "workers")
@@ -31,10 +31,12 @@ def run(models: list[Any], data: Path, output: Path, **options: Any) -> list[Sco
     return evaluate(models, ImageSelection(data, **images), output, compute=Compute(**compute), **options)
 
 
-@pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny untrained weights, away enough from bicubic to be told from it."""
-    return write_weights(tmp_path_factory.mktemp("weights") / "net.safetensors", "iste-fast", **TINY)
+@pytest.fixture
+def net(folder: Path, tmp_path: Path) -> Path:
+    """Weights called net."""
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(folder / f"a{suffix}", tmp_path / f"net{suffix}")
+    return tmp_path / "net.safetensors"
 
 
 @pytest.fixture
@@ -79,15 +81,12 @@ def test_bicubic_alone_needs_no_weights_and_a_single_image_will_do(images: Path,
     assert [(s.dataset, s.image, s.model) for s in scores] == [("tissue", "a", BICUBIC)]
 
 
-def test_a_fixed_scale_model_at_another_scale(images: Path, tmp_path: Path) -> None:
-    arguments = {"scale": 2, "blocks": 1, "channels": 8}
-    card = {"architecture": {"name": "edsr", "arguments": arguments}, "data": [], "scales": (2, 2)}
-    path = tmp_path / "edsr.safetensors"
-    weights.save(path, build("edsr", **arguments), card)
+def test_a_fixed_scale_model_at_another_scale(folder: Path, images: Path, tmp_path: Path) -> None:
+    path = folder / "edsr-x2.safetensors"
     wanted = {"scales": (2, 3.3), "degradations": ("B",)}
-    strict = [s for s in run([path], images, tmp_path / "a", **wanted) if s.model == "edsr"]
+    strict = [s for s in run([path], images, tmp_path / "a", **wanted) if s.model == "edsr-x2"]
     resized = [
-        s for s in run([path], images, tmp_path / "b", allow_resize=True, **wanted) if s.model == "edsr"
+        s for s in run([path], images, tmp_path / "b", allow_resize=True, **wanted) if s.model == "edsr-x2"
     ]
     assert [np.isnan(s.psnr_whole) for s in strict] == [False, True] * 2
     assert [s.through for s in resized] == [0, 2] * 2
@@ -270,7 +269,7 @@ def test_columns_are_in_order_of_scale(scores: list[Score]) -> None:
     assert header == "| images | n | degradation | model | x1.5 | x2 |"
 
 
-def test_what_was_resized_is_marked(scores: list[Score]) -> None:
+def test_resized_images_are_marked(scores: list[Score]) -> None:
     scores += [replace(score(i, "edsr", 31.0, prep), through=4) for i, prep in (("a", "FFPE"), ("b", "FFPE"))]
     lines = markdown(scores).splitlines()
     assert "| monuseg, FFPE | 2 | B | edsr | 31.00 (+0.00)†‡ |" in lines

@@ -1,4 +1,4 @@
-"""Distances between images: cut, streamed, refused, and larger the worse the image is."""
+"""Distances between sets of images: patches, errors, and a larger distance for worse images."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The protocol of one case: sizes, crops, both protocols treated alike, refusals."""
+"""The protocol of one case: sizes, crops, bicubic treated as models, errors."""
 
 import math
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_sizes_are_the_papers(side: int, scale: float, lr: int, hr: int) -> None
     assert np.array_equal(truth, image[:hr, :hr])
 
 
-def test_the_degradation_chosen_is_the_one_used() -> None:
+def test_the_chosen_degradation_is_used() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     contrast = [float(make_pair(image, 4, kind)[0].std()) for kind in ("none", "B", "C")]
     assert contrast[0] > contrast[1] > contrast[2]
@@ -70,7 +70,7 @@ def test_scores_bicubic_first_and_then_every_model(record: ImageRecord) -> None:
     assert (bicubic.dataset, bicubic.prep, bicubic.image, bicubic.scale) == ("made", "none", "a", 2.0)
 
 
-def test_both_protocols_take_bicubic_as_they_take_models(record: ImageRecord) -> None:
+def test_both_protocols_treat_bicubic_as_models(record: ImageRecord) -> None:
     class OurBicubic(SuperResolver):
         def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
             from histoscale.imaging.resize import bicubic_resize

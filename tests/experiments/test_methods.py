@@ -1,4 +1,4 @@
-"""Words of the command line to rows: labels, seeds, scales, and what cannot be one row."""
+"""Rows from arguments of the command line: labels, seeds, scales, and weights that cannot share a row."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from histoscale.experiments.methods import (
         ("out/a=b.safetensors", "a=b", "out/a=b.safetensors"),
     ],
 )
-def test_words(word: str, name: str, source: str) -> None:
+def test_labels_seeds_and_weights_are_parsed(word: str, name: str, source: str) -> None:
     assert parse(word) == (name, source)
     assert label_of(name) == name.split("#", maxsplit=1)[0]
 
@@ -59,7 +59,7 @@ def test_one_label_is_one_member_a_seed_and_one_file_a_scale(folder: Path) -> No
         (["bicubic={}/a.safetensors"], "Bicubic is in every comparison"),
     ],
 )
-def test_what_cannot_be_one_row(folder: Path, words: list[str], sentence: str) -> None:
+def test_weights_that_cannot_be_one_row(folder: Path, words: list[str], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as caught:
         read_methods([word.format(folder) for word in words])
     assert "\n" not in str(caught.value)

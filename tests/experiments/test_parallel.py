@@ -1,4 +1,4 @@
-"""Jobs side by side: results come, errors come, and nobody waits for a dead process."""
+"""Jobs in parallel: results, errors and killed processes."""
 
 import os
 import signal
@@ -27,6 +27,6 @@ def test_an_error_comes_as_it_is() -> None:
         list(run_jobs(double, [-1], 2))
 
 
-def test_a_killed_process_is_told() -> None:
+def test_a_killed_process_is_an_error() -> None:
     with pytest.raises(HistoscaleError, match="killed"):
         list(run_jobs(double, [0], 2))

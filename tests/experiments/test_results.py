@@ -1,4 +1,4 @@
-"""Rows in CSV files: exact, added to, and read although the last one is torn."""
+"""Rows in CSV files are exact and can be appended; an incomplete last row is skipped."""
 
 import math
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def test_no_rows_are_a_heading(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "rows.csv", Tuple) == []
 
 
-def test_a_torn_line_is_passed_over(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_skipped(tmp_path: Path) -> None:
     rows, path = [Tuple("a", True, 0.25), Tuple("b", False, 12.5)], tmp_path / "rows.csv"
     path.write_text(rows_as_text(Tuple, rows)[:-3])
     assert read_rows(path, Tuple) == rows[:1]

@@ -1,4 +1,4 @@
-"""Means over seeds, spreads, tests and recovered shares against figures worked out by hand."""
+"""Means over seeds, spreads, tests and recovered shares, compared with figures computed by hand."""
 
 import math
 import statistics
@@ -33,7 +33,7 @@ def test_each_image_has_the_mean_over_the_seeds(grid: Grid[str, str]) -> None:
     assert (grid.rows, grid.columns, grid.seeds("b")) == (("a", "b", "c"), ("x2",), [1, 2])
 
 
-def test_what_was_not_measured_has_no_figure(grid: Grid[str, str]) -> None:
+def test_a_cell_that_was_not_measured_has_no_figure(grid: Grid[str, str]) -> None:
     assert grid.by_image("c", "x2") == {"p": 1.0, "r": 3.0}
     assert grid.by_image("a", "x3") == {}
     assert math.isnan(grid.mean("a", "x3"))
@@ -59,13 +59,13 @@ def test_p_values_are_corrected_together(grid: Grid[str, str]) -> None:
     assert list(found) == ["a", "c"]
 
 
-def test_figures_that_there_are_none_of() -> None:
+def test_missing_figures_are_nan() -> None:
     assert math.isnan(mean([]))
     assert math.isnan(deviation([1.0]))
     assert math.isnan(deviation([1.0, math.inf]))
 
 
-def test_a_share_is_recovered_only_of_what_was_lost() -> None:
+def test_a_share_is_recovered_only_of_a_loss() -> None:
     assert recovered(0.8, 0.9, 0.7) == pytest.approx(0.5)
     assert math.isnan(recovered(0.8, 0.7, 0.7))
     assert recovered(15.0, 10.0, 20.0, smaller_is_better=True) == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Patches of two kinds that a small ResNet tells apart in seconds, as a list and in PCam's layout."""
+"""Patches of two kinds that a small ResNet distinguishes in seconds, as a list and in PCam's layout."""
 
 import shutil
 from pathlib import Path
@@ -88,7 +88,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def again(finished: Path, tmp_path: Path) -> Path:
-    """The run file of a finished run, whose ``out`` beside it may be gone on with."""
+    """The run file of a finished run, whose ``out`` beside it may be resumed."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     return tmp_path / "small.toml"
 

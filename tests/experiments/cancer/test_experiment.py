@@ -1,4 +1,4 @@
-"""The whole command on small patches: its table, going on, adding a model, and what is refused."""
+"""The whole command on small patches: tables, resuming, adding a model, and errors."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from histoscale.experiments.cancer.experiment import cancer, cancer_again
 from histoscale.experiments.cancer.predictions import Prediction
 from histoscale.experiments.downstream.settings import SettingImages
 from histoscale.experiments.results import read_rows
-from histoscale.files import lock
 
 pytest.importorskip("monai", reason="MONAI is not installed")
 
@@ -97,15 +96,6 @@ def test_another_classifier_needs_another_folder(again: Path) -> None:
     (again.parent / "out" / "predictions.csv").unlink()  # as after a kill before the first prediction
     with pytest.raises(OutputError, match=r"classifier\.rate 0\.003, not 0\.001"):
         cancer(again, again.parent / "out")
-
-
-def test_a_locked_folder_is_refused(again: Path, made: list[str]) -> None:
-    with (
-        lock(again.parent / "out"),
-        pytest.raises(OutputError, match=r"Another run .*out: wait"),
-    ):
-        cancer(again, again.parent / "out")
-    assert not made
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_an_uncertain_loss_has_no_interval() -> None:
     assert math.isnan(bicubic.low)
 
 
-def test_markdown_says_what_was_learnt_from() -> None:
+def test_markdown_names_the_training_images_of_models() -> None:
     settings = [Setting(name, "", "glas train (95 images)" if name == "iste" else "") for name in RIGHT]
     tables = results_of(predictions(), "iste", 100)
     text = markdown(tables, settings)

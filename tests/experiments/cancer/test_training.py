@@ -1,4 +1,4 @@
-"""The classifier learns, and a training that was stopped ends as one that was not."""
+"""The classifier learns, and a training that was stopped ends as an uninterrupted one."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def training(run: CancerRun, patches: dict[str, Patches], folder: Path, **change
     return Training(table, "striped", 1, patches["train"], patches["val"], folder, CPU, "fp32")
 
 
-def test_stripes_are_learnt(run: CancerRun, tmp_path: Path) -> None:
+def test_the_classifier_learns_stripes(run: CancerRun, tmp_path: Path) -> None:
     patches = open_list(run.data)
     network = training(run, patches, tmp_path / "t", steps=30, validate_every=15).run()
     said = probabilities(network, patches["test"], "striped", CPU, "fp32")
@@ -36,7 +36,7 @@ def test_stripes_are_learnt(run: CancerRun, tmp_path: Path) -> None:
     assert (tmp_path / "t" / "curves.png").stat().st_size > 1000
 
 
-def test_one_that_was_stopped_ends_as_one_that_was_not(run: CancerRun, tmp_path: Path) -> None:
+def test_a_stopped_training_ends_as_an_uninterrupted_one(run: CancerRun, tmp_path: Path) -> None:
     patches = open_list(run.data)
     whole = training(run, patches, tmp_path / "whole", steps=4).run()
 
@@ -74,7 +74,7 @@ def test_the_classifier_is_he_et_al() -> None:
     assert network(torch.zeros(2, 3, 48, 48)).shape == (2, 1)
 
 
-def test_turns_keep_the_pixels() -> None:
+def test_rotations_keep_the_pixels() -> None:
     batch = torch.rand(16, 3, 6, 6)
     turned = augment(batch, 0.0, torch.Generator().manual_seed(0))
     assert not torch.equal(turned, batch)

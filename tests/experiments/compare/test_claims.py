@@ -1,4 +1,4 @@
-"""The paper's claims, put to scores in which it is known whether they hold."""
+"""The paper's claims, checked on scores for which the verdict is known."""
 
 import math
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_one_image_tests_nothing(scored: Scored) -> None:
     ]
 
 
-def test_absent_rows_are_said_and_nothing_else(scored: Scored) -> None:
+def test_absent_rows_are_named(scored: Scored) -> None:
     claims = check_claims(grids_of([*row(scored, "liif", 0.0), *row(scored, "iste-plus", 1.0)]))
     assert {claim.verdict for claim in claims} == {"not in this run"}
     absent = {claim.table: claim.where for claim in claims}
@@ -124,7 +124,7 @@ def test_only_rivals_of_the_paper_count_and_only_at_scales_they_make(scored: Sco
 
 
 @pytest.mark.parametrize(("above", "verdict"), [(1.0, "holds"), (-1.0, "does not hold")])
-def test_the_one_cell_that_the_paper_does_not_win(scored: Scored, above: float, verdict: str) -> None:
+def test_the_one_cell_in_which_the_paper_is_not_best(scored: Scored, above: float, verdict: str) -> None:
     about = {"scale": 8.0, "dataset": "tma"}
     scores = [*row(scored, "itsrn", above, **about), *row(scored, "iste", 0.0, -1.0, **about)]
     claims = check_claims(grids_of(scores))

@@ -1,4 +1,4 @@
-"""Scores that make a comparison, and those that do not; the texts made from them."""
+"""Valid and invalid scores of a comparison, and the texts made from them."""
 
 import math
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_no_such_reference(scores: list[Score]) -> None:
         (lambda s: [replace(one, scale=3.0) for one in s], r"no scores at x2: choose among x3\."),
     ],
 )
-def test_scores_that_do_not_go_together(
+def test_scores_of_different_comparisons_are_refused(
     scores: list[Score], spoil: Callable[[list[Score]], list[Score]], words: str
 ) -> None:
     with pytest.raises(DataError, match=words) as caught:
@@ -63,7 +63,7 @@ def test_scores_that_do_not_go_together(
     assert "\n" not in str(caught.value)
 
 
-def test_seeded_and_unseeded_scores_are_no_row(scores: list[Score]) -> None:
+def test_scores_with_and_without_seeds_are_not_one_row(scores: list[Score]) -> None:
     with pytest.raises(ConfigError, match="Row iste has models with and without a seed"):
         compared([*scores, *(replace(s, model="iste#2") for s in scores[:3])], [ONE])
 
@@ -94,7 +94,7 @@ def test_markdown(comparison: Comparison) -> None:
     assert any(line.startswith(claim) for line in lines)
 
 
-def test_the_overview_is_the_beginning_of_it_all(comparison: Comparison) -> None:
+def test_the_overview_comes_first(comparison: Comparison) -> None:
     assert markdown(comparison).startswith(overview(comparison).rstrip())
     assert "### Tests against" not in overview(comparison)
 
@@ -127,7 +127,7 @@ def test_latex(comparison: Comparison) -> None:
     assert not set("±‡×é") & set(latex(comparison))
 
 
-def test_out_of_distribution_is_said(scores: list[Score]) -> None:
+def test_columns_out_of_distribution_are_marked(scores: list[Score]) -> None:
     made = compared([replace(score, scale=6.0) for score in scores], [PRESETS["table1"]], "iste")
     assert "x6 PSNR (out)" in markdown(made)
     assert "x4 PSNR |" in markdown(made)

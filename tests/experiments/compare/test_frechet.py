@@ -1,4 +1,4 @@
-"""Frechet distances of methods: those of the images they make, a column at a time, and back from CSV."""
+"""Frechet distances of the methods' images, column by column, and their CSV."""
 
 import math
 from dataclasses import replace
@@ -65,7 +65,9 @@ def test_distances_are_those_of_the_images(
     assert found[0].distance > 0
 
 
-def test_only_what_a_model_makes_itself_is_measured(images: Path, folder: Path, tmp_path: Path) -> None:
+def test_only_scales_that_a_model_makes_itself_are_measured(
+    images: Path, folder: Path, tmp_path: Path
+) -> None:
     jobs = jobs_of(images, [f"edsr={folder / 'edsr-x2.safetensors'}"], (1.5, 2.0), allow_resize=True)
     found = [(one.scale, one.model) for one in measured(jobs, tmp_path / "features")]
     assert found == [(1.5, "bicubic"), (2.0, "bicubic"), (2.0, "edsr")]

@@ -1,4 +1,4 @@
-"""Cells, tests and the best of a column against figures worked out by hand."""
+"""Cells, tests and the best of a column, compared with figures computed by hand."""
 
 import math
 import statistics
@@ -93,13 +93,13 @@ def test_seeds_are_averaged_image_by_image_before_the_test(scored: Scored) -> No
     assert against.test.p == pytest.approx(stats.ttest_rel(both, LOW).pvalue)
 
 
-def test_what_prints_the_same_is_best_together(scored: Scored) -> None:
+def test_equal_printed_figures_are_best_together(scored: Scored) -> None:
     rows = [scored(model, i, p) for model, p in (("a", 30.001), ("b", 30.002), ("c", 29.9)) for i in IMAGES]
     made = table(rows, reference="c")
     assert [label for label, cells in made.rows.items() if cells[0].is_best] == ["a", "b"]
 
 
-def test_tables_of_any_scale_leave_out_what_does_not_make_each(scored: Scored) -> None:
+def test_tables_of_any_scale_leave_out_rows_that_lack_a_scale(scored: Scored) -> None:
     scales = PRESETS["table2"].scales
     rows = [scored(model, i, 30, scale) for model in ("bicubic", "liif") for i in IMAGES for scale in scales]
     rows += [scored("edsr", i, 30, scale, through=4) for i in IMAGES for scale in scales]

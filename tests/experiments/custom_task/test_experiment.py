@@ -1,4 +1,4 @@
-"""A task judged from end to end, resumed, and what is refused."""
+"""A custom task from start to end, resumed, and its errors."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -13,7 +13,6 @@ from histoscale.experiments.custom_task.experiment import judge as judge_selecti
 from histoscale.experiments.custom_task.report import TaskScore, tables_of
 from histoscale.experiments.images import ImageSelection
 from histoscale.experiments.results import read_rows
-from histoscale.files import lock
 
 CALLS = "import pathlib\nlog = pathlib.Path(__file__).with_name('calls.txt')\n"
 SIDES = f"""{CALLS}
@@ -77,7 +76,7 @@ def test_it_resumes_where_it_was_stopped(tissue: Path, written: Written, tmp_pat
     assert not (tmp_path / "out" / "scores.partial.csv").exists()
 
 
-def test_a_torn_line_is_scored_again(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_an_incomplete_line_is_scored_again(tissue: Path, written: Written, tmp_path: Path) -> None:
     whole = judge(written(SIDES), tissue, tmp_path / "out", scale=2, crop_px=32)
     scores = tmp_path / "out" / "scores.csv"
     (tmp_path / "out" / "scores.partial.csv").write_text(scores.read_text()[:-60])
@@ -95,12 +94,7 @@ def test_another_task_needs_another_folder(tissue: Path, written: Written, tmp_p
     assert [table.measure for table in found.tables] == ["height", "level"]
 
 
-def test_a_locked_folder_is_refused(tissue: Path, written: Written, tmp_path: Path) -> None:
-    with lock(tmp_path / "out"), pytest.raises(OutputError, match="Another run"):
-        judge(written(SIDES), tissue, tmp_path / "out", scale=2, overwrite=True)
-
-
-def test_a_mistake_leaves_the_other_images(tissue: Path, written: Written, tmp_path: Path) -> None:
+def test_an_error_keeps_the_other_images(tissue: Path, written: Written, tmp_path: Path) -> None:
     task = "def predict(image, sample):\n    return sample.mask.mean()\n"
     with pytest.raises(HistoscaleError, match=r"line 2, on image r \(original\): AttributeError: 'NoneType'"):
         judge(written(task), tissue, tmp_path / "out", scale=2)

@@ -63,7 +63,7 @@ def test_a_white_image_has_no_nuclei() -> None:
     assert not find_nuclei(np.full((20, 20, 3), 255, np.uint8)).any()
 
 
-def test_nuclei_not_told_apart_are_not_counted(tissue: Path) -> None:
+def test_nuclei_of_a_binary_mask_are_not_counted(tissue: Path) -> None:
     mask = np.asarray(Image.open(tissue / "p-mask.png")).astype(np.int64) > 0
     scores = predict(read_rgb(tissue / "p.png"), sample_of(mask.astype(np.int64), mask_kind="nuclei binary"))
     assert set(scores) == {"dice", "area error"}

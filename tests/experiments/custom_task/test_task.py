@@ -1,4 +1,4 @@
-"""The contract with a person's function, and their mistakes with the line."""
+"""What a user's function may return, and its errors with their line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_wrong_answers(expression: str, sentence: str, written: Written) -> None
         answer(written, expression)
 
 
-def test_a_mistake_is_told_with_its_line(written: Written) -> None:
+def test_an_error_names_the_line(written: Written) -> None:
     task = load_task(
         written("def half(x):\n    return x / 0\n\ndef predict(image, sample):\n    return half(1)\n")
     )
@@ -69,7 +69,7 @@ def test_a_mistake_is_told_with_its_line(written: Written) -> None:
     )
 
 
-def test_a_mistake_in_a_library_is_told_where_it_was_called(written: Written) -> None:
+def test_an_error_in_a_library_names_the_line_of_the_call(written: Written) -> None:
     task = load_task(written("import json\n\ndef predict(image, sample):\n    return json.loads('{')\n"))
     with pytest.raises(HistoscaleError, match=r"mine\.py, line 4, on image p .*JSONDecodeError: Expecting"):
         task.scores(IMAGE, SAMPLE, "iste")

@@ -1,4 +1,4 @@
-"""The shared keys of a run file: names of kinds, weights by label, and the command line's precision."""
+"""The shared keys of a run file: kinds, weights by label, device and precision."""
 
 import pytest
 from pydantic import ValidationError

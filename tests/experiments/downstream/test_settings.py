@@ -1,4 +1,4 @@
-"""The settings of a downstream task: what they are called, what they learnt from, and their images."""
+"""The settings of a downstream task: names, training images of the models, and their images."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from histoscale.inference import upscale
 from histoscale.models.catalog import build
 
 
-def test_what_models_learnt_from() -> None:
+def test_settings_name_the_training_images_of_models() -> None:
     settings = describe_settings({"fast": "iste-fast"})
     assert [one.name for one in settings] == ["original", "low resolution", "bicubic", "fast"]
     assert settings[3].learnt_from == "glas train (95 images), monuseg train (21 images)"

@@ -54,5 +54,5 @@ def test_an_image_smaller_than_the_crop(data: Path) -> None:
         ("?", None),
     ],
 )
-def test_a_resolution_is_read_from_words(words: str, mpp: float | None) -> None:
+def test_a_resolution_is_read_from_text(words: str, mpp: float | None) -> None:
     assert stated_mpp(words) == mpp

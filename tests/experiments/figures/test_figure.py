@@ -9,7 +9,7 @@ from histoscale.experiments.methods import read_methods
 Make = Callable[..., Material]
 
 
-def test_of_several_seeds_the_first_is_shown_and_named(words: dict[str, str]) -> None:
+def test_the_first_of_several_seeds_is_shown_and_named(words: dict[str, str]) -> None:
     first, second = (words[label].partition("=")[2] for label in ("iste-tl-ltd", "iste-lfi-lpd"))
     models = Models(read_methods([f"net#7={first}", f"net#2={second}"]))
     assert list(models.methods) == ["net"]

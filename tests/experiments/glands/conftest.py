@@ -1,4 +1,4 @@
-"""Glands that a tiny U-Net learns in a second: dark ellipses on pale ground, some of them touching."""
+"""Glands that a small U-Net learns in a second: dark ellipses on a pale background, some of them touching."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the card of a run says of its split, its resolution and its models."""
+"""The card of a run: split, resolution and models."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_the_split_and_its_patients(run_file: Path) -> None:
     assert "2 testA, 1 testB; split: official. Leak: 1 of 3 test images" in official
 
 
-def test_a_downsampled_input_is_told(run_file: Path) -> None:
+def test_the_card_states_a_downsampled_input(run_file: Path) -> None:
     assert "each pixel is the mean of" not in card_of(run_file)
     assert "each pixel is the mean of 2 x 2" in card_of(run_file, "network.shrink=2")
 

@@ -29,7 +29,7 @@ def test_the_manifest_splits_by_patient(run_file: Path) -> None:
     assert leak(images) == ""
 
 
-def test_the_official_split_has_two_test_parts_and_its_leak_is_told(run_file: Path) -> None:
+def test_the_official_split_has_two_test_parts_and_a_leak(run_file: Path) -> None:
     data = read_tables(run_file, GlandRun).data.model_copy(update={"split": "official"})
     images = find_glands(data)
     assert [(image.id, image.part) for image in of_part(images, TEST)] == [

@@ -55,7 +55,9 @@ def test_glands_are_counted_by_size(run_file: Path, tmp_path: Path, monkeypatch:
         ("glas", "train", BICUBIC, ""),
     ],
 )
-def test_what_was_seen(run_file: Path, set_name: str, split: str, kind: str, seen: str) -> None:
+def test_training_images_of_a_model_are_known(
+    run_file: Path, set_name: str, split: str, kind: str, seen: str
+) -> None:
     """The weights that ship were trained on GlaS's training images."""
     models = (NamedWeights(label="fast", weights="iste-fast"),)
     run = read_tables(run_file, GlandRun).model_copy(update={"models": models})

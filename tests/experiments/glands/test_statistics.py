@@ -1,4 +1,4 @@
-"""Figures, tests and the recovered gap, against figures worked out by hand."""
+"""Figures, tests and recovered shares, compared with figures computed by hand."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A U-Net learns, is resumed bit for bit, and is not mistaken for one of another recipe."""
+"""A U-Net learns, is resumed bit for bit, and is refused with another recipe."""
 
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def test_another_recipe_is_refused(run_file: Path, tmp_path: Path) -> None:
         train(task._replace(run=run_of(run_file, steps=2)))
 
 
-def test_a_damaged_network_is_told(run_file: Path, tmp_path: Path) -> None:
+def test_a_damaged_network_is_an_error(run_file: Path, tmp_path: Path) -> None:
     task = UNetTask(run_of(run_file, steps=1), 1, ORIGINAL, tmp_path)
     train(task)
     (task.folder / NETWORK).write_bytes(b"none")

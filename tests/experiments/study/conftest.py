@@ -1,4 +1,4 @@
-"""A study small enough to train for real."""
+"""A study that is small enough to be trained."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -12,7 +12,7 @@ from histoscale.run_file import read_tables
 from histoscale.training.losses import objective_for
 
 
-def test_a_study_names_its_recipe_and_what_it_wants_otherwise(study_file: Path) -> None:
+def test_a_study_names_its_recipe_and_overrides_keys_of_it(study_file: Path) -> None:
     whole = read_study(study_file)
     before, shared = study_file.read_text().split("[data]")
     shared, after = shared.split("[comparison]")

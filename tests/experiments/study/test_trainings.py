@@ -1,4 +1,4 @@
-"""A study's trainings: processes of their own, kept once finished, gone on with where they were stopped."""
+"""A study's trainings: separate processes, which are kept once finished and resumed where they stopped."""
 
 import json
 import re
@@ -113,7 +113,7 @@ def test_a_training_that_was_cut_short_is_resumed(carried: Carried, tmp_path: Pa
     assert weights.card(card.with_suffix(".safetensors")).budget["steps"] == 2
 
 
-def test_rows_that_were_there_before_are_accounted_for_and_marked(carried: Carried, tmp_path: Path) -> None:
+def test_earlier_rows_are_listed_and_marked(carried: Carried, tmp_path: Path) -> None:
     account = (carried.tables / "trainings.md").read_text().splitlines()[2:]
     assert [line.split(" | ")[:3] for line in account] == [["| edsr", "1", "x2"], ["| liif", "1", "any"]]
     assert account[1].startswith("| liif | 1 | any | 1 127 | 2 | 4 | ")
@@ -127,7 +127,9 @@ def test_rows_that_were_there_before_are_accounted_for_and_marked(carried: Carri
     assert (again / "tables.md").read_text() == text
 
 
-def test_what_nobody_asked_for_does_not_stop_a_study(carried: Carried, tmp_path: Path) -> None:
+def test_a_damaged_training_that_is_not_asked_for_does_not_stop_a_study(
+    carried: Carried, tmp_path: Path
+) -> None:
     own = carried.copied_to(tmp_path)
     (own.folder / "edsr-x2-seed1" / "run.toml").write_text("no run file")
     study(own.file, own.folder, only=["liif"])
@@ -138,7 +140,7 @@ def test_what_nobody_asked_for_does_not_stop_a_study(carried: Carried, tmp_path:
     assert (own.tables / "trainings.md").read_text() == account
 
 
-def test_enough_patches_take_the_mark_away(
+def test_enough_patches_remove_the_mark(
     carried: Carried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = carried.copied_to(tmp_path)
@@ -149,7 +151,7 @@ def test_enough_patches_take_the_mark_away(
     assert study(own.file, own.folder, only=["liif"]).undertrained == ("liif",)
 
 
-def test_scales_are_one_row_and_seeds_stand_apart(study_file: Path) -> None:
+def test_scales_share_a_row_and_seeds_do_not(study_file: Path) -> None:
     planned = [(member, Path(f"{member.run.name}.safetensors")) for member in members(read_study(study_file))]
     assert line_up(planned[:3]) == [
         "edsr=edsr-x2-seed1.safetensors",
@@ -159,7 +161,7 @@ def test_scales_are_one_row_and_seeds_stand_apart(study_file: Path) -> None:
     assert line_up(planned)[2::3] == ["liif#1=liif-seed1.safetensors", "liif#2=liif-seed2.safetensors"]
 
 
-def test_a_polite_kill_leaves_a_study_that_goes_on(study_file: Path, tmp_path: Path) -> None:
+def test_a_terminated_study_saves_the_states_of_its_trainings(study_file: Path, tmp_path: Path) -> None:
     recipe, folder = write_recipe(study_file, tmp_path), tmp_path / "out"
     study_file.write_text(study_file.read_text().replace("[1, 2]", "[1]", 1))
     command = [sys.executable, "-m", "histoscale.cli", "study", str(study_file), "--only", "liif"]
